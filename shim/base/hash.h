@@ -1,0 +1,23 @@
+#ifndef LG_BASE_HASH_H
+#define LG_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* 128-bit identity of a budget cell or a key; all zero never occurs. */
+struct lg_hash128 {
+	uint64_t a, b;
+};
+
+/*
+ * A keyed-by-constant 128-bit hash, stable across builds and machines (it is
+ * part of the region's ABI). Any thread, no allocation.
+ */
+struct lg_hash128 lg_hash128(const void *p, size_t len, uint64_t seed);
+uint32_t lg_crc32c(uint32_t crc, const void *p, size_t len);
+/* The first 12 hex digits of SHA-256 and a NUL, for API keys. */
+void lg_sha256_hex12(const void *p, size_t len, char out[13]);
+/* All 64 hex digits and a NUL. */
+void lg_sha256_hex(const void *p, size_t len, char out[65]);
+
+#endif

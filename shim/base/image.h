@@ -1,0 +1,250 @@
+#ifndef LG_BASE_IMAGE_H
+#define LG_BASE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/usage.h"
+
+/*
+ * The compiled image of settings and prices: position-independent, read by
+ * mmap. An ABI like the region's: fixed widths, explicit padding, version.
+ * config/ writes it; price/ and guard/ read it; it stands in base so that
+ * these peers need not know each other. An image is untrusted until
+ * lg_image_check() passed; after that all refs and spans lie inside it and
+ * all strings are NUL-terminated.
+ */
+#define LG_IMAGE_MAGIC "LLMGIMG"	/* 8 bytes with the NUL */
+#define LG_IMAGE_VERSION 1u
+
+struct lg_img_ref {
+	uint32_t off;		/* from the image's start; 0: absent */
+	uint32_t len;
+};
+
+struct lg_img_span {
+	uint32_t off;		/* of the first element, 8-byte aligned */
+	uint32_t n;		/* elements */
+};
+
+/* A file the image was built from (stat of it at that time). */
+struct lg_img_source {
+	struct lg_img_ref path;
+	int64_t mtime_ns;
+	int64_t size;		/* -1: was absent */
+	uint64_t ino;
+};
+
+enum lg_fail { LG_FAIL_OPEN, LG_FAIL_CLOSED };
+enum lg_unknown { LG_UNKNOWN_CEILING, LG_UNKNOWN_BLOCK, LG_UNKNOWN_ALLOW };
+enum lg_http2 { LG_HTTP2_AUTO, LG_HTTP2_NATIVE, LG_HTTP2_OFF };
+enum lg_durability {
+	LG_DURABILITY_NONE,
+	LG_DURABILITY_INTERVAL,
+	LG_DURABILITY_EACH
+};
+
+struct lg_img_settings {
+	struct lg_img_ref timezone;	/* IANA name; absent: /etc/localtime */
+	struct lg_img_ref price_version;/* pinned version; absent: latest */
+	uint64_t hold_max_bytes;
+	uint32_t admit_wait_ms;
+	uint8_t week_start;		/* 0 Monday .. 6 Sunday */
+	uint8_t fail;			/* enum lg_fail */
+	uint8_t unknown_model;		/* enum lg_unknown */
+	uint8_t http2;			/* enum lg_http2 */
+	uint8_t durability;		/* enum lg_durability */
+	uint8_t disabled;		/* guard: off */
+	uint8_t pad[6];
+};
+
+enum lg_period {
+	LG_PERIOD_RUN,
+	LG_PERIOD_HOURLY,
+	LG_PERIOD_DAILY,
+	LG_PERIOD_WEEKLY,
+	LG_PERIOD_MONTHLY,
+	LG_PERIOD_YEARLY,
+	LG_PERIOD_TOTAL,
+};
+
+enum lg_scope_key {
+	LG_SCOPE_GLOBAL,
+	LG_SCOPE_PROJECT,
+	LG_SCOPE_USER,
+	LG_SCOPE_KEY,
+	LG_SCOPE_MODEL,
+	LG_SCOPE_PROVIDER,
+	LG_SCOPE_ENDPOINT,
+	LG_SCOPE_TAG,
+	LG_SCOPE_PHASE,
+	LG_SCOPE_RUN,
+	LG_SCOPE_CONVERSATION,
+	LG_SCOPE_PROCESS,
+	LG_SCOPE_UID,
+	LG_SCOPE_KEYS
+};
+
+/* One term of a conjunction: key:pattern (glob). GLOBAL has no pattern. */
+struct lg_img_term {
+	struct lg_img_ref pattern;
+	uint32_t key;			/* enum lg_scope_key */
+	uint32_t pad;
+};
+
+enum lg_mode { LG_MODE_ADAPTIVE, LG_MODE_STRICT };
+enum lg_action_kind {
+	LG_ACTION_BLOCK,
+	LG_ACTION_WARN,
+	LG_ACTION_CLAMP,
+	LG_ACTION_FALLBACK,
+	LG_ACTION_LOCAL,
+	LG_ACTION_THROTTLE,
+	LG_ACTION_STOP,
+};
+
+struct lg_img_action {
+	struct lg_img_ref arg;		/* model of fallback, URL of local */
+	uint32_t kind;			/* enum lg_action_kind */
+	uint32_t pad;
+};
+
+enum lg_budget_source {
+	LG_SOURCE_CONFIG,
+	LG_SOURCE_LIVE,
+	LG_SOURCE_ENV,
+};
+
+#define LG_WARN_MAX 8
+
+struct lg_img_budget {
+	struct lg_img_ref name;
+	struct lg_img_ref scope;	/* canonical text, its identity */
+	struct lg_img_span terms;	/* lg_img_term, all must match */
+	struct lg_img_span on_soft;	/* lg_img_action, in order */
+	struct lg_img_span on_hard;
+	int64_t limit_pusd;
+	int64_t since_ms;		/* of the config file or live change */
+	int64_t until_ms;		/* 0: no end */
+	uint64_t config_id;		/* hash of the config's path */
+	uint32_t warn_ppm[LG_WARN_MAX];	/* ascending, ratio * 1e6 */
+	uint32_t warns;
+	uint32_t soft_ppm;		/* on_soft.at */
+	uint32_t max_keys;		/* of each: true */
+	uint8_t period;			/* enum lg_period */
+	uint8_t mode;			/* enum lg_mode */
+	uint8_t hard;
+	uint8_t each;
+	uint8_t source;			/* enum lg_budget_source */
+	uint8_t pad[7];
+};
+
+/* hosts: {x: openai}: more guarded hosts; pattern is a glob. */
+struct lg_img_host {
+	struct lg_img_ref pattern;
+	struct lg_img_ref dialect;	/* family: openai anthropic google ... */
+};
+
+/* models: how a model is priced where its name does not say it. */
+struct lg_img_rule {
+	struct lg_img_ref match;	/* glob over the model's name */
+	struct lg_img_ref host;		/* glob; absent: any */
+	struct lg_img_ref pricing_id;	/* "openai/gpt-4o"; absent: as named */
+	struct lg_img_ref price_version;
+	uint8_t free;
+	uint8_t fine_tuned;
+	uint8_t pad[6];
+};
+
+/* Rates: picodollars per 1,000,000 tokens, or per 1,000,000 units. */
+#define LG_RATE_ABSENT INT64_MIN
+
+struct lg_img_tier {			/* long-context step ("cliff") */
+	uint64_t above_tokens;		/* strictly more total input tokens */
+	int64_t rate[LG_BUCKETS];
+};
+
+enum lg_match_op {
+	LG_MATCH_EQUALS,		/* all without regard to ASCII case */
+	LG_MATCH_STARTS,
+	LG_MATCH_ENDS,
+	LG_MATCH_CONTAINS,
+	LG_MATCH_GLOB,
+};
+
+struct lg_img_atom {
+	struct lg_img_ref text;
+	uint32_t op;			/* enum lg_match_op */
+	uint32_t pad;
+};
+
+/* One alternative: all of its atoms hold. An entry matches when any does. */
+struct lg_img_clause {
+	struct lg_img_span atoms;	/* lg_img_atom */
+};
+
+struct lg_img_price {
+	struct lg_img_ref provider;
+	struct lg_img_ref model;	/* canonical catalog name */
+	struct lg_img_ref pricing_id;	/* "provider/model[:variant]" */
+	struct lg_img_ref price_version;
+	struct lg_img_ref tier;		/* "" standard, batch flex priority */
+	struct lg_img_ref variant;
+	struct lg_img_ref notes;
+	struct lg_img_ref source;	/* where the figure is from */
+	struct lg_img_span match;	/* lg_img_clause; n 0: model name only */
+	struct lg_img_span tiers;	/* lg_img_tier, ascending */
+	int64_t effective_at_ms;	/* INT64_MIN: always */
+	int64_t expires_at_ms;		/* INT64_MAX: never */
+	uint64_t context_window;	/* tokens, 0 unknown */
+	uint64_t max_output_tokens;	/* tokens, 0 unknown */
+	int64_t rate[LG_BUCKETS];
+	uint16_t tod_start_min;		/* UTC minute of day; 0xffff: all day */
+	uint16_t tod_end_min;
+	uint8_t estimate;
+	uint8_t pad[3];
+};
+
+/* Provider-wide rules: fine-tune premiums and the like. */
+struct lg_img_provider {
+	struct lg_img_ref id;
+	int64_t fine_tuned_rate[LG_BUCKETS]; /* absent: the model's own */
+};
+
+struct lg_image {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_size;		/* sizeof(struct lg_image) */
+	uint64_t size;			/* of the whole image */
+	uint32_t crc;			/* CRC-32C of all after this header */
+	uint32_t pad;
+	int64_t built_ms;
+	struct lg_img_settings settings;
+	struct lg_img_span sources;	/* lg_img_source */
+	struct lg_img_span budgets;	/* lg_img_budget, sorted by name */
+	struct lg_img_span hosts;	/* lg_img_host */
+	struct lg_img_span rules;	/* lg_img_rule, first match wins */
+	struct lg_img_span providers;	/* lg_img_provider */
+	struct lg_img_span prices;	/* lg_img_price, see price/price.h */
+	struct lg_img_ref config_path;	/* absent: none */
+};
+
+/*
+ * Is this a sound image? Checks magic, version, size, CRC and that every ref
+ * and span lies inside. 0, -EPROTO (damaged), -ENOTSUP (another version).
+ */
+int lg_image_check(const void *p, size_t size);
+
+static inline struct lg_slice lg_img_text(const struct lg_image *img,
+					  struct lg_img_ref r)
+{
+	return (struct lg_slice){ r.off ? (const char *)img + r.off : "",
+				  r.len };
+}
+
+/* The array behind a span; T is its element type. */
+#define LG_IMG_ARRAY(img, span, T) \
+	((const T *)(const void *)((const char *)(img) + (span).off))
+
+#endif

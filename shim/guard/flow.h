@@ -1,0 +1,91 @@
+#ifndef LG_GUARD_FLOW_H
+#define LG_GUARD_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+#include "guard/engine.h"
+
+/*
+ * One HTTP/1.1 connection under guard, from its first byte to its last: what
+ * the program writes, what the server answers, what is held, let go, refused
+ * and settled. No I/O: the hook (or the tracer) moves the bytes. One thread
+ * per object. Never blocks but for the ledger row's write.
+ *
+ * Writing (hook):
+ *   while bytes are left:
+ *     n = lg_flow_offer(flow, p, len, &gate)
+ *     PASS : real write of p[0..n); lg_flow_passed(what it accepted)
+ *     TAKEN: the flow keeps or swallows them; then flush lg_flow_out()
+ * The program's call returns only when lg_flow_out() is empty.
+ */
+struct lg_flow;
+
+struct lg_flow_peer {
+	struct lg_slice host;	/* SNI, or "" (then the Host field decides) */
+	bool guarded;		/* lg_engine_guards(host) */
+	bool observe_only;	/* tracer: never hold, never block */
+};
+
+/* NULL out of memory (the connection then passes unguarded, counted). */
+struct lg_flow *lg_flow_new(struct lg_engine *e,
+			    const struct lg_flow_peer *peer);
+/*
+ * The connection is over (freed, cleared, exec): what is under way is settled
+ * by the rules of design 6. NULL is accepted.
+ */
+void lg_flow_del(struct lg_flow *f);
+
+enum lg_flow_gate {
+	LG_FLOW_PASS,		/* write these yourself, now */
+	LG_FLOW_TAKEN,		/* the flow has them */
+};
+
+/*
+ * The program wants to write p[0..len), len > 0. Returns n in 1..len: how
+ * many leading bytes *gate speaks of. PASS is idempotent (ask again after
+ * WANT_WRITE); TAKEN bytes are consumed by this call. When lg_flow_out() has
+ * bytes, they must be flushed before the next offer.
+ */
+size_t lg_flow_offer(struct lg_flow *f, const char *p, size_t len,
+		     enum lg_flow_gate *gate);
+/* PASS bytes that the real write accepted. */
+void lg_flow_passed(struct lg_flow *f, const char *p, size_t n);
+
+/*
+ * Bytes to write for real; false when none. The same slice (address, length)
+ * until lg_flow_sent. The first call for a request stores `dispatched`.
+ */
+bool lg_flow_out(struct lg_flow *f, struct lg_slice *out);
+void lg_flow_sent(struct lg_flow *f, size_t n);
+/* The real write failed for good (not WANT_*). */
+void lg_flow_write_failed(struct lg_flow *f);
+
+/* True while a request is held incomplete: a blocking read would never end. */
+bool lg_flow_is_holding(const struct lg_flow *f);
+/* Decide on what is known and let it go (into lg_flow_out). */
+void lg_flow_release(struct lg_flow *f);
+
+/*
+ * Bytes that the real read delivered. Returns how many of them (from p on,
+ * moved together in place) the program may see.
+ */
+size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n);
+/* Does the flow want to see bytes before the program may (peek must not)? */
+bool lg_flow_edits(const struct lg_flow *f);
+/* The peer closed (close_notify, EOF, reset). */
+void lg_flow_eof(struct lg_flow *f);
+
+/* Bytes of our own that the program reads before the server's. */
+bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out);
+void lg_flow_synth_taken(struct lg_flow *f, size_t n);
+/* A refused request's answer waits: wake the program's event loop. */
+bool lg_flow_wants_wakeup(struct lg_flow *f);
+/* After the synthetic answer is used up the connection looks closed. */
+bool lg_flow_is_shut(const struct lg_flow *f);
+
+/* Forget all and pass everything from here on (HTTP upgrade, our own fault). */
+bool lg_flow_is_passing(const struct lg_flow *f);
+
+#endif

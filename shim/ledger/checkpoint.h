@@ -1,0 +1,37 @@
+#ifndef LG_LEDGER_CHECKPOINT_H
+#define LG_LEDGER_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "ledger/ledger.h"
+
+/*
+ * A checkpoint is a fold of the ledger up to a place, made by reading the
+ * ledger, never by copying counters: for each budget identity and window the
+ * sum of cost of the rows that match it. $STATE/checkpoint.bin, replaced by
+ * rename, CRC-checked; a damaged one is ignored (the fold starts over).
+ */
+struct lg_fold_cell {
+	struct lg_hash128 id;	/* the budget's identity (guard computes) */
+	uint32_t window;
+	uint32_t pad;
+	int64_t spent_pusd;
+	uint64_t calls, blocked;
+};
+
+struct lg_fold {
+	struct lg_ledger_pos pos;
+	struct lg_fold_cell *cells;	/* base/mem.h */
+	unsigned n, cap;
+};
+
+void lg_fold_init(struct lg_fold *f);
+void lg_fold_fini(struct lg_fold *f);
+/* The sum's place for (id, window), made if new; NULL out of memory. */
+struct lg_fold_cell *lg_fold_cell(struct lg_fold *f, struct lg_hash128 id,
+				  uint32_t window);
+int lg_checkpoint_load(const char *state_dir, struct lg_fold *f);
+int lg_checkpoint_save(const char *state_dir, const struct lg_fold *f);
+
+#endif

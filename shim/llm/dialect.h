@@ -1,0 +1,77 @@
+#ifndef LG_LLM_DIALECT_H
+#define LG_LLM_DIALECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "base/value.h"
+#include "llm/facts.h"
+
+/*
+ * One adapter per wire dialect, all behind the table lg_dialects[]. An
+ * adapter is watched fields plus what they mean; it does no I/O, allocates
+ * nothing, and never sees a byte that is not valid JSON text. All functions:
+ * one thread per object.
+ */
+
+/* Why a request was refused, for the error object of the dialect. */
+struct lg_refusal {
+	struct lg_slice budget, scope, period, reason;
+	int64_t spent_pusd, held_pusd, limit_pusd, estimate_pusd;
+	int64_t resets_at_ms;		/* 0: does not reset */
+	int32_t retry_after_s;		/* < 0: no retry-after header */
+	bool should_retry;		/* x-should-retry */
+	const struct lg_slice *remedies;/* plain sentences */
+	unsigned nremedies;
+};
+
+struct lg_dialect {
+	const char *name;		/* the row's `dialect`: "openai-chat" */
+	const char *family;		/* hosts: value: openai, anthropic ... */
+	enum lg_request_type type;
+
+	/* Request body, JSON. */
+	const struct lg_field *request_fields;
+	unsigned nrequest_fields;
+	void (*on_request)(struct lg_facts *f, int id,
+			   const struct lg_value *v);
+
+	/* Whole JSON response body. */
+	const struct lg_field *response_fields;
+	unsigned nresponse_fields;
+	void (*on_response)(struct lg_answer *a, int id,
+			    const struct lg_value *v);
+
+	/* One SSE event's data, a JSON value; NULL fields: not streamed. */
+	const struct lg_field *event_fields;
+	unsigned nevent_fields;
+	void (*on_event)(struct lg_answer *a, int id,
+			 const struct lg_value *v);
+	/* After an event: its name (event:) and whether data was "[DONE]". */
+	void (*end_event)(struct lg_answer *a, struct lg_slice name,
+			  bool done_marker);
+
+	/* Raw counters into disjoint a->usage, after the last byte. */
+	void (*finish)(struct lg_answer *a);
+
+	/* The JSON error body of a refusal. 0 or -EMSGSIZE. */
+	int (*error_body)(const struct lg_refusal *r, struct lg_buf *out);
+};
+
+extern const struct lg_dialect *const lg_dialects[];
+extern const unsigned lg_ndialects;
+
+const struct lg_dialect *lg_dialect_by_name(struct lg_slice name);
+/* The human sentence of a refusal, shared by every error_body. */
+int lg_refusal_message(const struct lg_refusal *r, struct lg_buf *out);
+/* The `llmguard: {...}` object (design 10.22) as JSON. */
+int lg_refusal_object(const struct lg_refusal *r, struct lg_buf *out);
+
+/* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an image. */
+uint64_t lg_facts_input_estimate(const struct lg_facts *f);
+/* Output tokens guessed from delivered text: ceil(bytes / 4), at least 1 if any. */
+uint64_t lg_answer_output_estimate(const struct lg_answer *a);
+
+#endif

@@ -1,0 +1,52 @@
+#ifndef LG_LLM_ROUTE_H
+#define LG_LLM_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "llm/dialect.h"
+
+/*
+ * Which provider a host is, and which dialect a request to it speaks: tables.
+ * Any thread, no allocation.
+ */
+struct lg_provider_host {
+	const char *pattern;		/* glob over the host, no port */
+	const char *provider;		/* price-list id: openai, anthropic */
+	const char *family;		/* dialect family of its paths */
+};
+
+enum lg_route_kind {
+	LG_ROUTE_NONE,			/* not an LLM host or path */
+	LG_ROUTE_PAID,			/* dialect known: hold and decide */
+	LG_ROUTE_FREE,			/* known free endpoint: row, exact 0 */
+	LG_ROUTE_UNKNOWN,		/* LLM host, unknown path: row, unknown */
+};
+
+struct lg_route {
+	enum lg_route_kind kind;
+	const struct lg_dialect *dialect;	/* of PAID (and error shape) */
+	enum lg_request_type type;
+	char provider[LG_NAME_MAX];
+	char model[LG_MODEL_MAX];	/* from the path, else "" */
+	bool stream;			/* the path says so (Gemini) */
+};
+
+/*
+ * Is this host (SNI or Host, port allowed, any case) a provider's? extra maps
+ * config's hosts: it is asked first. NULL when not.
+ */
+const struct lg_provider_host *lg_route_host(struct lg_slice host);
+
+/*
+ * Route one request. family: from the host table, config's hosts, or NULL
+ * (unlisted host: only complete path families of known dialects count, and
+ * provider becomes the host name). provider NULL: the host's name is used.
+ * target is the request target (origin or absolute form).
+ */
+void lg_route_request(const char *family, const char *provider,
+		      struct lg_slice host, struct lg_slice method,
+		      struct lg_slice target, struct lg_route *out);
+
+#endif

@@ -1,0 +1,87 @@
+#ifndef LG_PRICE_PRICE_H
+#define LG_PRICE_PRICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/image.h"
+#include "base/slice.h"
+#include "base/usage.h"
+
+/*
+ * Price = f(provider, model, tier, time). Images are asked in order (user's
+ * first, shipped after). Any thread, no allocation, borrows the images.
+ */
+#define LG_PRICE_IMAGES_MAX 4
+
+struct lg_catalog {
+	const struct lg_image *img[LG_PRICE_IMAGES_MAX];
+	unsigned n;
+};
+
+enum lg_price_how {
+	LG_PRICE_EXACT_NAME,
+	LG_PRICE_MATCH_RULE,		/* an entry's match clause */
+	LG_PRICE_MODEL_RULE,		/* config's models: rule */
+	LG_PRICE_FREE,			/* models: free: true */
+	LG_PRICE_CEILING,		/* unknown: dearest of the provider */
+	LG_PRICE_UNKNOWN,		/* nothing at all */
+};
+
+struct lg_price_query {
+	struct lg_slice provider;	/* "openai" */
+	struct lg_slice ceiling_provider; /* dialect owner, where provider is a host name */
+	struct lg_slice host;		/* for models: rules */
+	struct lg_slice model;
+	struct lg_slice tier;		/* "", "default", "standard": standard */
+	struct lg_slice version;	/* pinned; empty: in force at `at_ms` */
+	int64_t at_ms;			/* call's start */
+};
+
+struct lg_price {
+	const struct lg_image *img;	/* where entry lives */
+	const struct lg_img_price *entry; /* NULL for FREE, CEILING, UNKNOWN */
+	enum lg_price_how how;
+	bool estimate;			/* the entry says it is one */
+	bool tier_missing;		/* no price for this tier: unknown */
+	uint64_t context_window, max_output_tokens; /* 0 unknown */
+	int64_t rate[LG_BUCKETS];	/* base rates after rules */
+	const struct lg_img_tier *tiers;/* long-context steps */
+	unsigned ntiers;
+};
+
+struct lg_cost {
+	int64_t total_pusd;		/* input + output */
+	int64_t input_pusd;
+	int64_t output_pusd;		/* fees belong here */
+	int64_t economic_pusd;		/* as if nothing came from a cache */
+	bool rate_missing;		/* a used bucket has no rate at all */
+};
+
+/* Fills *out always; how tells what was found. */
+void lg_price_lookup(const struct lg_catalog *c,
+		     const struct lg_price_query *q, struct lg_price *out);
+
+/*
+ * Exact cost, products in 128 bits, rounded half-even once per call (input
+ * and output sum to total exactly). A bucket without a rate is charged as its
+ * parent (audio_input as input, reasoning as output, cache_read as input...).
+ */
+void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
+		   struct lg_cost *out);
+
+/*
+ * Upper bound for a request: `input_tokens` at the dearest input rate that
+ * could apply (cache write, long context), `output_tokens` at the dearest
+ * output rate. Saturates.
+ */
+int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
+		       uint64_t output_tokens);
+
+/* Is every rate zero (a free model always passes)? */
+bool lg_price_is_free(const struct lg_price *p);
+
+/* "exact name", "match rule claude-sonnet-4*", for pricing show/explain. */
+const char *lg_price_how_name(enum lg_price_how how);
+
+#endif

@@ -1,0 +1,33 @@
+#ifndef LG_WIRE_CONTENT_H
+#define LG_WIRE_CONTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+
+/*
+ * Content codings of a body (RFC 9110 8.4), push-fed, bounded expansion. The
+ * decoder's state lives on base/mem.h (about 45 KB for gzip), taken at init
+ * and given back by fini. One thread per object. br and zstd: -ENOTSUP until
+ * the issue on encodings brings them.
+ */
+struct lg_content;
+
+/* Decoded bytes go here, in pieces. */
+typedef void lg_content_fn(void *ctx, const char *p, size_t len);
+
+/*
+ * coding: the Content-Encoding value ("", "identity", "gzip", "x-gzip",
+ * "deflate" (zlib or raw)). 0 with *out (NULL for identity: nothing to
+ * decode), -ENOTSUP, -ENOMEM.
+ */
+int lg_content_new(struct lg_slice coding, lg_content_fn *fn, void *ctx,
+		   struct lg_content **out);
+/* 0; -EPROTO malformed; -EMSGSIZE beyond 256 MiB or 1000:1 after 1 MiB. */
+int lg_content_feed(struct lg_content *c, const char *p, size_t len);
+/* 0 the coding's end was seen; -EPROTO it was cut short. */
+int lg_content_end(struct lg_content *c);
+void lg_content_del(struct lg_content *c);
+
+#endif

@@ -1,0 +1,35 @@
+#ifndef LG_WIRE_SSE_H
+#define LG_WIRE_SSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/*
+ * Server-sent events (WHATWG HTML 9.2.6), push-fed, cut anywhere, any line
+ * length: data is passed on in pieces, never collected. One thread per object.
+ */
+struct lg_sse_sink {
+	/* A piece of a data line of the current event (no line break in it). */
+	void (*data)(void *ctx, struct lg_slice piece);
+	/* The event ends (blank line). name: event: field, cut at 63 bytes. */
+	void (*dispatch)(void *ctx, struct lg_slice name);
+};
+
+struct lg_sse {
+	const struct lg_sse_sink *sink;
+	void *ctx;
+	uint64_t events;	/* dispatched so far */
+	uint64_t offset;	/* bytes fed so far */
+	uint64_t boundary;	/* offset after the last dispatched event */
+	uint8_t state, field, flags, pad;
+	uint8_t match;
+	char name[64];
+	uint8_t name_len;
+};
+
+void lg_sse_init(struct lg_sse *s, const struct lg_sse_sink *sink, void *ctx);
+void lg_sse_feed(struct lg_sse *s, const char *p, size_t len);
+
+#endif
