@@ -1,40 +1,209 @@
-# llmguard: build, check, install. See README.md.
-B ?= build
+# llmguard: build, check, install. Targets: make help. See README.md.
 CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+PYTHON ?= /usr/bin/python3
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
+comma := ,
+SANNAME := $(subst $(comma),-,$(SANITIZE))
+B ?= build$(if $(SANITIZE),-$(SANNAME))
+PREFIX ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DESTDIR ?=
+
 CFLAGS ?= -O2 -g
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wvla -Werror
+SAN ?= $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all)
 ARCHF := $(if $(filter x86_64,$(shell uname -m)),-mcx16)
-ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE -Ishim -I.
+ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
+	-fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
+	-DLG_PREFIX='"$(PREFIX)"' -Ishim -I.
+STATIC := -Wl,-Bstatic -lyaml -lz -lnettle -Wl,-Bdynamic
+say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
+
+# Debian 12 packages. Nothing else is needed, also in a bare container.
+DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev nettle-dev libjansson-dev
+DEPS_DEMO := python3 openssl curl ca-certificates tzdata
+DEPS_CHECK := libcmocka-dev libssl-dev clang clang-format llvm \
+	universal-ctags libjemalloc2 libpython3.11-testsuite python3-requests \
+	python3-httpx python3-aiohttp dpkg-dev procps \
+	$(if $(shell command -v npm),,npm)
+DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
+
 ENGINE_DIRS := base wire llm price config budget ledger guard
 ENGINE_SRC := $(wildcard $(ENGINE_DIRS:%=shim/%/*.c))
+HOOK_SRC := $(wildcard shim/hook/*.c)
+TOOL_SRC := $(wildcard tools/*.c)
 ENGINE_OBJ := $(ENGINE_SRC:%.c=$(B)/obj/%.o)
-STATIC := -Wl,-Bstatic -lyaml -lz -lnettle -Wl,-Bdynamic
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+HOOK_OBJ := $(HOOK_SRC:%.c=$(B)/obj/%.o)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/obj/%.o)
+PRICING := $(wildcard conf/pricing/*.yaml)
 
-all: $(B)/libengine.a
+# tests/<suite>/test_*.c are programs that must exit 0 (or 77, skipped); any
+# other .c file there is a helper program that a test starts by itself.
+prog = $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/$(1)/*.c))
+UNIT_BIN := $(call prog,unit)
+GOLDEN_BIN := $(call prog,golden)
+MODEL_BIN := $(call prog,model)
+STRESS_BIN := $(call prog,stress)
+SHIM_BIN := $(call prog,shim)
+E2E_BIN := $(call prog,e2e)
+BENCH_BIN := $(call prog,bench)
+FUZZ_BIN := $(call prog,fuzz)
+TEST_BIN := $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
+	$(E2E_BIN)
 
-$(B)/obj/%.o: %.c
+ART := $(B)/libengine.a $(if $(HOOK_SRC),$(B)/libllmguard.so) \
+	$(if $(TOOL_SRC),$(B)/llmguard)
+
+all: $(ART)
+
+# Another compiler or other flags rebuild everything.
+$(B)/flags: FORCE
 	@mkdir -p $(@D)
-	$(if $(Q),@echo CC $<)
+	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || \
+		echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/libengine.a: $(ENGINE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
-$(B)/tests/test_%: tests/unit/test_%.c $(B)/libengine.a
+# One self-contained file: everything static, everything but the hooks hidden.
+$(B)/hooks.map: $(wildcard shim/hook/hooks.def) Makefile
 	@mkdir -p $(@D)
-	$(if $(Q),@echo LD $@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -o $@ $(B)/libengine.a -lcmocka $(STATIC) -lpthread
+	$(Q)sed -n 's/^[ \t]*LG_HOOK[A-Z_]*([ \t]*\([A-Za-z_0-9]*\).*/\1/p' \
+		shim/hook/hooks.def | sort -u | awk 'BEGIN {print "{ global:"} \
+		{print "  " $$1 ";"} END {print "  local: *; };"}' > $@
+
+$(B)/libllmguard.so: $(HOOK_OBJ) $(B)/libengine.a $(B)/hooks.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(HOOK_OBJ) $(B)/libengine.a \
+		-Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
+		-Wl,-z,relro,-z,now,-z,defs -Wl,--gc-sections \
+		-Wl,--as-needed $(STATIC) -ldl -lpthread
+
+$(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
+
+LIBS-unit := -lcmocka
+LIBS-golden := -lcmocka -ljansson
+LIBS-stress := -ljansson
+LIBS-shim := -lssl -lcrypto
+LIBS-e2e := -lssl -lcrypto
+LIBS-bench := -lssl -lcrypto
+$(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \
+$(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -o $@ \
+		$(B)/libengine.a $(STATIC) $(LIBS-$(notdir $(<D))) -ldl -lpthread
+
+# For short: make build/tests/test_x is build/tests/unit/test_x.
+$(B)/tests/test_%: $(B)/tests/unit/test_%
+	$(Q)ln -sf unit/test_$* $@
 
 unit: $(UNIT_BIN)
-	$(Q)for t in $(UNIT_BIN); do $$t || exit 1; done
+	$(Q)$(PYTHON) tests/run.py -B $(B) unit
+
+tests: all $(TEST_BIN)
+
+# All suites. What they need is fetched first; what cannot be had is skipped
+# by name. The last line is "N passed, N failed, N skipped".
+SUITES ?= style unit golden model shim e2e stress
+check: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)B=$(B) tests/e2e/setup-node.sh || \
+		echo "node clients: not available, their tests are skipped"
+	$(Q)$(PYTHON) tests/run.py -B $(B) $(SUITES)
+
+e2e: all $(E2E_BIN)
+	$(Q)B=$(B) tests/e2e/setup-node.sh || true
+	$(Q)$(PYTHON) tests/run.py -B $(B) e2e
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)B=$(B) $(PYTHON) tests/e2e/demo.py
+
+bench: deps
+	$(Q)$(MAKE) --no-print-directory all $(BENCH_BIN)
+	$(Q)B=$(B) $(PYTHON) tests/bench/bench.py
+
+style:
+	$(Q)CC=$(CC) tests/style.sh
+
+# Every fuzz target for FUZZ_SECONDS under ASan and UBSan.
+FUZZ_SECONDS ?= 10
+fuzz:
+	$(Q)$(MAKE) --no-print-directory B=$(B)-fuzz CC=$(CLANG) \
+	    SAN="-fsanitize=fuzzer-no-link,address,undefined \
+	    -fno-sanitize-recover=all" fuzz-programs
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/run.py \
+	    -B $(B)-fuzz fuzz
+
+fuzz-programs: $(FUZZ_BIN)
+$(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes \
+		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
+		$(B)/libengine.a $(STATIC) -ljansson -ldl -lpthread
+
+deps:
+	@want=""; for p in $(DEPS); do \
+	    dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || want="$$want $$p"; done; \
+	if [ -z "$$want" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then echo "installing:$$want"; \
+	    export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends $$want >/dev/null; \
+	else echo "missing packages; as root:"; \
+	    echo "  apt-get install --no-install-recommends$$want"; fi
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing \
+	    $(DESTDIR)$(SYSCONFDIR)/llmguard \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(B)/libllmguard.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(B)/llmguard $(DESTDIR)$(PREFIX)/bin/
+	$(if $(PRICING),install -m 644 $(PRICING) \
+	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing/)
+	install -m 644 conf/llmguard.yaml \
+	    $(DESTDIR)$(PREFIX)/share/llmguard/llmguard.yaml.example
+	for m in docs/man/*.1; do [ ! -e $$m ] || \
+	    install -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man1/; done
+	[ ! -e conf/completions/llmguard.bash ] || \
+	    install -m 644 conf/completions/llmguard.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/llmguard
+
+help:
+	@echo "make            build libllmguard.so and llmguard into $(B)/"
+	@echo "make deps       install what the build and the tests need"
+	@echo "make demo       a guarded curl and python until one is blocked"
+	@echo "make check      all tests; SUITES='unit e2e' chooses"
+	@echo "make bench      the figures, with and without the guard"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
+	@echo "make style      layering, sizes, formatting"
+	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
+	@echo "SANITIZE=address,undefined | thread, CC=clang, V=1"
 
 clean:
-	rm -rf $(B)
+	rm -rf $(B) $(B)-fuzz
 
--include $(ENGINE_OBJ:.o=.d) $(UNIT_BIN:=.d)
-.PHONY: all unit clean
+-include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
+FORCE:
+.PHONY: all unit tests check e2e demo bench style fuzz fuzz-programs deps \
+	install help clean FORCE
