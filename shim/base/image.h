@@ -202,13 +202,27 @@ struct lg_img_price {
 	int64_t rate[LG_BUCKETS];
 	uint16_t tod_start_min;		/* UTC minute of day; 0xffff: all day */
 	uint16_t tod_end_min;
+	uint32_t group;			/* entries of this model from here on; 0:
+					   not the first of its group */
 	uint8_t estimate;
-	uint8_t pad[3];
+	uint8_t pad[7];
+};
+
+/*
+ * A slot of the open-addressed table of exact names: "provider/name" in lower
+ * case, for a model's own name, its exact aliases and its pricing_id. The
+ * number of slots is a power of two; probing is linear.
+ */
+struct lg_img_name {
+	struct lg_img_ref text;		/* off 0: an empty slot */
+	uint32_t hash;			/* lg_img_hash(text) */
+	uint32_t price;			/* index of the group's first entry */
 };
 
 /* Provider-wide rules: fine-tune premiums and the like. */
 struct lg_img_provider {
 	struct lg_img_ref id;
+	struct lg_img_ref fallback;	/* provider asked next; absent: none */
 	int64_t fine_tuned_rate[LG_BUCKETS]; /* absent: the model's own */
 };
 
@@ -226,7 +240,9 @@ struct lg_image {
 	struct lg_img_span hosts;	/* lg_img_host */
 	struct lg_img_span rules;	/* lg_img_rule, first match wins */
 	struct lg_img_span providers;	/* lg_img_provider */
-	struct lg_img_span prices;	/* lg_img_price, see price/price.h */
+	struct lg_img_span prices;	/* lg_img_price, grouped by model, the
+					   models in file order */
+	struct lg_img_span names;	/* lg_img_name, a hash table */
 	struct lg_img_ref config_path;	/* absent: none */
 };
 
@@ -241,6 +257,16 @@ static inline struct lg_slice lg_img_text(const struct lg_image *img,
 {
 	return (struct lg_slice){ r.off ? (const char *)img + r.off : "",
 				  r.len };
+}
+
+/* FNV-1a over the bytes, for lg_image.names. */
+static inline uint32_t lg_img_hash(struct lg_slice s)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 16777619u;
+	return h;
 }
 
 /* The array behind a span; T is its element type. */
