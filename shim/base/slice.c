@@ -1,0 +1,163 @@
+#include "base/slice.h"
+
+#include <errno.h>
+#include <string.h>
+
+static unsigned char fold(char c)
+{
+	unsigned char u = (unsigned char)c;
+
+	return u >= 'A' && u <= 'Z' ? u | 0x20 : u;
+}
+
+static bool same_fold(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fold(a[i]) != fold(b[i]))
+			return false;
+	return true;
+}
+
+struct lg_slice lg_slice_str(const char *s)
+{
+	return (struct lg_slice){s, s ? strlen(s) : 0};
+}
+
+bool lg_slice_eq(struct lg_slice a, struct lg_slice b)
+{
+	return a.len == b.len && (a.len == 0 || !memcmp(a.p, b.p, a.len));
+}
+
+bool lg_slice_ieq(struct lg_slice a, struct lg_slice b)
+{
+	return a.len == b.len && same_fold(a.p, b.p, a.len);
+}
+
+bool lg_slice_starts(struct lg_slice s, struct lg_slice prefix)
+{
+	if (s.len < prefix.len)
+		return false;
+	return prefix.len == 0 || !memcmp(s.p, prefix.p, prefix.len);
+}
+
+bool lg_slice_istarts(struct lg_slice s, struct lg_slice prefix)
+{
+	return s.len >= prefix.len && same_fold(s.p, prefix.p, prefix.len);
+}
+
+bool lg_slice_iends(struct lg_slice s, struct lg_slice suffix)
+{
+	if (s.len < suffix.len)
+		return false;
+	if (suffix.len == 0)
+		return true;
+	return same_fold(s.p + (s.len - suffix.len), suffix.p, suffix.len);
+}
+
+bool lg_slice_icontains(struct lg_slice s, struct lg_slice part)
+{
+	if (part.len == 0)
+		return true;
+	for (size_t i = 0; i + part.len <= s.len; i++)
+		if (same_fold(s.p + i, part.p, part.len))
+			return true;
+	return false;
+}
+
+bool lg_slice_glob(struct lg_slice text, struct lg_slice pattern)
+{
+	size_t t = 0, p = 0, back_t = 0, back_p = 0;
+	bool star = false;
+
+	while (t < text.len) {
+		if (p < pattern.len && pattern.p[p] == '*') {
+			star = true;
+			back_p = ++p;
+			back_t = t;
+		} else if (p < pattern.len &&
+			   (pattern.p[p] == '?' ||
+			    fold(pattern.p[p]) == fold(text.p[t]))) {
+			p++;
+			t++;
+		} else if (star) {
+			p = back_p;
+			t = ++back_t;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.p[p] == '*')
+		p++;
+	return p == pattern.len;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct lg_slice lg_slice_trim(struct lg_slice s)
+{
+	while (s.len && is_space(s.p[0])) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len && is_space(s.p[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+struct lg_slice lg_slice_cut(struct lg_slice s, char c, struct lg_slice *head)
+{
+	const char *at = s.len ? memchr(s.p, c, s.len) : NULL;
+	size_t n;
+
+	if (!at) {
+		*head = s;
+		return (struct lg_slice){s.len ? s.p + s.len : s.p, 0};
+	}
+	n = (size_t)(at - s.p);
+	*head = (struct lg_slice){s.p, n};
+	return (struct lg_slice){at + 1, s.len - n - 1};
+}
+
+int lg_slice_u64(struct lg_slice s, uint64_t *out)
+{
+	uint64_t v = 0;
+	bool big = false;
+
+	if (s.len == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned d = (unsigned char)s.p[i] - (unsigned)'0';
+
+		if (d > 9)
+			return -EINVAL;
+		if (v > (UINT64_MAX - d) / 10)
+			big = true;
+		else
+			v = v * 10 + d;
+	}
+	if (big)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap)
+{
+	size_t n = s.len < cap ? s.len : cap - 1;
+	bool same = n == s.len;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < 0x20 || c == 0x7f) {
+			c = '?';
+			same = false;
+		}
+		dst[i] = (char)c;
+	}
+	dst[n] = '\0';
+	return same;
+}
