@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "wire/http1_head.h"
 
 /*
  * HTTP/1.1 message framing (RFC 9112), one direction of a connection, message
@@ -68,25 +69,5 @@ size_t lg_http1_feed(struct lg_http1 *m, const char *p, size_t len,
  * nothing had begun, else BAD (cut short).
  */
 enum lg_http1_event lg_http1_eof(struct lg_http1 *m);
-
-/* -- reading a complete head -------------------------------------------- */
-
-/* Request line parts; false when malformed. */
-bool lg_http1_request_line(struct lg_slice head, struct lg_slice *method,
-			   struct lg_slice *target);
-/*
- * Field value by name (case-insensitive), trimmed; repeated fields: the
- * nth (0 first). Empty slice with p NULL when absent.
- */
-struct lg_slice lg_http1_field(struct lg_slice head, struct lg_slice name,
-			       unsigned nth);
-/* Walk: *pos starts at 0; false at the end. */
-bool lg_http1_next_field(struct lg_slice head, size_t *pos,
-			 struct lg_slice *name, struct lg_slice *value);
-/*
- * Could these first bytes of a connection be the beginning of an HTTP/1
- * request head? 1 yes and complete, 0 not yet decided, -1 no.
- */
-int lg_http1_sniff(const char *p, size_t len);
 
 #endif
