@@ -1,0 +1,693 @@
+#include "wire/json.h"
+
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define NONE UINT16_MAX
+#define NO_RAW UINT64_MAX
+
+enum state {
+	S_VALUE,
+	S_VALUE_OR_END, /* after '[' */
+	S_KEY_OR_END,	/* after '{' */
+	S_KEY,
+	S_COLON,
+	S_COMMA_OR_END,
+	S_STRING,
+	S_ESCAPE,
+	S_HEX,
+	S_NUMBER,
+	S_LITERAL,
+	S_DONE,
+	S_BAD,
+};
+
+/* RFC 8259 6. What may follow each part of a number. */
+enum number {
+	N_NONE,
+	N_MINUS,
+	N_ZERO,
+	N_INT,
+	N_DOT,
+	N_FRACTION,
+	N_E,
+	N_SIGN,
+	N_EXPONENT,
+};
+
+enum number_char { C_OTHER, C_ZERO, C_DIGIT, C_DOT, C_E, C_PLUS, C_MINUS };
+
+static const uint8_t number_class[256] = {
+	['0'] = C_ZERO, ['1' ... '9'] = C_DIGIT, ['.'] = C_DOT,	  ['e'] = C_E,
+	['E'] = C_E,	['+'] = C_PLUS,		 ['-'] = C_MINUS,
+};
+
+static const uint8_t number_next[9][7] = {
+	[N_NONE] = {[C_ZERO] = N_ZERO, [C_DIGIT] = N_INT, [C_MINUS] = N_MINUS},
+	[N_MINUS] = {[C_ZERO] = N_ZERO, [C_DIGIT] = N_INT},
+	[N_ZERO] = {[C_DOT] = N_DOT, [C_E] = N_E},
+	[N_INT] = {[C_ZERO] = N_INT,
+		   [C_DIGIT] = N_INT,
+		   [C_DOT] = N_DOT,
+		   [C_E] = N_E},
+	[N_DOT] = {[C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION},
+	[N_FRACTION] =
+		{[C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION, [C_E] = N_E},
+	[N_E] = {[C_ZERO] = N_EXPONENT,
+		 [C_DIGIT] = N_EXPONENT,
+		 [C_PLUS] = N_SIGN,
+		 [C_MINUS] = N_SIGN},
+	[N_SIGN] = {[C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT},
+	[N_EXPONENT] = {[C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT},
+};
+
+static const struct {
+	const char *text;
+	uint8_t len;
+	enum lg_value_type type;
+	bool boolean;
+} literals[] = {
+	{"true", 4, LG_VALUE_BOOL, true},
+	{"false", 5, LG_VALUE_BOOL, false},
+	{"null", 4, LG_VALUE_NULL, false},
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static const struct lg_json_node *node_of(const struct lg_json *j, uint16_t n)
+{
+	return &j->paths->node[n];
+}
+
+static uint16_t or_none(uint16_t child)
+{
+	return child ? child : NONE;
+}
+
+static bool is_tracked(const struct lg_json *j)
+{
+	return j->tracked == j->depth;
+}
+
+/* Captures */
+
+static void raw_put(struct lg_json *j, const char *p, size_t n)
+{
+	size_t room;
+
+	if (!j->raws)
+		return;
+	if (j->raw_len < sizeof(j->raw)) {
+		room = sizeof(j->raw) - (size_t)j->raw_len;
+		memcpy(j->raw + j->raw_len, p, n < room ? n : room);
+	}
+	j->raw_len += n;
+}
+
+/* A value begins: the offset of its capture when it is to be captured. */
+static uint64_t raw_begin(struct lg_json *j)
+{
+	if (j->cur == NONE || !(node_of(j, j->cur)->flags & LG_FIELD_RAW))
+		return NO_RAW;
+	if (!j->raws++)
+		j->raw_len = 0;
+	return j->raw_len;
+}
+
+static void raw_end(struct lg_json *j, int id, uint64_t off)
+{
+	uint64_t stored = j->raw_len;
+	struct lg_value v = {.type = LG_VALUE_RAW};
+
+	if (off == NO_RAW)
+		return;
+	j->raws--;
+	v.len = j->raw_len - off;
+	if (stored > sizeof(j->raw)) {
+		stored = sizeof(j->raw);
+		v.truncated = true;
+	}
+	if (off < stored)
+		v.text =
+			(struct lg_slice){j->raw + off, (size_t)(stored - off)};
+	j->fn(j->ctx, id, &v);
+}
+
+/* Events of scalars */
+
+static void fire(struct lg_json *j, const struct lg_value *v)
+{
+	const struct lg_json_node *n;
+
+	if (j->cur != NONE) {
+		n = node_of(j, j->cur);
+		if (n->id >= 0)
+			j->fn(j->ctx, n->id, v);
+	}
+	if (!j->deeps || v->type != LG_VALUE_STRING)
+		return;
+	for (unsigned i = 1; i <= j->tracked; i++) {
+		n = node_of(j, j->node[i]);
+		if (n->deep)
+			j->fn(j->ctx, node_of(j, n->deep)->id, v);
+	}
+}
+
+static void scalar_done(struct lg_json *j, const struct lg_value *v)
+{
+	fire(j, v);
+	if (j->cur != NONE && j->raw_off[0] != NO_RAW) {
+		raw_end(j, node_of(j, j->cur)->id, j->raw_off[0]);
+		j->raw_off[0] = NO_RAW;
+	}
+	j->state = j->depth ? S_COMMA_OR_END : S_DONE;
+}
+
+static void scalar_begin(struct lg_json *j, bool is_string)
+{
+	j->len = 0;
+	j->keep = j->cur != NONE || (is_string && j->deeps);
+	if (j->cur != NONE)
+		j->raw_off[0] = raw_begin(j);
+}
+
+static void text_put(struct lg_json *j, const char *p, size_t n)
+{
+	size_t room;
+
+	if (!j->keep)
+		return;
+	if (j->len < sizeof(j->text)) {
+		room = sizeof(j->text) - (size_t)j->len;
+		memcpy(j->text + j->len, p, n < room ? n : room);
+	}
+	j->len += n;
+}
+
+static void text_event(struct lg_json *j, enum lg_value_type type)
+{
+	struct lg_value v = {.type = type, .len = j->len};
+
+	v.truncated = j->len > sizeof(j->text);
+	v.text.p = j->text;
+	v.text.len = v.truncated ? sizeof(j->text) : (size_t)j->len;
+	scalar_done(j, &v);
+}
+
+/* Containers */
+
+static void open_container(struct lg_json *j, bool array)
+{
+	const struct lg_json_node *n;
+	struct lg_value v = {.type = array ? LG_VALUE_ARRAY : LG_VALUE_OBJECT};
+	uint64_t bit, off;
+
+	if (j->depth == LG_JSON_DEPTH_MAX) {
+		j->state = S_BAD;
+		return;
+	}
+	bit = UINT64_C(1) << (j->depth % 64);
+	if (array)
+		j->is_array[j->depth / 64] |= bit;
+	else
+		j->is_array[j->depth / 64] &= ~bit;
+	off = raw_begin(j);
+	raw_put(j, array ? "[" : "{", 1);
+	j->depth++;
+	j->state = array ? S_VALUE_OR_END : S_KEY_OR_END;
+	if (j->cur == NONE)
+		return;
+	n = node_of(j, j->cur);
+	j->tracked = j->depth;
+	j->node[j->depth] = j->cur;
+	j->raw_off[j->depth] = off;
+	j->deeps += n->deep != 0;
+	if (n->id >= 0)
+		j->fn(j->ctx, n->id, &v);
+	j->cur = or_none(n->elem);
+}
+
+static bool in_array(const struct lg_json *j)
+{
+	unsigned at = j->depth - 1u;
+
+	return j->is_array[at / 64] >> (at % 64) & 1;
+}
+
+static void close_container(struct lg_json *j, bool array)
+{
+	static const struct lg_value v = {.type = LG_VALUE_END};
+	const struct lg_json_node *n;
+
+	if (in_array(j) != array) {
+		j->state = S_BAD;
+		return;
+	}
+	raw_put(j, array ? "]" : "}", 1);
+	j->depth--;
+	j->state = j->depth ? S_COMMA_OR_END : S_DONE;
+	if (j->tracked != j->depth + 1)
+		return;
+	n = node_of(j, j->node[j->tracked]);
+	j->tracked--;
+	j->deeps -= n->deep != 0;
+	if (n->id >= 0)
+		j->fn(j->ctx, n->id, &v);
+	raw_end(j, n->id, j->raw_off[j->depth + 1]);
+}
+
+/* Strings and keys */
+
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+static bool is_special(unsigned char c)
+{
+	return c == '"' || c == '\\' || c < 0x20;
+}
+
+static uint64_t zero_bytes(uint64_t w)
+{
+	return (w - ONES) & ~w & HIGHS;
+}
+
+/* Any special byte among the eight? May not say which. */
+static bool has_special(uint64_t w)
+{
+	return zero_bytes(w ^ ONES * '"') || zero_bytes(w ^ ONES * '\\') ||
+	       ((w - ONES * 0x20) & ~w & HIGHS);
+}
+
+/* The first quote, backslash or control; end when there is none. */
+static const char *find_special(const char *p, const char *end)
+{
+	uint64_t w;
+
+#if defined(__SSE2__)
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+	const __m128i last = _mm_set1_epi8(0x1f);
+
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i m = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
+					 _mm_cmpeq_epi8(v, slash));
+		unsigned bits;
+
+		m = _mm_or_si128(m, _mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
+		bits = (unsigned)_mm_movemask_epi8(m);
+		if (bits)
+			return p + __builtin_ctz(bits);
+	}
+#endif
+	for (; end - p >= 8; p += 8) {
+		memcpy(&w, p, 8);
+		if (has_special(w))
+			break;
+	}
+	while (p < end && !is_special((unsigned char)*p))
+		p++;
+	return p;
+}
+
+static uint16_t find_child(const struct lg_json *j, const char *key, size_t len)
+{
+	const struct lg_json_node *n;
+	uint16_t at;
+
+	if (!is_tracked(j))
+		return NONE;
+	at = node_of(j, j->node[j->depth])->first_child;
+	for (; at; at = n->next_sibling) {
+		n = node_of(j, at);
+		if (n->key_len == len && !memcmp(n->key, key, len))
+			return at;
+	}
+	return NONE;
+}
+
+static void string_begin(struct lg_json *j, bool is_key)
+{
+	j->is_key = is_key;
+	j->high = 0;
+	j->state = S_STRING;
+	if (is_key) {
+		j->len = 0;
+		j->keep = is_tracked(j);
+	} else {
+		scalar_begin(j, true);
+	}
+	raw_put(j, "\"", 1);
+}
+
+static void put_code_point(struct lg_json *j, uint32_t c)
+{
+	char b[4];
+	size_t n = 0;
+
+	if (c < 0x80) {
+		b[n++] = (char)c;
+	} else if (c < 0x800) {
+		b[n++] = (char)(0xc0 | c >> 6);
+	} else if (c < 0x10000) {
+		b[n++] = (char)(0xe0 | c >> 12);
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+	} else {
+		b[n++] = (char)(0xf0 | c >> 18);
+		b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+	}
+	if (c >= 0x80)
+		b[n++] = (char)(0x80 | (c & 0x3f));
+	text_put(j, b, n);
+}
+
+/* A high surrogate that no low one followed. */
+static void flush_high(struct lg_json *j)
+{
+	if (j->high)
+		put_code_point(j, 0xfffd);
+	j->high = 0;
+}
+
+static void string_end(struct lg_json *j)
+{
+	flush_high(j);
+	raw_put(j, "\"", 1);
+	if (!j->is_key) {
+		text_event(j, LG_VALUE_STRING);
+		return;
+	}
+	j->cur = NONE;
+	if (j->len <= sizeof(j->text))
+		j->cur = find_child(j, j->text, (size_t)j->len);
+	j->state = S_COLON;
+}
+
+static void escape(struct lg_json *j, char c)
+{
+	static const char decoded[256] = {
+		['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+		['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+	};
+	char d = decoded[(unsigned char)c];
+
+	raw_put(j, &c, 1);
+	if (c == 'u') {
+		j->state = S_HEX;
+		j->sub = 0;
+		j->hex = 0;
+		return;
+	}
+	if (!d) {
+		j->state = S_BAD;
+		return;
+	}
+	flush_high(j);
+	text_put(j, &d, 1);
+	j->state = S_STRING;
+}
+
+static void hex_done(struct lg_json *j)
+{
+	uint32_t c = j->hex;
+
+	j->state = S_STRING;
+	if (j->high && c >= 0xdc00 && c <= 0xdfff) {
+		c = 0x10000 + ((j->high - 0xd800u) << 10) + (c - 0xdc00);
+		j->high = 0;
+		put_code_point(j, c);
+		return;
+	}
+	flush_high(j);
+	if (c >= 0xd800 && c <= 0xdbff)
+		j->high = (uint16_t)c;
+	else if (c >= 0xdc00 && c <= 0xdfff)
+		put_code_point(j, 0xfffd);
+	else
+		put_code_point(j, c);
+}
+
+static void hex_digit(struct lg_json *j, char c)
+{
+	unsigned v;
+
+	if (c >= '0' && c <= '9')
+		v = (unsigned)(c - '0');
+	else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		v = (unsigned)((c | 0x20) - 'a') + 10;
+	else {
+		j->state = S_BAD;
+		return;
+	}
+	raw_put(j, &c, 1);
+	j->hex = (uint16_t)(j->hex << 4 | v);
+	if (++j->sub == 4)
+		hex_done(j);
+}
+
+static const char *in_string(struct lg_json *j, const char *p, const char *end)
+{
+	while (p < end && j->state == S_STRING) {
+		const char *q = find_special(p, end);
+
+		if (q > p) {
+			if (j->high)
+				flush_high(j);
+			text_put(j, p, (size_t)(q - p));
+			raw_put(j, p, (size_t)(q - p));
+		}
+		if (q == end)
+			return end;
+		p = q + 1;
+		if (*q == '"') {
+			string_end(j);
+		} else if (*q != '\\') {
+			j->state = S_BAD;
+		} else {
+			raw_put(j, q, 1);
+			j->state = S_ESCAPE;
+			if (p < end)
+				escape(j, *p++);
+		}
+	}
+	return p;
+}
+
+/* Numbers and literals */
+
+static void number_done(struct lg_json *j)
+{
+	if (j->sub == N_ZERO || j->sub == N_INT || j->sub == N_FRACTION ||
+	    j->sub == N_EXPONENT)
+		text_event(j, LG_VALUE_NUMBER);
+	else
+		j->state = S_BAD;
+}
+
+static const char *in_number(struct lg_json *j, const char *p, const char *end)
+{
+	const char *start = p;
+	uint8_t next, sub = j->sub;
+
+	for (; p < end; p++, sub = next) {
+		next = number_next[sub][number_class[(unsigned char)*p]];
+		if (next == N_NONE)
+			break;
+	}
+	j->sub = sub;
+	text_put(j, start, (size_t)(p - start));
+	raw_put(j, start, (size_t)(p - start));
+	if (p < end)
+		number_done(j);
+	return p;
+}
+
+static const char *in_literal(struct lg_json *j, const char *p, const char *end)
+{
+	struct lg_value v = {.type = literals[j->sub].type,
+			     .boolean = literals[j->sub].boolean};
+
+	while (p < end && j->state == S_LITERAL) {
+		if (*p != literals[j->sub].text[j->len]) {
+			j->state = S_BAD;
+			return p;
+		}
+		p++;
+		if (++j->len == literals[j->sub].len) {
+			raw_put(j, literals[j->sub].text, (size_t)j->len);
+			scalar_done(j, &v);
+		}
+	}
+	return p;
+}
+
+/* Structure */
+
+static void literal_begin(struct lg_json *j, uint8_t which)
+{
+	j->sub = which;
+	scalar_begin(j, false);
+	j->state = S_LITERAL;
+}
+
+/* One byte of structure; the byte that begins a number or literal stays. */
+static const char *value_begin(struct lg_json *j, const char *p)
+{
+	switch (*p) {
+	case '"':
+		string_begin(j, false);
+		return p + 1;
+	case '{':
+	case '[':
+		open_container(j, *p == '[');
+		return p + 1;
+	case 't':
+		literal_begin(j, 0);
+		return p;
+	case 'f':
+		literal_begin(j, 1);
+		return p;
+	case 'n':
+		literal_begin(j, 2);
+		return p;
+	default:
+		if (*p != '-' && (*p < '0' || *p > '9')) {
+			j->state = S_BAD;
+			return p;
+		}
+		j->sub = N_NONE;
+		scalar_begin(j, false);
+		j->state = S_NUMBER;
+		return p;
+	}
+}
+
+static void comma(struct lg_json *j)
+{
+	raw_put(j, ",", 1);
+	if (!in_array(j)) {
+		j->state = S_KEY;
+		return;
+	}
+	j->cur = NONE;
+	if (is_tracked(j))
+		j->cur = or_none(node_of(j, j->node[j->depth])->elem);
+	j->state = S_VALUE;
+}
+
+/* A byte that is not white space, between tokens. */
+static const char *structure(struct lg_json *j, const char *p)
+{
+	const char c = *p;
+
+	switch (j->state) {
+	case S_VALUE_OR_END:
+		if (c != ']')
+			return value_begin(j, p);
+		close_container(j, true);
+		return p + 1;
+	case S_VALUE:
+		return value_begin(j, p);
+	case S_KEY_OR_END:
+		if (c == '}') {
+			close_container(j, false);
+			return p + 1;
+		}
+		/* fall through */
+	case S_KEY:
+		if (c == '"')
+			string_begin(j, true);
+		else
+			j->state = S_BAD;
+		return p + 1;
+	case S_COLON:
+		j->state = c == ':' ? S_VALUE : S_BAD;
+		raw_put(j, ":", 1);
+		return p + 1;
+	case S_COMMA_OR_END:
+		if (c == ',')
+			comma(j);
+		else if (c == '}' || c == ']')
+			close_container(j, c == ']');
+		else
+			j->state = S_BAD;
+		return p + 1;
+	default: /* S_DONE: only white space may follow */
+		j->state = S_BAD;
+		return p;
+	}
+}
+
+void lg_json_init(struct lg_json *j, const struct lg_json_paths *paths,
+		  lg_field_fn *fn, void *ctx)
+{
+	j->paths = paths;
+	j->fn = fn;
+	j->ctx = ctx;
+	j->len = 0;
+	j->raw_len = 0;
+	j->depth = 0;
+	j->tracked = 0;
+	j->deeps = 0;
+	j->raws = 0;
+	j->cur = 0;
+	j->hex = 0;
+	j->high = 0;
+	j->state = S_VALUE;
+	j->sub = 0;
+	j->is_key = false;
+	j->keep = false;
+	j->raw_off[0] = NO_RAW;
+}
+
+static enum lg_json_status status_of(const struct lg_json *j)
+{
+	if (j->state == S_BAD)
+		return LG_JSON_BAD;
+	return j->state == S_DONE ? LG_JSON_DONE : LG_JSON_MORE;
+}
+
+enum lg_json_status lg_json_feed(struct lg_json *j, const char *p, size_t len)
+{
+	const char *end = p + len;
+
+	while (p < end && j->state != S_BAD) {
+		switch (j->state) {
+		case S_STRING:
+			p = in_string(j, p, end);
+			break;
+		case S_ESCAPE:
+			escape(j, *p++);
+			break;
+		case S_HEX:
+			hex_digit(j, *p++);
+			break;
+		case S_NUMBER:
+			p = in_number(j, p, end);
+			break;
+		case S_LITERAL:
+			p = in_literal(j, p, end);
+			break;
+		default:
+			if (is_space(*p))
+				p++;
+			else
+				p = structure(j, p);
+		}
+	}
+	return status_of(j);
+}
+
+enum lg_json_status lg_json_end(struct lg_json *j)
+{
+	if (j->state == S_NUMBER && j->depth == 0)
+		number_done(j);
+	if (j->state != S_DONE)
+		j->state = S_BAD;
+	return status_of(j);
+}
