@@ -124,12 +124,12 @@ tests: all $(TEST_BIN)
 SUITES ?= style unit golden model shim e2e stress
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)B=$(B) tests/e2e/setup-node.sh || \
+	$(Q)tests/e2e/setup-node.sh || \
 		echo "node clients: not available, their tests are skipped"
 	$(Q)$(PYTHON) tests/run.py -B $(B) $(SUITES)
 
 e2e: all $(E2E_BIN)
-	$(Q)B=$(B) tests/e2e/setup-node.sh || true
+	$(Q)tests/e2e/setup-node.sh || true
 	$(Q)$(PYTHON) tests/run.py -B $(B) e2e
 
 demo: deps

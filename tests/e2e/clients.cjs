@@ -1,0 +1,89 @@
+// An ordinary Node program: sends requests, prints what came back.
+//   node clients.cjs KIND < requests.json     (same form as clients.py)
+// KIND: https, fetch, openai, anthropic. The SDKs take {stream, ...} bodies
+// and report {status, name, body, error} of what they returned or threw.
+const https = require('https');
+const kind = process.argv[2];
+const spec = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+
+function viaHttps(r) {
+  return new Promise((resolve) => {
+    const q = https.request(r.url, { method: r.method, headers: r.headers,
+      agent, timeout: 30000 }, (a) => {
+      const got = [];
+      a.on('data', (d) => got.push(d));
+      a.on('error', (e) => resolve({ status: 0, error: String(e) }));
+      a.on('end', () => resolve({ status: a.statusCode, headers: a.headers,
+        body: Buffer.concat(got).toString('latin1') }));
+    });
+    q.on('timeout', () => q.destroy(new Error('timeout')));
+    q.on('error', (e) => resolve({ status: 0, error: String(e) }));
+    if (r.body !== undefined && r.body !== null)
+      q.write(Buffer.from(r.body, 'latin1'));
+    q.end();
+  });
+}
+
+async function viaFetch(r) {
+  const a = await fetch(r.url, { method: r.method, headers: r.headers,
+    body: r.body === undefined ? undefined : r.body,
+    signal: AbortSignal.timeout(30000) });
+  const b = Buffer.from(await a.arrayBuffer()).toString('latin1');
+  return { status: a.status, headers: Object.fromEntries(a.headers), body: b };
+}
+
+async function collect(stream, text) {
+  let body = '';
+  for await (const e of stream) body += text(e) || '';
+  return { status: 200, body };
+}
+
+let openai, anthropic;
+async function viaOpenai(r) {
+  const { OpenAI } = require('openai');
+  openai = openai || new OpenAI({ apiKey: 'sk-test', timeout: 30000 });
+  const b = JSON.parse(r.body);
+  const o = { headers: r.headers };
+  if (r.url.endsWith('/embeddings')) {
+    const a = await openai.embeddings.create(b, o);
+    return { status: 200, body: JSON.stringify(a.data) };
+  }
+  if (r.url.endsWith('/responses')) {
+    const a = await openai.responses.create(b, o);
+    return b.stream ? collect(a, (e) => e.delta)
+      : { status: 200, body: a.output_text };
+  }
+  const a = await openai.chat.completions.create(b, o);
+  return b.stream ? collect(a, (e) => e.choices[0] && e.choices[0].delta.content)
+    : { status: 200, body: a.choices[0].message.content };
+}
+
+async function viaAnthropic(r) {
+  const { Anthropic } = require('@anthropic-ai/sdk');
+  anthropic = anthropic ||
+    new Anthropic({ apiKey: 'sk-ant-test', timeout: 30000 });
+  const b = JSON.parse(r.body);
+  const a = await anthropic.messages.create(b, { headers: r.headers });
+  return b.stream ? collect(a, (e) => e.delta && e.delta.text)
+    : { status: 200, body: a.content[0].text };
+}
+
+const via = { https: viaHttps, fetch: viaFetch, openai: viaOpenai,
+  anthropic: viaAnthropic }[kind];
+async function one(r) {
+  try {
+    return await via(r);
+  } catch (e) {
+    return { status: e.status || 0, name: e.constructor.name,
+      error: String(e.message), body: JSON.stringify(e.error || null),
+      headers: e.headers ? Object.fromEntries(e.headers) : {} };
+  }
+}
+(async () => {
+  const out = [];
+  if (spec.parallel) out.push(...await Promise.all(spec.requests.map(one)));
+  else for (const r of spec.requests) out.push(await one(r));
+  for (const r of out) console.log(JSON.stringify(r));
+  agent.destroy();
+})();
