@@ -20,13 +20,16 @@ typedef void lg_content_fn(void *ctx, const char *p, size_t len);
 /*
  * coding: the Content-Encoding value ("", "identity", "gzip", "x-gzip",
  * "deflate" (zlib or raw)). 0 with *out (NULL for identity: nothing to
- * decode), -ENOTSUP, -ENOMEM.
+ * decode), -ENOTSUP (another coding, or two layers), -ENOMEM.
  */
 int lg_content_new(struct lg_slice coding, lg_content_fn *fn, void *ctx,
 		   struct lg_content **out);
-/* 0; -EPROTO malformed; -EMSGSIZE beyond 256 MiB or 1000:1 after 1 MiB. */
+/*
+ * 0; -EPROTO malformed; -EMSGSIZE beyond 256 MiB or 1000:1 after 1 MiB;
+ * -ENOMEM. An error is final: what was decoded before it has been delivered.
+ */
 int lg_content_feed(struct lg_content *c, const char *p, size_t len);
-/* 0 the coding's end was seen; -EPROTO it was cut short. */
+/* 0 the coding's end was seen (or no byte at all); -EPROTO it was cut short. */
 int lg_content_end(struct lg_content *c);
 void lg_content_del(struct lg_content *c);
 
