@@ -11,9 +11,9 @@
  * start; nothing is ever reset by a job. Any thread, no allocation.
  */
 struct lg_window {
-	uint32_t tag;		/* identity, grows with time; run/total: 1 */
-	int64_t start_ms;	/* first instant; INT64_MIN: none */
-	int64_t end_ms;		/* first instant after; INT64_MAX: none */
+	uint32_t tag;	  /* identity, grows with time; run/total: 1 */
+	int64_t start_ms; /* first instant; INT64_MIN: none */
+	int64_t end_ms;	  /* first instant after; INT64_MAX: none */
 };
 
 void lg_window_at(enum lg_period period, const struct lg_zone *z,

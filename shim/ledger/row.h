@@ -122,6 +122,8 @@ int lg_row_format(const struct lg_row *r, struct lg_buf *out);
  * keys are ignored, missing keys are absent. Fast enough for 300,000 rows/s.
  */
 int lg_row_parse(struct lg_slice line, struct lg_row *out);
+/* Does the line begin and end like a row, and is its crc right? */
+bool lg_row_check(struct lg_slice line);
 /* Is this POD from a slot sound (size, terminated text, enums in range)? */
 bool lg_row_is_sound(const void *p, size_t len);
 

@@ -1,0 +1,174 @@
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/image.h"
+#include "ledger/month.h"
+
+#define SYNC_INTERVAL_MS 1000
+
+/* Where O_APPEND of two hosts may overwrite each other. */
+static const uint32_t remote_fs[] = {
+	0x6969,	    /* NFS */
+	0x517b,	    /* SMB */
+	0xff534d42, /* CIFS */
+	0xfe534d42, /* SMB2 */
+	0x00c36400, /* Ceph */
+	0x5346414f, /* AFS */
+	0x6b414653, /* kAFS */
+	0x73757245, /* Coda */
+	0x0bd00bd0, /* Lustre */
+	0x01161970, /* GFS2 */
+	0x7461636f, /* OCFS2 */
+	0x47504653, /* GPFS */
+	0x19830326, /* BeeGFS */
+};
+
+static int check_fs(const struct statfs *fs)
+{
+	uint64_t free_blocks =
+		geteuid() ? (uint64_t)fs->f_bavail : (uint64_t)fs->f_bfree;
+	size_t i;
+
+	for (i = 0; i < sizeof(remote_fs) / sizeof(remote_fs[0]); i++)
+		if ((uint32_t)fs->f_type == remote_fs[i])
+			return -EREMOTE;
+	if (fs->f_blocks &&
+	    free_blocks * (uint64_t)fs->f_bsize < LG_ROW_LINE_MAX)
+		return -ENOSPC;
+	return 0;
+}
+
+/* mkdir -p; folders that we make are for the user alone. */
+static int make_dirs(const char *dir)
+{
+	char path[sizeof(((struct lg_ledger *)0)->dir)];
+	char *p;
+
+	if (!mkdir(dir, 0700) || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	strcpy(path, dir);
+	for (p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = 0;
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
+		   uint8_t durability)
+{
+	size_t n = strlen(state_dir);
+	int saved = errno, err;
+	struct statfs fs;
+
+	memset(l, 0, sizeof(*l));
+	l->durability = durability;
+	if (!n || n + sizeof("/ledger/2026-11.jsonl") > sizeof(l->dir))
+		return -ENAMETOOLONG;
+	memcpy(l->dir, state_dir, n);
+	strcpy(l->dir + n, "/ledger");
+	err = make_dirs(l->dir);
+	if (!err && !statfs(l->dir, &fs)) {
+		err = check_fs(&fs);
+		if (err == -ENOSPC)
+			err = 0;
+	}
+	errno = saved;
+	return err;
+}
+
+static int open_month(struct lg_ledger *l, int64_t now_ms)
+{
+	char path[sizeof(l->dir) + LG_MONTH_NAME];
+	int fd, err, tries;
+	size_t n = strlen(l->dir);
+
+	if (!n)
+		return -ENOENT;
+	memcpy(path, l->dir, n);
+	path[n] = '/';
+	lg_month_name(now_ms, path + n + 1);
+	for (tries = 0; tries < 2; tries++) {
+		fd = open(path,
+			  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
+				  O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+			  0600);
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT)
+			break;
+		err = make_dirs(l->dir);
+		if (err)
+			return err;
+	}
+	return -errno;
+}
+
+/* Beyond RLIMIT_FSIZE a write would end the host by SIGXFSZ. */
+static int check_limits(int fd, size_t len)
+{
+	struct rlimit lim;
+	struct statfs fs;
+	struct stat st;
+
+	if (getrlimit(RLIMIT_FSIZE, &lim))
+		return -errno;
+	if (lim.rlim_cur != RLIM_INFINITY) {
+		if (fstat(fd, &st))
+			return -errno;
+		if (lim.rlim_cur < len ||
+		    (uint64_t)st.st_size > lim.rlim_cur - len)
+			return -EFBIG;
+	}
+	return fstatfs(fd, &fs) ? 0 : check_fs(&fs);
+}
+
+static void sync_maybe(struct lg_ledger *l, int fd, int64_t now_ms)
+{
+	if (l->durability == LG_DURABILITY_NONE)
+		return;
+	if (l->durability == LG_DURABILITY_INTERVAL &&
+	    now_ms - l->last_sync_ms < SYNC_INTERVAL_MS &&
+	    now_ms >= l->last_sync_ms)
+		return;
+	l->last_sync_ms = now_ms;
+	fdatasync(fd);
+}
+
+int lg_ledger_append(struct lg_ledger *l, int64_t now_ms, struct lg_slice line)
+{
+	int saved = errno, fd, err;
+	ssize_t n;
+
+	fd = open_month(l, now_ms);
+	if (fd < 0) {
+		errno = saved;
+		return fd;
+	}
+	err = check_limits(fd, line.len);
+	if (!err) {
+		do
+			n = write(fd, line.p, line.len);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			err = -errno;
+		else if ((size_t)n != line.len)
+			err = -EIO;
+		else
+			sync_maybe(l, fd, now_ms);
+	}
+	close(fd);
+	errno = saved;
+	return err;
+}

@@ -1,0 +1,15 @@
+#ifndef LG_LEDGER_MONTH_H
+#define LG_LEDGER_MONTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "2026-11.jsonl" with its NUL. */
+#define LG_MONTH_NAME 14
+
+/* The file's name for the UTC month of an instant, years 1970..9999. */
+void lg_month_name(int64_t unix_ms, char out[LG_MONTH_NAME]);
+/* Has a directory entry the shape of a month's file? */
+bool lg_month_is_name(const char *name);
+
+#endif

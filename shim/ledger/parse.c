@@ -1,0 +1,379 @@
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/civil.h"
+#include "base/hash.h"
+#include "base/money.h"
+#include "ledger/field.h"
+
+struct cursor {
+	const char *p, *end;
+};
+
+static bool accept(struct cursor *c, char ch)
+{
+	if (c->p == c->end || *c->p != ch)
+		return false;
+	c->p++;
+	return true;
+}
+
+/* A string's bytes between its quotes, escapes as they stand. */
+static int raw_string(struct cursor *c, struct lg_slice *out)
+{
+	const char *start, *q;
+
+	if (!accept(c, '"'))
+		return -EPROTO;
+	start = c->p;
+	for (q = start; q < c->end && *q != '"'; q++)
+		if (*q == '\\')
+			q++;
+	if (q >= c->end)
+		return -EPROTO;
+	*out = (struct lg_slice){start, (size_t)(q - start)};
+	c->p = q + 1;
+	return 0;
+}
+
+static unsigned hex_digit(char ch)
+{
+	if (ch >= '0' && ch <= '9')
+		return (unsigned)(ch - '0');
+	return ((unsigned)ch | 0x20) - 'a' < 6
+		       ? ((unsigned)ch | 0x20) - 'a' + 10
+		       : 0;
+}
+
+/* The writer escapes controls alone: a \u above 0x7f becomes '?'. */
+static size_t unescape(struct lg_slice s, char *dst, size_t cap)
+{
+	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+	const char *hit;
+	size_t i, n = 0;
+	unsigned v;
+
+	for (i = 0; i < s.len && n + 1 < cap; i++) {
+		if (s.p[i] != '\\' || i + 1 == s.len) {
+			dst[n++] = s.p[i];
+			continue;
+		}
+		i++;
+		hit = memchr(from, s.p[i], sizeof(from) - 1);
+		if (hit) {
+			dst[n++] = to[hit - from];
+		} else if (s.p[i] == 'u' && s.len - i > 4) {
+			v = hex_digit(s.p[i + 1]) << 12 |
+			    hex_digit(s.p[i + 2]) << 8 |
+			    hex_digit(s.p[i + 3]) << 4 | hex_digit(s.p[i + 4]);
+			dst[n++] = v && v < 0x80 ? (char)v : '?';
+			i += 4;
+		} else {
+			dst[n++] = s.p[i];
+		}
+	}
+	dst[n] = 0;
+	return n;
+}
+
+static size_t copy_text(struct lg_slice s, char *dst, size_t cap)
+{
+	if (s.len < cap && !memchr(s.p, '\\', s.len)) {
+		memcpy(dst, s.p, s.len);
+		dst[s.len] = 0;
+		return s.len;
+	}
+	return unescape(s, dst, cap);
+}
+
+/* Any value, as it stands. */
+static int skip_value(struct cursor *c, struct lg_slice *out)
+{
+	const char *start = c->p;
+	struct lg_slice s;
+	int depth = 0;
+
+	do {
+		if (c->p == c->end)
+			return -EPROTO;
+		if (*c->p == '"') {
+			if (raw_string(c, &s))
+				return -EPROTO;
+		} else if (*c->p == '{' || *c->p == '[') {
+			depth++;
+			c->p++;
+		} else if (*c->p == '}' || *c->p == ']') {
+			if (--depth < 0)
+				return -EPROTO;
+			c->p++;
+		} else {
+			c->p++;
+			while (!depth && c->p < c->end && *c->p != ',' &&
+			       *c->p != '}' && *c->p != ']')
+				c->p++;
+		}
+	} while (depth);
+	*out = (struct lg_slice){start, (size_t)(c->p - start)};
+	return 0;
+}
+
+static int list(struct cursor *c, char *dst, size_t cap)
+{
+	struct lg_slice s;
+	size_t n = 0;
+
+	if (!accept(c, '['))
+		return -EPROTO;
+	while (!accept(c, ']')) {
+		if (raw_string(c, &s))
+			return -EPROTO;
+		if (n && n + 2 < cap)
+			dst[n++] = '\x1f';
+		n += copy_text(s, dst + n, cap - n);
+		accept(c, ',');
+	}
+	return 0;
+}
+
+static int flags(struct cursor *c, uint32_t *out)
+{
+	struct lg_slice s;
+	unsigned i;
+
+	if (!accept(c, '['))
+		return -EPROTO;
+	while (!accept(c, ']')) {
+		if (raw_string(c, &s))
+			return -EPROTO;
+		for (i = 0; i < LG_ROW_FLAGS; i++)
+			if (lg_slice_eq(s, lg_slice_str(lg_row_flag_name(i))))
+				*out |= 1u << i;
+		accept(c, ',');
+	}
+	return 0;
+}
+
+static int integer(struct cursor *c, uint64_t *out)
+{
+	const char *start = c->p;
+	uint64_t v = 0;
+
+	while (c->p < c->end && (unsigned)(*c->p - '0') < 10)
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*c->p++ - '0'), &v))
+			return -EPROTO;
+	*out = v;
+	return c->p > start ? 0 : -EPROTO;
+}
+
+static int signed_integer(struct cursor *c, int64_t *out)
+{
+	bool negative = accept(c, '-');
+	uint64_t v;
+
+	if (integer(c, &v) || v > INT64_MAX)
+		return -EPROTO;
+	*out = negative ? -(int64_t)v : (int64_t)v;
+	return 0;
+}
+
+static int units(struct cursor *c, uint64_t *u)
+{
+	struct lg_slice s;
+	enum lg_bucket b;
+	uint64_t v;
+
+	if (!accept(c, '{'))
+		return -EPROTO;
+	while (!accept(c, '}')) {
+		if (raw_string(c, &s) || !accept(c, ':') || integer(c, &v))
+			return -EPROTO;
+		b = lg_bucket_by_name(s.p, s.len);
+		if (b >= LG_BUCKET_UNITS && b < LG_BUCKETS)
+			u[b - LG_BUCKET_UNITS] = v;
+		accept(c, ',');
+	}
+	return 0;
+}
+
+static int two(const char *p)
+{
+	return (p[0] - '0') * 10 + p[1] - '0';
+}
+
+/* "2026-11-22T14:30:52.123Z", as we write it. */
+static int timestamp(struct cursor *c, int64_t *out)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+	int64_t days;
+	struct lg_slice s;
+	int i;
+
+	if (raw_string(c, &s) || s.len != sizeof(shape) - 1)
+		return -EPROTO;
+	for (i = 0; shape[i]; i++)
+		if (shape[i] == 'd' ? (unsigned)(s.p[i] - '0') > 9
+				    : s.p[i] != shape[i])
+			return -EPROTO;
+	days = lg_civil_days(two(s.p) * 100 + two(s.p + 2),
+			     (unsigned)two(s.p + 5), (unsigned)two(s.p + 8));
+	*out = ((days * 24 + two(s.p + 11)) * 60 + two(s.p + 14)) * 60000 +
+	       two(s.p + 17) * 1000 + (s.p[20] - '0') * 100 + two(s.p + 21);
+	return 0;
+}
+
+static int money(struct cursor *c, int64_t *out)
+{
+	struct lg_slice s;
+
+	return skip_value(c, &s) || lg_money_parse(s, out) ? -EPROTO : 0;
+}
+
+/* A name that a later version knows: a row kind without money, else 0. */
+static int name(struct cursor *c, const struct lg_row_field *f, uint8_t *out)
+{
+	struct lg_slice s;
+	unsigned i;
+
+	if (raw_string(c, &s))
+		return -EPROTO;
+	for (i = 0; i < f->cap; i++)
+		if (strlen(f->names[i]) == s.len &&
+		    !memcmp(f->names[i], s.p, s.len))
+			break;
+	if (i == f->cap)
+		i = f->off == offsetof(struct lg_row, kind) ? LG_ROW_AUDIT : 0;
+	*out = (uint8_t)i;
+	return 0;
+}
+
+static int boolean(struct cursor *c, uint8_t *out)
+{
+	struct lg_slice s;
+
+	if (skip_value(c, &s))
+		return -EPROTO;
+	*out = s.len == 4 && s.p[0] == 't';
+	return 0;
+}
+
+/* A flat switch over the types of the table. */
+static int value(struct cursor *c, const struct lg_row_field *f,
+		 struct lg_row *r)
+{
+	void *dst = (char *)r + f->off;
+	struct lg_slice s;
+	int64_t v = 0;
+	int err;
+
+	if (c->end - c->p >= 4 && !memcmp(c->p, "null", 4)) {
+		c->p += 4;
+		return 0;
+	}
+	switch (f->type) {
+	case LG_F_ID:
+	case LG_F_TEXT:
+		err = raw_string(c, &s);
+		if (!err)
+			copy_text(s, dst, f->cap);
+		return err;
+	case LG_F_LIST:
+		return list(c, dst, f->cap);
+	case LG_F_RAW:
+		err = skip_value(c, &s);
+		if (!err && s.len < f->cap)
+			memcpy(dst, s.p, s.len);
+		return err;
+	case LG_F_TIME:
+		return timestamp(c, dst);
+	case LG_F_MS:
+		return signed_integer(c, dst);
+	case LG_F_I32:
+	case LG_F_STATUS:
+		err = signed_integer(c, &v);
+		*(int32_t *)dst = (int32_t)v;
+		return err;
+	case LG_F_U32:
+		err = signed_integer(c, &v);
+		*(uint32_t *)dst = (uint32_t)v;
+		return err;
+	case LG_F_BOOL:
+		return boolean(c, dst);
+	case LG_F_COUNT:
+		return integer(c, dst);
+	case LG_F_MONEY:
+		return money(c, dst);
+	case LG_F_RATIO:
+		err = money(c, &v);
+		*(uint32_t *)dst = (uint32_t)(v / (LG_PUSD_PER_USD / 1000000));
+		return err;
+	case LG_F_ENUM:
+		return name(c, f, dst);
+	case LG_F_UNITS:
+		return units(c, dst);
+	case LG_F_FLAGS:
+		return flags(c, dst);
+	}
+	return skip_value(c, &s);
+}
+
+/* Keys mostly come in the table's order: look from the last one on. */
+static const struct lg_row_field *find(struct lg_slice key, unsigned *hint)
+{
+	unsigned i, n;
+
+	for (n = 0, i = *hint; n < lg_row_nfields; n++, i++) {
+		if (i >= lg_row_nfields)
+			i = 0;
+		if (lg_row_fields[i].key_len == key.len &&
+		    !memcmp(lg_row_fields[i].key, key.p, key.len)) {
+			*hint = i + 1;
+			return &lg_row_fields[i];
+		}
+	}
+	return NULL;
+}
+
+bool lg_row_check(struct lg_slice line)
+{
+	size_t n = line.len - LG_ROW_CRC_LEN;
+	uint32_t crc = 0;
+	const char *t;
+	int i;
+
+	if (line.len < sizeof(LG_ROW_START) + LG_ROW_CRC_LEN ||
+	    memcmp(line.p, LG_ROW_START, sizeof(LG_ROW_START) - 1))
+		return false;
+	t = line.p + n;
+	if (memcmp(t, ",\"crc\":\"", 8) || memcmp(t + 16, "\"}", 2))
+		return false;
+	for (i = 8; i < 16; i++) {
+		if ((unsigned)(t[i] - '0') > 9 && (unsigned)(t[i] - 'a') > 5)
+			return false;
+		crc = crc << 4 | hex_digit(t[i]);
+	}
+	return crc == lg_crc32c(0, line.p, n);
+}
+
+int lg_row_parse(struct lg_slice line, struct lg_row *out)
+{
+	const struct lg_row_field *f;
+	struct lg_slice key, skipped;
+	struct cursor c;
+	unsigned hint = 0;
+
+	if (!lg_row_check(line))
+		return -EPROTO;
+	lg_row_init(out);
+	c.p = line.p + 1;
+	c.end = line.p + line.len - LG_ROW_CRC_LEN;
+	do {
+		if (raw_string(&c, &key) || !accept(&c, ':'))
+			return -EPROTO;
+		f = find(key, &hint);
+		if (f ? value(&c, f, out) : skip_value(&c, &skipped))
+			return -EPROTO;
+	} while (accept(&c, ','));
+	return c.p == c.end && out->id[0] ? 0 : -EPROTO;
+}

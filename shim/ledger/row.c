@@ -1,0 +1,337 @@
+#include "ledger/row.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/money.h"
+#include "ledger/field.h"
+
+#define NUNITS (LG_BUCKETS - LG_BUCKET_UNITS)
+
+static void *at(struct lg_row *r, const struct lg_row_field *f)
+{
+	return (char *)r + f->off;
+}
+
+static const void *cat(const struct lg_row *r, const struct lg_row_field *f)
+{
+	return (const char *)r + f->off;
+}
+
+void lg_row_init(struct lg_row *r)
+{
+	unsigned i;
+
+	memset(r, 0, sizeof(*r));
+	r->size = sizeof(*r);
+	r->v = 1;
+	r->ttft_ms = r->duration_ms = -1;
+	r->provider_cost_pusd = INT64_MIN;
+	r->budget_ratio_ppm = UINT32_MAX;
+	for (i = 0; i < lg_row_nfields; i++)
+		if (lg_row_fields[i].type == LG_F_COUNT)
+			*(uint64_t *)at(r, &lg_row_fields[i]) = LG_ROW_ABSENT;
+	r->request_bytes = r->response_bytes = 0;
+}
+
+/* -- writing -------------------------------------------------------------- */
+
+static struct lg_slice text_of(const struct lg_row *r,
+			       const struct lg_row_field *f)
+{
+	const char *p = cat(r, f);
+
+	return (struct lg_slice){p, strnlen(p, f->cap)};
+}
+
+/* One byte for one: what a row falls back to when it grows too long. */
+static void put_plain(struct lg_buf *b, struct lg_slice s)
+{
+	size_t i;
+
+	lg_buf_putc(b, '"');
+	for (i = 0; i < s.len; i++)
+		lg_buf_putc(b, s.p[i] < 0x20 || s.p[i] > 0x7e ||
+					       s.p[i] == '"' || s.p[i] == '\\'
+				       ? '?'
+				       : s.p[i]);
+	lg_buf_putc(b, '"');
+}
+
+static void put_text(struct lg_buf *b, struct lg_slice s, bool plain)
+{
+	if (plain)
+		put_plain(b, s);
+	else
+		lg_buf_put_json(b, s);
+}
+
+static void put_list(struct lg_buf *b, struct lg_slice s, bool plain)
+{
+	struct lg_slice head;
+	bool first = true;
+
+	lg_buf_putc(b, '[');
+	while (s.len) {
+		s = lg_slice_cut(s, '\x1f', &head);
+		if (!head.len)
+			continue;
+		if (!first)
+			lg_buf_putc(b, ',');
+		first = false;
+		put_text(b, head, plain);
+	}
+	lg_buf_putc(b, ']');
+}
+
+/*
+ * Brackets in balance, strings closed, nothing else than JSON is made of: a
+ * damaged object must not damage its row.
+ */
+static bool raw_is_sound(struct lg_slice s)
+{
+	static const char ok[] = "0123456789+-.,:eEtrufalsn \t\r\n";
+	bool in_string = false;
+	uint64_t kinds = 0;
+	int depth = 0;
+	size_t i;
+	char c;
+
+	if (s.len < 2 || s.p[0] != '{')
+		return false;
+	for (i = 0; i < s.len; i++) {
+		c = s.p[i];
+		if (in_string) {
+			if ((unsigned char)c < 0x20 || (unsigned char)c > 0x7e)
+				return false;
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > 60)
+				return false;
+			kinds = kinds << 1 | (c == '{');
+		} else if (c == '}' || c == ']') {
+			if (--depth < 0 || (kinds & 1) != (c == '}'))
+				return false;
+			kinds >>= 1;
+			if (!depth && i != s.len - 1)
+				return false;
+		} else if (!memchr(ok, c, sizeof(ok) - 1)) {
+			return false;
+		}
+	}
+	return !depth && !in_string;
+}
+
+static void put_raw(struct lg_buf *b, struct lg_slice s)
+{
+	size_t i, from = b->len;
+
+	if (!raw_is_sound(s)) {
+		lg_buf_puts(b, "null");
+		return;
+	}
+	if (lg_buf_put(b, s.p, s.len))
+		return;
+	for (i = from; i < b->len; i++)
+		if ((unsigned char)b->p[i] < 0x20)
+			b->p[i] = ' ';
+}
+
+static void put_ratio(struct lg_buf *b, uint32_t ppm)
+{
+	lg_buf_put_money(b, (int64_t)ppm * (LG_PUSD_PER_USD / 1000000));
+}
+
+static void put_units(struct lg_buf *b, const uint64_t *u)
+{
+	bool first = true;
+	unsigned i;
+
+	lg_buf_putc(b, '{');
+	for (i = 0; i < NUNITS; i++) {
+		if (!u[i])
+			continue;
+		lg_buf_puts(b, first ? "\"" : ",\"");
+		first = false;
+		lg_buf_puts(b, lg_bucket_name(LG_BUCKET_UNITS + i));
+		lg_buf_puts(b, "\":");
+		lg_buf_put_u64(b, u[i]);
+	}
+	lg_buf_putc(b, '}');
+}
+
+static void put_flags(struct lg_buf *b, uint32_t flags)
+{
+	bool first = true;
+	unsigned i;
+
+	lg_buf_putc(b, '[');
+	for (i = 0; i < LG_ROW_FLAGS; i++) {
+		if (!(flags & 1u << i))
+			continue;
+		lg_buf_puts(b, first ? "\"" : ",\"");
+		first = false;
+		lg_buf_puts(b, lg_row_flag_name(i));
+		lg_buf_putc(b, '"');
+	}
+	lg_buf_putc(b, ']');
+}
+
+static void put_name(struct lg_buf *b, const struct lg_row_field *f, uint8_t i)
+{
+	lg_buf_putc(b, '"');
+	lg_buf_puts(b, f->names[i < f->cap ? i : 0]);
+	lg_buf_putc(b, '"');
+}
+
+/* A flat switch over the types of the table. */
+static bool put_scalar(struct lg_buf *b, const struct lg_row_field *f,
+		       const void *p)
+{
+	switch (f->type) {
+	case LG_F_V:
+		return lg_buf_putc(b, '1'), true;
+	case LG_F_TIME:
+		if (!*(const int64_t *)p)
+			return false;
+		lg_buf_putc(b, '"');
+		lg_buf_put_time(b, *(const int64_t *)p);
+		return lg_buf_putc(b, '"'), true;
+	case LG_F_MS:
+		if (*(const int64_t *)p < 0)
+			return false;
+		return lg_buf_put_i64(b, *(const int64_t *)p), true;
+	case LG_F_I32:
+		return lg_buf_put_i64(b, *(const int32_t *)p), true;
+	case LG_F_U32:
+		return lg_buf_put_u64(b, *(const uint32_t *)p), true;
+	case LG_F_STATUS:
+		if (!*(const int32_t *)p)
+			return false;
+		return lg_buf_put_i64(b, *(const int32_t *)p), true;
+	case LG_F_BOOL:
+		return lg_buf_puts(b, *(const uint8_t *)p ? "true" : "false"),
+		       true;
+	case LG_F_COUNT:
+		if (*(const uint64_t *)p == LG_ROW_ABSENT)
+			return false;
+		return lg_buf_put_u64(b, *(const uint64_t *)p), true;
+	case LG_F_MONEY:
+		if (*(const int64_t *)p == INT64_MIN)
+			return false;
+		return lg_buf_put_money(b, *(const int64_t *)p), true;
+	case LG_F_RATIO:
+		if (*(const uint32_t *)p == UINT32_MAX)
+			return false;
+		return put_ratio(b, *(const uint32_t *)p), true;
+	case LG_F_ENUM:
+		return put_name(b, f, *(const uint8_t *)p), true;
+	case LG_F_UNITS:
+		return put_units(b, p), true;
+	case LG_F_FLAGS:
+		return put_flags(b, *(const uint32_t *)p), true;
+	}
+	return false;
+}
+
+static void put_value(struct lg_buf *b, const struct lg_row *r,
+		      const struct lg_row_field *f, bool plain)
+{
+	struct lg_slice s;
+
+	if (f->type > LG_F_RAW || f->type == LG_F_V) {
+		if (!put_scalar(b, f, cat(r, f)))
+			lg_buf_puts(b, "null");
+		return;
+	}
+	s = text_of(r, f);
+	if (plain && f->type == LG_F_RAW)
+		lg_buf_puts(b, "null");
+	else if (f->type == LG_F_LIST)
+		put_list(b, s, plain);
+	else if (f->type == LG_F_RAW)
+		put_raw(b, s);
+	else if (s.len || f->type == LG_F_ID)
+		put_text(b, s, plain);
+	else
+		lg_buf_puts(b, "null");
+}
+
+/* Only calls carry a verdict; ref and note belong to the other kinds. */
+static bool is_left_out(const struct lg_row *r, const struct lg_row_field *f)
+{
+	if (f->off == offsetof(struct lg_row, verdict) && f->type == LG_F_ENUM)
+		return r->kind != LG_ROW_CALL;
+	if (f->off == offsetof(struct lg_row, ref))
+		return !r->ref[0];
+	if (f->off == offsetof(struct lg_row, note))
+		return !r->note[0];
+	return false;
+}
+
+static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain)
+{
+	unsigned i;
+
+	for (i = 0; i < lg_row_nfields; i++) {
+		const struct lg_row_field *f = &lg_row_fields[i];
+
+		if (is_left_out(r, f))
+			continue;
+		lg_buf_puts(out, i ? ",\"" : "{\"");
+		lg_buf_put(out, f->key, f->key_len);
+		lg_buf_puts(out, "\":");
+		put_value(out, r, f, plain);
+	}
+	return out->overflow ? -EMSGSIZE : 0;
+}
+
+int lg_row_format(const struct lg_row *r, struct lg_buf *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	char tail[LG_ROW_CRC_LEN + 2] = ",\"crc\":\"00000000\"}\n";
+	size_t start = out->len;
+	uint32_t crc;
+	unsigned i;
+
+	if (put_fields(out, r, false) ||
+	    out->len - start > LG_ROW_LINE_MAX - LG_ROW_CRC_LEN - 1) {
+		out->len = start;
+		out->overflow = false;
+		if (put_fields(out, r, true))
+			return -EMSGSIZE;
+	}
+	crc = lg_crc32c(0, out->p + start, out->len - start);
+	for (i = 0; i < 8; i++, crc <<= 4)
+		tail[8 + i] = hex[crc >> 28];
+	return lg_buf_put(out, tail, LG_ROW_CRC_LEN + 1) ? -EMSGSIZE : 0;
+}
+
+/* -- checking a row out of shared memory ---------------------------------- */
+
+bool lg_row_is_sound(const void *p, size_t len)
+{
+	const struct lg_row *r = p;
+	const struct lg_row_field *f;
+	const uint8_t *b = p;
+	unsigned i;
+
+	if (len != sizeof(*r) || r->size != sizeof(*r) || r->v != 1)
+		return false;
+	for (i = 0; i < lg_row_nfields; i++) {
+		f = &lg_row_fields[i];
+		if (f->type == LG_F_ENUM && b[f->off] >= f->cap)
+			return false;
+		if (f->type >= LG_F_ID && f->type <= LG_F_RAW &&
+		    !memchr(b + f->off, 0, f->cap))
+			return false;
+	}
+	return r->id[0] && !(r->flags >> LG_ROW_FLAGS);
+}

@@ -1,0 +1,302 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "ledger/row.h"
+
+static void sample(struct lg_row *r)
+{
+	lg_row_init(r);
+	lg_row_new_id(1795357852123, r->id);
+	r->ts_ms = 1795357852123;
+	r->end_ms = 1795357853001;
+	r->pid = 4242;
+	r->ppid = 1;
+	r->uid = 1000;
+	strcpy(r->exe, "/usr/bin/python3.11");
+	strcpy(r->comm, "python3");
+	strcpy(r->project, "quote \" back \\ slash");
+	strcpy(r->user, "\xc3\xa4\xe2\x82\xac");
+	strcpy(r->tags, "nightly\x1f"
+			"a,b\x1f"
+			"c");
+	strcpy(r->budgets, "month\x1frun");
+	strcpy(r->key, "0123456789ab");
+	strcpy(r->host, "api.openai.com");
+	strcpy(r->model, "gpt-4o\x01\n");
+	strcpy(r->usage_raw, "{\"a\":{\"b\":[1,2,\"}\\\"\"]},\n \"c\":1.5e3}");
+	r->status = 200;
+	r->stream = 1;
+	r->verdict = LG_VERDICT_CUT;
+	r->usage_state = LG_USAGE_ESTIMATED;
+	r->price_state = LG_PRICED_UNKNOWN;
+	r->cache_hit = LG_CACHE_PROVIDER;
+	r->flags = LG_ROW_ABANDONED | LG_ROW_OVERSHOOT;
+	r->input_tokens = 12;
+	r->output_tokens = 0;
+	r->units[1] = 3;
+	r->cost_pusd = 123456789;
+	r->estimate_pusd = -1;
+	r->economic_pusd = INT64_MAX;
+	r->input_cost_pusd = 1;
+	r->output_cost_pusd = 123456788;
+	r->budget_ratio_ppm = 750001;
+	r->duration_ms = 878;
+}
+
+static struct lg_slice format(const struct lg_row *r, char *buf)
+{
+	struct lg_buf b;
+
+	lg_buf_init_fixed(&b, buf, LG_ROW_LINE_MAX);
+	assert_int_equal(lg_row_format(r, &b), 0);
+	assert_int_equal(b.p[b.len - 1], '\n');
+	return (struct lg_slice){b.p, b.len - 1};
+}
+
+static void test_there_and_back(void **state)
+{
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	struct lg_slice s;
+
+	(void)state;
+	sample(&a);
+	s = format(&a, line);
+	assert_memory_equal(s.p, "{\"v\":1,\"id\":\"", 13);
+	assert_int_equal(lg_row_parse(s, &b), 0);
+	/* the raw object's line break became a blank */
+	*strchr(a.usage_raw, '\n') = ' ';
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_true(lg_row_is_sound(&b, sizeof(b)));
+	assert_non_null(memmem(s.p, s.len, "\"cost_usd\":0.000123456789,", 26));
+	assert_non_null(memmem(s.p, s.len, "\"cache_read_tokens\":null,", 25));
+	assert_non_null(memmem(s.p, s.len, "\"output_tokens\":0,", 18));
+	assert_non_null(memmem(s.p, s.len, "\"budget_ratio\":0.750001,", 24));
+	assert_non_null(memmem(s.p, s.len, "[\"nightly\",\"a,b\",\"c\"]", 21));
+}
+
+static void test_kinds(void **state)
+{
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	struct lg_slice s;
+
+	(void)state;
+	sample(&a);
+	a.kind = LG_ROW_ADJUST;
+	a.verdict = 0;
+	a.cost_pusd = -5;
+	strcpy(a.ref, a.id);
+	strcpy(a.note, "repriced");
+	s = format(&a, line);
+	assert_null(memmem(s.p, s.len, "\"verdict\"", 9));
+	assert_int_equal(lg_row_parse(s, &b), 0);
+	assert_int_equal(b.kind, LG_ROW_ADJUST);
+	assert_int_equal(b.cost_pusd, -5);
+	assert_string_equal(b.ref, a.id);
+	assert_string_equal(b.note, "repriced");
+}
+
+/* A row with every text full of the worst bytes must still be written. */
+static void test_worst(void **state)
+{
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	static const char bad[] = {1, '"', (char)0xff, '\\'};
+	size_t i, k;
+
+	(void)state;
+	for (k = 0; k < sizeof(bad); k++) {
+		sample(&a);
+		memset(a.id, bad[k],
+		       sizeof(struct lg_row) - offsetof(struct lg_row, id));
+		a.id[26] = a.key[12] = a.phase[7] = a.tier[23] = 0;
+		a.request_type[11] = a.provider[63] = a.dialect[31] = 0;
+		a.exe[127] = a.comm[15] = a.run_id[63] = a.experiment[63] = 0;
+		a.project[63] = a.user[95] = a.tags[159] = 0;
+		a.conversation[95] = a.label[63] = a.host[95] = 0;
+		a.endpoint[159] = a.model_requested[127] = a.model[127] = 0;
+		a.price_version[39] = a.reason[63] = a.budgets[319] = 0;
+		a.response_id[95] = a.usage_raw[511] = a.ref[26] = 0;
+		a.note[100] = 0;
+		for (i = 0; i < sizeof(a.units) / 8; i++)
+			a.units[i] = UINT64_MAX;
+		a.cost_pusd = a.estimate_pusd = INT64_MIN + 1;
+		a.flags = (1u << LG_ROW_FLAGS) - 1;
+		assert_int_equal(lg_row_parse(format(&a, line), &b), 0);
+		assert_int_equal(b.cost_pusd, a.cost_pusd);
+		assert_int_equal(b.units[3], UINT64_MAX);
+	}
+}
+
+static void test_damage(void **state)
+{
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	struct lg_slice s;
+	size_t i, len, room;
+	char *map, *p;
+
+	(void)state;
+	sample(&a);
+	s = format(&a, line);
+	len = s.len;
+	room = (len + 4095) / 4096 * 4096;
+	map = mmap(NULL, room + 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(map != MAP_FAILED);
+	mprotect(map + room, 4096, PROT_NONE);
+	for (i = 0; i < len; i++) {
+		p = map + room - i;
+		memcpy(p, line, i);
+		assert_int_equal(lg_row_parse((struct lg_slice){p, i}, &b),
+				 -EPROTO);
+	}
+	for (i = 0; i < len * 8; i++) {
+		line[i / 8] ^= (char)(1 << i % 8);
+		assert_int_equal(lg_row_parse(s, &b), -EPROTO);
+		line[i / 8] ^= (char)(1 << i % 8);
+	}
+	munmap(map, room + 4096);
+}
+
+static void test_raw_objects(void **state)
+{
+	static const char *const bad[] = {
+		"{",
+		"}",
+		"{]",
+		"{\"a}",
+		"[]",
+		"{}{}",
+		"{\"a\":\"\x80\"}",
+		"{\"a\":1}x",
+		"{\"\\\"}",
+		"{x}",
+		"null",
+		"{\"a\":\"b\\",
+	};
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		sample(&a);
+		strcpy(a.usage_raw, bad[i]);
+		assert_int_equal(lg_row_parse(format(&a, line), &b), 0);
+		assert_string_equal(b.usage_raw, "");
+		assert_int_equal(b.cost_pusd, a.cost_pusd);
+	}
+}
+
+/* Readers ignore keys they do not know and accept missing ones. */
+static void test_other_versions(void **state)
+{
+	static const char text[] =
+		"{\"v\":1,\"id\":\"X\",\"later\":{\"a\":[\"]\\\"}\",{}]},"
+		"\"cost_usd\":0.5,\"more\":\"x\",\"ts\":null,"
+		"\"verdict\":\"unheard\",\"last\":[[]]";
+	static const char hex[] = "0123456789abcdef";
+	static struct lg_row r;
+	char line[512];
+	uint32_t crc = lg_crc32c(0, text, sizeof(text) - 1);
+	struct lg_slice s = {line, sizeof(text) - 1 + 18};
+	int i;
+
+	(void)state;
+	strcpy(line, text);
+	strcat(line, ",\"crc\":\"00000000\"}");
+	for (i = 0; i < 8; i++, crc <<= 4)
+		line[sizeof(text) - 1 + 8 + (size_t)i] = hex[crc >> 28];
+	assert_int_equal(lg_row_parse(s, &r), 0);
+	assert_int_equal(r.cost_pusd, 500000000000);
+	assert_int_equal(r.verdict, 0);
+	assert_true(r.input_tokens == LG_ROW_ABSENT);
+	assert_string_equal(r.id, "X");
+}
+
+static void test_soundness(void **state)
+{
+	static struct lg_row r;
+
+	(void)state;
+	sample(&r);
+	assert_true(lg_row_is_sound(&r, sizeof(r)));
+	assert_false(lg_row_is_sound(&r, sizeof(r) - 1));
+	r.verdict = 200;
+	assert_false(lg_row_is_sound(&r, sizeof(r)));
+	sample(&r);
+	memset(r.model, 'x', sizeof(r.model));
+	assert_false(lg_row_is_sound(&r, sizeof(r)));
+	sample(&r);
+	r.flags = 1u << 31;
+	assert_false(lg_row_is_sound(&r, sizeof(r)));
+	sample(&r);
+	r.size = 7;
+	assert_false(lg_row_is_sound(&r, sizeof(r)));
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return memcmp(a, b, 26);
+}
+
+static void test_ids(void **state)
+{
+	enum { N = 2000, PROCS = 8 };
+	static char(*ids)[27];
+	size_t size = sizeof(*ids) * N * (PROCS + 1);
+	int i, p;
+
+	(void)state;
+	ids = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(ids != MAP_FAILED);
+	for (i = 0; i < N; i++)
+		lg_row_new_id(1795357852123, ids[i]);
+	assert_int_equal(strlen(ids[0]), 26);
+	for (i = 1; i < N; i++)
+		assert_true(strcmp(ids[i - 1], ids[i]) < 0);
+	for (p = 1; p <= PROCS; p++)
+		if (!fork()) {
+			for (i = 0; i < N; i++)
+				lg_row_new_id(1795357852123, ids[p * N + i]);
+			_exit(0);
+		}
+	while (wait(NULL) > 0)
+		;
+	qsort(ids, N * (PROCS + 1), 27, by_text);
+	for (i = 1; i < N * (PROCS + 1); i++)
+		assert_int_not_equal(strcmp(ids[i - 1], ids[i]), 0);
+	lg_row_new_id(1795357852124, ids[0]);
+	assert_true(strcmp(ids[1], ids[0]) < 0);
+	munmap(ids, size);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_worst),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_raw_objects),
+		cmocka_unit_test(test_other_versions),
+		cmocka_unit_test(test_soundness),
+		cmocka_unit_test(test_ids),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
