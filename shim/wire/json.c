@@ -1,9 +1,8 @@
 #include "wire/json.h"
 
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+
+#include "wire/json_scan.h"
 
 #define NONE UINT16_MAX
 #define NO_RAW UINT64_MAX
@@ -22,45 +21,6 @@ enum state {
 	S_LITERAL,
 	S_DONE,
 	S_BAD,
-};
-
-/* RFC 8259 6. What may follow each part of a number. */
-enum number {
-	N_NONE,
-	N_MINUS,
-	N_ZERO,
-	N_INT,
-	N_DOT,
-	N_FRACTION,
-	N_E,
-	N_SIGN,
-	N_EXPONENT,
-};
-
-enum number_char { C_OTHER, C_ZERO, C_DIGIT, C_DOT, C_E, C_PLUS, C_MINUS };
-
-static const uint8_t number_class[256] = {
-	['0'] = C_ZERO, ['1' ... '9'] = C_DIGIT, ['.'] = C_DOT,	  ['e'] = C_E,
-	['E'] = C_E,	['+'] = C_PLUS,		 ['-'] = C_MINUS,
-};
-
-static const uint8_t number_next[9][7] = {
-	[N_NONE] = {[C_ZERO] = N_ZERO, [C_DIGIT] = N_INT, [C_MINUS] = N_MINUS},
-	[N_MINUS] = {[C_ZERO] = N_ZERO, [C_DIGIT] = N_INT},
-	[N_ZERO] = {[C_DOT] = N_DOT, [C_E] = N_E},
-	[N_INT] = {[C_ZERO] = N_INT,
-		   [C_DIGIT] = N_INT,
-		   [C_DOT] = N_DOT,
-		   [C_E] = N_E},
-	[N_DOT] = {[C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION},
-	[N_FRACTION] =
-		{[C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION, [C_E] = N_E},
-	[N_E] = {[C_ZERO] = N_EXPONENT,
-		 [C_DIGIT] = N_EXPONENT,
-		 [C_PLUS] = N_SIGN,
-		 [C_MINUS] = N_SIGN},
-	[N_SIGN] = {[C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT},
-	[N_EXPONENT] = {[C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT},
 };
 
 static const struct {
@@ -263,68 +223,22 @@ static void close_container(struct lg_json *j, bool array)
 
 /* Strings and keys */
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-static bool is_special(unsigned char c)
-{
-	return c == '"' || c == '\\' || c < 0x20;
-}
-
-static uint64_t zero_bytes(uint64_t w)
-{
-	return (w - ONES) & ~w & HIGHS;
-}
-
-/* Any special byte among the eight? May not say which. */
-static bool has_special(uint64_t w)
-{
-	return zero_bytes(w ^ ONES * '"') || zero_bytes(w ^ ONES * '\\') ||
-	       ((w - ONES * 0x20) & ~w & HIGHS);
-}
-
-/* The first quote, backslash or control; end when there is none. */
-static const char *find_special(const char *p, const char *end)
-{
-	uint64_t w;
-
-#if defined(__SSE2__)
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-	const __m128i last = _mm_set1_epi8(0x1f);
-
-	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i m = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
-					 _mm_cmpeq_epi8(v, slash));
-		unsigned bits;
-
-		m = _mm_or_si128(m, _mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
-		bits = (unsigned)_mm_movemask_epi8(m);
-		if (bits)
-			return p + __builtin_ctz(bits);
-	}
-#endif
-	for (; end - p >= 8; p += 8) {
-		memcpy(&w, p, 8);
-		if (has_special(w))
-			break;
-	}
-	while (p < end && !is_special((unsigned char)*p))
-		p++;
-	return p;
-}
-
 static uint16_t find_child(const struct lg_json *j, const char *key, size_t len)
 {
 	const struct lg_json_node *n;
+	uint8_t mark;
 	uint16_t at;
 
 	if (!is_tracked(j))
 		return NONE;
-	at = node_of(j, j->node[j->depth])->first_child;
-	for (; at; at = n->next_sibling) {
+	n = node_of(j, j->node[j->depth]);
+	mark = lg_json_mark(key, len);
+	if (!(n->marks >> mark & 1))
+		return NONE;
+	for (at = n->first_child; at; at = n->next_sibling) {
 		n = node_of(j, at);
-		if (n->key_len == len && !memcmp(n->key, key, len))
+		if (n->mark == mark && n->key_len == len &&
+		    !memcmp(n->key, key, len))
 			return at;
 	}
 	return NONE;
@@ -338,8 +252,6 @@ static void string_begin(struct lg_json *j, bool is_key)
 	if (is_key) {
 		j->len = 0;
 		j->keep = is_tracked(j);
-	} else {
-		scalar_begin(j, true);
 	}
 	raw_put(j, "\"", 1);
 }
@@ -453,7 +365,7 @@ static void hex_digit(struct lg_json *j, char c)
 static const char *in_string(struct lg_json *j, const char *p, const char *end)
 {
 	while (p < end && j->state == S_STRING) {
-		const char *q = find_special(p, end);
+		const char *q = lg_json_scan_string(p, end);
 
 		if (q > p) {
 			if (j->high)
@@ -478,12 +390,65 @@ static const char *in_string(struct lg_json *j, const char *p, const char *end)
 	return p;
 }
 
+/*
+ * Most strings are whole in one feed and without escapes: these are told from
+ * where they stand. p is behind the opening quote. NULL: not such a string.
+ */
+static const char *quick_end(struct lg_json *j, const char *p, const char *end)
+{
+	const char *q = lg_json_scan_string(p, end);
+
+	if (q == end || *q != '"')
+		return NULL;
+	raw_put(j, p - 1, (size_t)(q - p) + 2);
+	return q + 1;
+}
+
+static const char *key_begin(struct lg_json *j, const char *p, const char *end)
+{
+	const char *q = quick_end(j, p, end);
+
+	if (!q) {
+		string_begin(j, true);
+		return p;
+	}
+	j->cur = find_child(j, p, (size_t)(q - p) - 1);
+	j->state = S_COLON;
+	if (q == end || *q != ':')
+		return q;
+	raw_put(j, ":", 1);
+	j->state = S_VALUE;
+	return q + 1;
+}
+
+static const char *text_begin(struct lg_json *j, const char *p, const char *end)
+{
+	struct lg_value v = {.type = LG_VALUE_STRING};
+	const char *q;
+
+	scalar_begin(j, true);
+	q = quick_end(j, p, end);
+	if (!q) {
+		string_begin(j, false);
+		return p;
+	}
+	if (!j->keep) {
+		j->state = j->depth ? S_COMMA_OR_END : S_DONE;
+		return q;
+	}
+	v.len = (size_t)(q - p) - 1;
+	v.truncated = v.len > LG_VALUE_TEXT_MAX;
+	v.text = (struct lg_slice){p, v.truncated ? LG_VALUE_TEXT_MAX
+						  : (size_t)v.len};
+	scalar_done(j, &v);
+	return q;
+}
+
 /* Numbers and literals */
 
 static void number_done(struct lg_json *j)
 {
-	if (j->sub == N_ZERO || j->sub == N_INT || j->sub == N_FRACTION ||
-	    j->sub == N_EXPONENT)
+	if (lg_json_number_is_whole(j->sub))
 		text_event(j, LG_VALUE_NUMBER);
 	else
 		j->state = S_BAD;
@@ -491,20 +456,13 @@ static void number_done(struct lg_json *j)
 
 static const char *in_number(struct lg_json *j, const char *p, const char *end)
 {
-	const char *start = p;
-	uint8_t next, sub = j->sub;
+	const char *q = lg_json_scan_number(p, end, &j->sub);
 
-	for (; p < end; p++, sub = next) {
-		next = number_next[sub][number_class[(unsigned char)*p]];
-		if (next == N_NONE)
-			break;
-	}
-	j->sub = sub;
-	text_put(j, start, (size_t)(p - start));
-	raw_put(j, start, (size_t)(p - start));
-	if (p < end)
+	text_put(j, p, (size_t)(q - p));
+	raw_put(j, p, (size_t)(q - p));
+	if (q < end)
 		number_done(j);
-	return p;
+	return q;
 }
 
 static const char *in_literal(struct lg_json *j, const char *p, const char *end)
@@ -512,6 +470,13 @@ static const char *in_literal(struct lg_json *j, const char *p, const char *end)
 	struct lg_value v = {.type = literals[j->sub].type,
 			     .boolean = literals[j->sub].boolean};
 
+	if (!j->len && (size_t)(end - p) >= literals[j->sub].len &&
+	    !memcmp(p, literals[j->sub].text, literals[j->sub].len)) {
+		j->len = literals[j->sub].len;
+		raw_put(j, p, (size_t)j->len);
+		scalar_done(j, &v);
+		return p + j->len;
+	}
 	while (p < end && j->state == S_LITERAL) {
 		if (*p != literals[j->sub].text[j->len]) {
 			j->state = S_BAD;
@@ -536,12 +501,12 @@ static void literal_begin(struct lg_json *j, uint8_t which)
 }
 
 /* One byte of structure; the byte that begins a number or literal stays. */
-static const char *value_begin(struct lg_json *j, const char *p)
+static const char *value_begin(struct lg_json *j, const char *p,
+			       const char *end)
 {
 	switch (*p) {
 	case '"':
-		string_begin(j, false);
-		return p + 1;
+		return text_begin(j, p + 1, end);
 	case '{':
 	case '[':
 		open_container(j, *p == '[');
@@ -560,7 +525,7 @@ static const char *value_begin(struct lg_json *j, const char *p)
 			j->state = S_BAD;
 			return p;
 		}
-		j->sub = N_NONE;
+		j->sub = 0;
 		scalar_begin(j, false);
 		j->state = S_NUMBER;
 		return p;
@@ -581,18 +546,18 @@ static void comma(struct lg_json *j)
 }
 
 /* A byte that is not white space, between tokens. */
-static const char *structure(struct lg_json *j, const char *p)
+static const char *structure(struct lg_json *j, const char *p, const char *end)
 {
 	const char c = *p;
 
 	switch (j->state) {
 	case S_VALUE_OR_END:
 		if (c != ']')
-			return value_begin(j, p);
+			return value_begin(j, p, end);
 		close_container(j, true);
 		return p + 1;
 	case S_VALUE:
-		return value_begin(j, p);
+		return value_begin(j, p, end);
 	case S_KEY_OR_END:
 		if (c == '}') {
 			close_container(j, false);
@@ -601,21 +566,25 @@ static const char *structure(struct lg_json *j, const char *p)
 		/* fall through */
 	case S_KEY:
 		if (c == '"')
-			string_begin(j, true);
-		else
-			j->state = S_BAD;
-		return p + 1;
+			return key_begin(j, p + 1, end);
+		j->state = S_BAD;
+		return p;
 	case S_COLON:
 		j->state = c == ':' ? S_VALUE : S_BAD;
 		raw_put(j, ":", 1);
 		return p + 1;
 	case S_COMMA_OR_END:
-		if (c == ',')
-			comma(j);
-		else if (c == '}' || c == ']')
+		if (c == '}' || c == ']') {
 			close_container(j, c == ']');
-		else
+			return p + 1;
+		}
+		if (c != ',') {
 			j->state = S_BAD;
+			return p;
+		}
+		comma(j);
+		if (j->state == S_KEY && p + 1 < end && p[1] == '"')
+			return key_begin(j, p + 2, end);
 		return p + 1;
 	default: /* S_DONE: only white space may follow */
 		j->state = S_BAD;
@@ -677,7 +646,7 @@ enum lg_json_status lg_json_feed(struct lg_json *j, const char *p, size_t len)
 			if (is_space(*p))
 				p++;
 			else
-				p = structure(j, p);
+				p = structure(j, p, end);
 		}
 	}
 	return status_of(j);

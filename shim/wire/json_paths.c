@@ -68,10 +68,13 @@ static uint16_t key_child(struct lg_json_paths *p, uint16_t at,
 			return *link;
 	}
 	*link = add_node(p);
-	if (*link) {
-		p->node[*link].key = st->key;
-		p->node[*link].key_len = (uint16_t)st->len;
-	}
+	if (!*link)
+		return 0;
+	n = &p->node[*link];
+	n->key = st->key;
+	n->key_len = (uint16_t)st->len;
+	n->mark = lg_json_mark(st->key, st->len);
+	p->node[at].marks |= UINT64_C(1) << n->mark;
 	return *link;
 }
 
