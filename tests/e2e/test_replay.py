@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""Recorded exchanges through guarded clients: the client gets the recorded
+bytes, the server gets the client's, the ledger has the expected tokens.
+
+Needs the recordings and the replay driver in ../shared; skips without them.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import PY, SHARED, Failed, eq, main, ok
+
+DIALECTS = ('openai-chat', 'openai-responses', 'openai-embeddings',
+            'anthropic-messages', 'gemini-generate')
+WHERE = 'api in %r' % (DIALECTS,)
+REPLAY = os.path.join(SHARED, 'replay')
+scratch = {}
+
+
+def need():
+    if not os.path.exists(os.path.join(REPLAY, 'replay_client.py')):
+        print('no recordings in ../shared')
+        sys.exit(77)
+    lacking = [m for m in ('h2', 'brotli', 'zstandard', 'urllib3')
+               if subprocess.run([PY, '-c', 'import ' + m],
+                                 stderr=subprocess.DEVNULL).returncode]
+    if lacking:
+        print('the replay driver needs python3-' + ' python3-'.join(lacking))
+        sys.exit(77)
+
+
+def start():
+    d = scratch['dir'] = tempfile.mkdtemp(prefix='llmguard-replay-')
+    subprocess.run([PY, REPLAY + '/store.py', 'pack', d + '/store',
+                    '--fixtures', SHARED + '/fixtures'], check=True,
+                   stdout=subprocess.DEVNULL)
+    scratch['server'] = subprocess.Popen(
+        [PY, REPLAY + '/replay_server.py', '--store', d + '/store', '--log',
+         d + '/log', '--ready', d + '/ready.json', '--ca-dir', d + '/ca',
+         '--lifetime', '900'],
+        stdout=subprocess.DEVNULL, stderr=open(d + '/err', 'w'))
+    for _ in range(400):
+        if os.path.exists(d + '/ready.json'):
+            break
+        time.sleep(0.05)
+    sys.path.insert(0, REPLAY)
+    from store import Store
+    scratch['store'] = Store(d + '/store')
+
+
+def stop():
+    if 'server' in scratch:
+        scratch['server'].terminate()
+        scratch['server'].wait()
+    shutil.rmtree(scratch.get('dir', ''), ignore_errors=True)
+
+
+def drive(box, client, expect='allowed', **k):
+    out = os.path.join(box.dir, 'out.jsonl')
+    argv = [PY, REPLAY + '/replay_client.py', '--ready',
+            scratch['dir'] + '/ready.json', '--client', client, '--where',
+            WHERE, '--expect', expect, '--out', out]
+    for o, v in k.items():
+        argv += ['--' + o.replace('_', '-'), str(v)]
+    guard = box.env()
+    for v in ('LD_PRELOAD', 'LLMGUARD_CONFIG', 'LLMGUARD_STATE_DIR',
+              'LLMGUARD_REGION', 'ASAN_OPTIONS'):
+        if v in guard:
+            argv += ['--env', '%s=%s' % (v, guard[v])]
+    p = subprocess.run(argv, env=box.env(False, PYTHONPATH=None),
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=250)
+    if p.returncode:
+        raise Failed(p.stdout.decode('utf-8', 'replace')[-2500:])
+    with open(out) as f:
+        return [json.loads(x) for x in f]
+
+
+def want_of(x):
+    e = scratch['store'][x].expected
+    return {'dialect': e['api'], 'status': e['http_status'],
+            'stream': bool(e['stream']),
+            'model': e['model_returned'] or e['model_requested'],
+            'input_tokens': e['input_tokens'] or 0,
+            'cache_read_tokens': e['cached_input_tokens'] or 0,
+            'cache_write': e['cache_write_tokens'] or 0,
+            'output_tokens': e['output_tokens'] or 0,
+            'reasoning_tokens': e['reasoning_tokens'] or 0}, e
+
+
+def got_of(row):
+    g = {k: row.get(k) or 0 for k in (
+        'input_tokens', 'cache_read_tokens', 'output_tokens',
+        'reasoning_tokens')}
+    g['cache_write'] = (row.get('cache_write_5m_tokens') or 0) + \
+        (row.get('cache_write_1h_tokens') or 0)
+    g.update({k: row.get(k) for k in ('dialect', 'status', 'model')})
+    g['stream'] = bool(row.get('stream'))
+    return g
+
+
+TOKENS = ('input_tokens', 'cache_read_tokens', 'cache_write',
+          'output_tokens', 'reasoning_tokens')
+
+
+def compare(rows, done):
+    bad = []
+    eq(len(rows), len(done), 'rows')
+    for row, d in zip(rows, done):
+        want, e = want_of(d['id'])
+        got = got_of(row)
+        if not e['usage_present']:
+            for k in TOKENS:
+                want.pop(k)
+        diff = {k: (got[k], v) for k, v in want.items() if got[k] != v}
+        state = row['usage_state']
+        if e['usage_present'] and state != 'exact':
+            diff['usage_state'] = (state, 'exact')
+        if not e['usage_present'] and e['billable'] and state == 'exact':
+            diff['usage_state'] = (state, 'estimated or missing')
+        if diff:
+            src = e.get('source') or {}
+            bad.append('%s %s: (got, want) %s' % (
+                d['id'], str(src.get('path', src))[-60:], diff))
+    ok(not bad, '%d of %d rows differ:\n   ' % (len(bad), len(rows)) +
+       '\n   '.join(bad[:40]))
+
+
+def allowed(box, client, **k):
+    box.budget(1000)
+    done = drive(box, client, **k)
+    ok(len(done) > 10, 'only %d exchanges' % len(done))
+    if k.get('threads', 1) == 1:
+        compare(box.rows(), done)
+    else:
+        eq(len(box.rows()), len(done), 'rows')
+    eq(box.budget_status()['held_usd'], 0, 'held')
+
+
+def refused(box, client, **k):
+    box.budget(0)
+    done = drive(box, client, expect='blocked-strict', **k)
+    rows = box.rows()
+    eq({r['verdict'] for r in rows}, {'block'}, 'verdicts')
+    eq(len(rows), len(done), 'rows')
+    eq(sum(r['cost_usd'] for r in rows), 0, 'cost')
+
+
+def case_of(fn, client, k):
+    return lambda box: fn(box, client, **k)
+
+
+RUNS = [('raw', {}), ('raw', {'mode': 'chunking=whole'}),
+        ('raw', {'mode': 'chunking=random', 'write_split': 'random'}),
+        ('raw', {'mode': 'chunking=dribble', 'max_bytes': 6000}),
+        ('raw', {'write_split': 'dribble', 'max_bytes': 3000}),
+        ('raw', {'read_size': 1, 'max_bytes': 6000}),
+        ('raw', {'pipeline': 4, 'mode': 'chunking=random'}),
+        ('raw', {'mode': 'chunking=random,encoding=gzip'}),
+        ('raw', {'mode': 'chunking=random,encoding=deflate'}),
+        ('httplib', {}), ('requests', {'mode': 'encoding=gzip'}),
+        ('httpx', {}), ('httpx-async', {'mode': 'encoding=deflate'}),
+        ('aiohttp', {}), ('curl', {}), ('pyssl-bio', {}),
+        ('httpx-async', {'threads': 8, 'mode': 'chunking=random'}),
+        ('requests', {'threads': 8})]
+for _c, _k in RUNS:
+    globals()['case_%s %s' % (_c, ' '.join('%s=%s' % x for x in
+                                           _k.items()))] = \
+        case_of(allowed, _c, _k)
+for _c in ('raw', 'httplib', 'requests', 'httpx', 'httpx-async', 'aiohttp',
+           'curl', 'pyssl-bio'):
+    globals()['case_%s blocked' % _c] = case_of(refused, _c, {})
+
+if __name__ == '__main__':
+    need()
+    try:
+        start()
+        main(globals())
+    finally:
+        stop()
