@@ -58,7 +58,8 @@ FUZZ_BIN := $(call prog,fuzz)
 TEST_BIN := $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
 	$(E2E_BIN)
 
-ART := $(B)/libengine.a $(if $(HOOK_SRC),$(B)/libllmguard.so) \
+ART := $(B)/libengine.a \
+	$(if $(wildcard shim/guard/flow.c),$(B)/libllmguard.so) \
 	$(if $(TOOL_SRC),$(B)/llmguard)
 
 all: $(ART)
@@ -90,8 +91,18 @@ $(B)/libllmguard.so: $(HOOK_OBJ) $(B)/libengine.a $(B)/hooks.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(HOOK_OBJ) $(B)/libengine.a \
 		-Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
-		-Wl,-z,relro,-z,now,-z,defs -Wl,--gc-sections \
+		-Wl,-z,relro,-z,now,-z,defs,-z,nodelete \
+		-Wl,-Bsymbolic-functions -Wl,--gc-sections \
 		-Wl,--as-needed $(STATIC) -ldl -lpthread
+
+# The hooks over a stand-in for the engine: their mechanics by themselves.
+$(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
+		$(B)/hooks.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(HOOK_OBJ) $(B)/libengine.a \
+		-Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
+		-Wl,-z,relro,-z,now,-z,defs,-z,nodelete \
+		-Wl,-Bsymbolic-functions -Wl,--gc-sections
 
 $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
@@ -117,7 +128,7 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%
 unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run.py -B $(B) unit
 
-tests: all $(TEST_BIN)
+tests: all $(TEST_BIN) $(if $(HOOK_SRC),$(B)/libfake.so)
 
 # All suites. What they need is fetched first; what cannot be had is skipped
 # by name. The last line is "N passed, N failed, N skipped".

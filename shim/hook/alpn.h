@@ -1,0 +1,28 @@
+#ifndef LG_HOOK_ALPN_H
+#define LG_HOOK_ALPN_H
+
+#include "hook/conn.h"
+
+/*
+ * OpenSSL has no getter for the protocols that a client will offer, so the
+ * lists are remembered as they are set.
+ */
+void lg_alpn_remember(struct lg_conn *c, const unsigned char *p, unsigned len);
+void lg_alpn_remember_ctx(struct lg_tls *t, SSL_CTX *ctx,
+			  const unsigned char *p, unsigned len);
+void lg_alpn_free(struct lg_alpn *a);
+
+/*
+ * Copy list to out (room for len bytes) without "h2". Returns the new length;
+ * len when there is no h2, nothing besides it, or the list is malformed.
+ */
+unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
+		       unsigned char *out);
+
+/*
+ * Before the first handshake with a guarded host: offer HTTP/1.1 alone, when
+ * the settings allow and the program offers it. Keeps errno, error queue.
+ */
+void lg_alpn_without_h2(struct lg_conn *c, SSL *s);
+
+#endif

@@ -1,0 +1,16 @@
+#include "hook/hook.h"
+
+#include <dlfcn.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define LG_HOOK(name, type, params, args) LG_EXPORT type name params;
+#include "hook/hooks.def"
+#undef LG_HOOK
+
+#define LG_HOOK(name, type, params, args)                                      \
+	type name params                                                       \
+	{                                                                      \
+		return hook_##name args;                                       \
+	}
+#include "hook/hooks.def"

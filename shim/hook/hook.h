@@ -1,0 +1,71 @@
+#ifndef LG_HOOK_HOOK_H
+#define LG_HOOK_HOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "hook/resolve.h"
+#include "hook/ssl.h"
+
+/*
+ * The logic behind each exported function of hooks.def. Those that get the
+ * caller's address find the copy of libssl by it. All of them return exactly
+ * what the real function would, keep errno and OpenSSL's error queue, and
+ * pass straight through where nothing is guarded. A program without any real
+ * function to be found (then it could not have called us) gets the failure
+ * value.
+ */
+#define LG_CALLER __builtin_return_address(0)
+#define LG_EXPORT __attribute__((visibility("default")))
+#define LG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define LG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+SSL_CTX *hook_SSL_CTX_new(const void *pc, const SSL_METHOD *m);
+int hook_SSL_CTX_set_alpn_protos(const void *pc, SSL_CTX *ctx,
+				 const unsigned char *p, unsigned int len);
+SSL *hook_SSL_new(const void *pc, SSL_CTX *ctx);
+int hook_SSL_set_alpn_protos(const void *pc, SSL *s, const unsigned char *p,
+			     unsigned int len);
+void hook_SSL_free(const void *pc, SSL *s);
+int hook_SSL_clear(const void *pc, SSL *s);
+int hook_SSL_connect(const void *pc, SSL *s);
+int hook_SSL_do_handshake(const void *pc, SSL *s);
+int hook_SSL_shutdown(const void *pc, SSL *s);
+int hook_SSL_get_error(const void *pc, const SSL *s, int ret);
+
+int hook_SSL_write(const void *pc, SSL *s, const void *buf, int num);
+int hook_SSL_write_ex(const void *pc, SSL *s, const void *buf, size_t num,
+		      size_t *written);
+int hook_SSL_write_ex2(const void *pc, SSL *s, const void *buf, size_t num,
+		       uint64_t flags, size_t *written);
+int hook_SSL_write_early_data(const void *pc, SSL *s, const void *buf,
+			      size_t num, size_t *written);
+int hook_SSL_get_early_data_status(const void *pc, const SSL *s);
+ssize_t hook_SSL_sendfile(const void *pc, SSL *s, int fd, off_t offset,
+			  size_t size, int flags);
+
+int hook_SSL_read(const void *pc, SSL *s, void *buf, int num);
+int hook_SSL_read_ex(const void *pc, SSL *s, void *buf, size_t num,
+		     size_t *got);
+int hook_SSL_peek(const void *pc, SSL *s, void *buf, int num);
+int hook_SSL_peek_ex(const void *pc, SSL *s, void *buf, size_t num,
+		     size_t *got);
+int hook_SSL_read_early_data(const void *pc, SSL *s, void *buf, size_t num,
+			     size_t *got);
+int hook_SSL_pending(const void *pc, const SSL *s);
+int hook_SSL_has_pending(const void *pc, const SSL *s);
+
+ssize_t hook_write(int fd, const void *buf, size_t n);
+ssize_t hook_writev(int fd, const struct iovec *iov, int n);
+ssize_t hook_send(int fd, const void *buf, size_t n, int flags);
+ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
+		    __CONST_SOCKADDR_ARG addr, socklen_t len);
+ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags);
+int hook_dlclose(void *handle);
+/* Look up the real functions behind the six above, before any signal. */
+void lg_hook_bind_libc(void);
+
+#endif

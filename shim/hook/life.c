@@ -1,0 +1,152 @@
+#include <errno.h>
+
+#include "hook/alpn.h"
+#include "hook/hook.h"
+#include "hook/wakeup.h"
+#include "hook/write.h"
+
+/* Settings, prices and region are opened now: a sandbox may come later. */
+SSL_CTX *hook_SSL_CTX_new(const void *pc, const SSL_METHOD *m)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (LG_UNLIKELY(!t || !t->SSL_CTX_new))
+		return NULL;
+	(void)lg_conn_engine();
+	return t->SSL_CTX_new(m);
+}
+
+SSL *hook_SSL_new(const void *pc, SSL_CTX *ctx)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (LG_UNLIKELY(!t || !t->SSL_new))
+		return NULL;
+	if (lg_conn_engine())
+		(void)lg_conn_indexed(t);
+	return t->SSL_new(ctx);
+}
+
+int hook_SSL_CTX_set_alpn_protos(const void *pc, SSL_CTX *ctx,
+				 const unsigned char *p, unsigned int len)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+	int r;
+
+	if (LG_UNLIKELY(!t || !t->SSL_CTX_set_alpn_protos))
+		return 1;
+	r = t->SSL_CTX_set_alpn_protos(ctx, p, len);
+	if (!r && ctx)
+		lg_alpn_remember_ctx(t, ctx, p, len);
+	return r;
+}
+
+int hook_SSL_set_alpn_protos(const void *pc, SSL *s, const unsigned char *p,
+			     unsigned int len)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+	struct lg_conn *c;
+	int r;
+
+	if (LG_UNLIKELY(!t || !t->SSL_set_alpn_protos))
+		return 1;
+	r = t->SSL_set_alpn_protos(s, p, len);
+	c = r ? NULL : lg_conn_make(t, s);
+	if (c)
+		lg_alpn_remember(c, p, len);
+	return r;
+}
+
+/* An SSL is counted: its state goes when its ex_data does, not here. */
+void hook_SSL_free(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (t && t->SSL_free)
+		t->SSL_free(s);
+}
+
+int hook_SSL_clear(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+	struct lg_conn *c;
+	int r;
+
+	if (LG_UNLIKELY(!t || !t->SSL_clear))
+		return 0;
+	r = t->SSL_clear(s);
+	c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	if (r && c && lg_conn_lock(c)) {
+		lg_conn_reset(c);
+		lg_conn_unlock(c);
+	}
+	return r;
+}
+
+static int handshake(struct lg_tls *t, SSL *s, int (*real)(SSL *), bool client)
+{
+	struct lg_conn *c = lg_is_inner(s) ? NULL : lg_conn_make(t, s);
+	int r;
+
+	if (LG_LIKELY(!c || c->mode == LG_CONN_PASS))
+		return real(s);
+	c->fake_error = 0;
+	lg_conn_before_handshake(c, s, client);
+	r = LG_REAL(s, real(s));
+	lg_conn_after_handshake(c, s);
+	return r;
+}
+
+int hook_SSL_connect(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (LG_UNLIKELY(!t || !t->SSL_connect))
+		return -1;
+	return handshake(t, s, t->SSL_connect, true);
+}
+
+int hook_SSL_do_handshake(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (LG_UNLIKELY(!t || !t->SSL_do_handshake))
+		return -1;
+	return handshake(t, s, t->SSL_do_handshake, false);
+}
+
+/* What is held incomplete would have left long ago: it goes before the end. */
+int hook_SSL_shutdown(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+	struct lg_conn *c;
+
+	if (LG_UNLIKELY(!t || !t->SSL_shutdown))
+		return -1;
+	c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	if (LG_LIKELY(!c || !c->flow))
+		return t->SSL_shutdown(s);
+	if (lg_conn_lock(c)) {
+		c->fake_error = 0;
+		if (!c->consumed && !c->pass_pending &&
+		    t->SSL_is_init_finished(s) && !lg_flow_is_shut(c->flow))
+			(void)lg_write_release(c, s);
+		lg_conn_unlock(c);
+	}
+	return LG_REAL(s, t->SSL_shutdown(s));
+}
+
+int hook_SSL_get_error(const void *pc, const SSL *s, int ret)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+	struct lg_conn *c;
+
+	if (LG_UNLIKELY(!t || !t->SSL_get_error))
+		return ret > 0 ? LG_SSL_ERROR_NONE : LG_SSL_ERROR_SSL;
+	if (ret <= 0 && !lg_is_inner(s)) {
+		c = lg_conn_get(t, s);
+		if (c && c->fake_error)
+			return c->fake_error;
+	}
+	return t->SSL_get_error(s, ret);
+}

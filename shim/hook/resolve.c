@@ -1,0 +1,294 @@
+#include "hook/resolve.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+
+#include "base/atomic.h"
+
+/*
+ * Bound to the oldest version, and weak: before glibc 2.34 these stand in
+ * libdl, which we do not bring along. A program without it has no libssl.
+ */
+#if defined(__x86_64__)
+#define OLDEST "GLIBC_2.2.5"
+#define OLDEST_DLADDR1 "GLIBC_2.3.3"
+#elif defined(__aarch64__)
+#define OLDEST "GLIBC_2.17"
+#define OLDEST_DLADDR1 "GLIBC_2.17"
+#endif
+#ifdef OLDEST
+__asm__(".symver dlsym,dlsym@" OLDEST);
+__asm__(".symver dlopen,dlopen@" OLDEST);
+__asm__(".symver dlerror,dlerror@" OLDEST);
+__asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
+#endif
+#pragma weak dlsym
+#pragma weak dlopen
+#pragma weak dlerror
+#pragma weak dladdr1
+
+#define COPIES_MAX 8
+#define CALLERS 128 /* power of two */
+#define NAME_MAX_LEN 512
+#define LIBS_MAX 4
+
+static struct lg_tls copies[COPIES_MAX];
+
+/* key = pc ^ value ^ generation: a torn pair does not match. */
+static struct {
+	uintptr_t key, tls;
+} callers[CALLERS];
+static uintptr_t generation;
+
+bool lg_can_resolve(void)
+{
+	return dlsym && dlopen && dlerror && dladdr1;
+}
+
+void *lg_next_symbol(const char *name)
+{
+	return dlsym ? dlsym(RTLD_NEXT, name) : NULL;
+}
+
+static struct link_map *module_of(const void *addr)
+{
+	struct link_map *lm = NULL;
+	Dl_info info;
+
+	if (!dladdr1(addr, &info, (void **)&lm, RTLD_DL_LINKMAP))
+		return NULL;
+	return lm;
+}
+
+static void *not_ours(void *addr)
+{
+	if (!addr || module_of(addr) == module_of((const void *)lg_tls_of))
+		return NULL;
+	return addr;
+}
+
+/* Ours would only forget callers; this one is of the dynamic loader. */
+static void close_handle(void *h)
+{
+	int (*real_dlclose)(void *) = lg_next_symbol("dlclose");
+
+	if (real_dlclose)
+		(void)real_dlclose(h);
+}
+
+/*
+ * A wrapper library that exports the name itself means the next one; libssl
+ * that calls itself means itself. The handle is closed again: a plugin that
+ * only calls must stay unloadable.
+ */
+static void *from_module(struct link_map *lm, const char *name)
+{
+	void *addr, *ex, *h;
+
+	if (!lm || !lm->l_name || !lm->l_name[0])
+		return NULL;
+	h = dlopen(lm->l_name, RTLD_LAZY | RTLD_NOLOAD);
+	if (!h)
+		return NULL;
+	addr = not_ours(dlsym(h, name));
+	if (addr && module_of(addr) == lm) {
+		ex = dlsym(h, "SSL_get_ex_data");
+		if (!ex || module_of(ex) != lm)
+			addr = NULL;
+	}
+	close_handle(h);
+	return addr;
+}
+
+struct found_libs {
+	char name[LIBS_MAX][NAME_MAX_LEN];
+	unsigned n;
+};
+
+static int note_lib(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+	struct found_libs *libs = ctx;
+	size_t len;
+
+	(void)size;
+	if (!info->dlpi_name || !strstr(info->dlpi_name, "libssl"))
+		return 0;
+	len = strlen(info->dlpi_name);
+	if (len < NAME_MAX_LEN)
+		memcpy(libs->name[libs->n++], info->dlpi_name, len + 1);
+	return libs->n == LIBS_MAX;
+}
+
+static void *from_any(const char *name)
+{
+	static const char *const soname[] = {"libssl.so.3", "libssl.so.1.1"};
+	struct found_libs libs = {.n = 0};
+	void *h, *addr;
+	unsigned i;
+
+	for (i = 0; i < sizeof(soname) / sizeof(*soname); i++) {
+		h = dlopen(soname[i], RTLD_LAZY | RTLD_NOLOAD);
+		addr = h ? not_ours(dlsym(h, name)) : NULL;
+		if (h)
+			close_handle(h);
+		if (addr)
+			return addr;
+	}
+	dl_iterate_phdr(note_lib, &libs);
+	for (i = 0; i < libs.n; i++) {
+		h = dlopen(libs.name[i], RTLD_LAZY | RTLD_NOLOAD);
+		addr = h ? not_ours(dlsym(h, name)) : NULL;
+		if (h)
+			close_handle(h);
+		if (addr)
+			return addr;
+	}
+	return NULL;
+}
+
+static void *find(struct link_map *caller, const char *name)
+{
+	void *addr = from_module(caller, name);
+
+	if (!addr)
+		addr = not_ours(dlsym(RTLD_NEXT, name));
+	if (!addr)
+		addr = from_any(name);
+	return addr;
+}
+
+/* Helpers must come from the copy that owns the SSL. */
+static void *find_helper(struct link_map *lib, const char *name)
+{
+	void *addr = from_module(lib, name);
+
+	return addr ? addr : find(NULL, name);
+}
+
+static void pin(struct link_map *lib)
+{
+	if (lib->l_name && lib->l_name[0])
+		(void)dlopen(lib->l_name,
+			     RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+/* Hooked functions that came after OpenSSL 1.1.0 may be absent. */
+static bool is_needed(const char *name)
+{
+	static const char *const late[] = {
+		"SSL_write_ex", "SSL_write_ex2",   "SSL_write_early_data",
+		"SSL_read_ex",	"SSL_peek_ex",	   "SSL_read_early_data",
+		"SSL_sendfile", "SSL_has_pending", "SSL_get_early_data_status",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(late) / sizeof(*late); i++)
+		if (!strcmp(name, late[i]))
+			return false;
+	return true;
+}
+
+static void fill(struct lg_tls *t, struct link_map *caller,
+		 struct link_map *lib)
+{
+	bool whole = true;
+
+	pin(lib);
+#define HOOKED(type, name, params)                                             \
+	t->name = (type(*) params)find(caller, #name);                         \
+	whole = whole && (t->name || !is_needed(#name));
+#define HELPER(type, name, params)                                             \
+	t->name = (type(*) params)find_helper(lib, #name);                     \
+	whole = whole && t->name;
+#define MAYBE(type, name, params)                                              \
+	t->name = (type(*) params)find_helper(lib, #name);
+	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
+#undef HOOKED
+#undef HELPER
+#undef MAYBE
+	t->module = lib;
+	t->ssl_idx = t->ctx_idx = -1;
+	t->whole = whole;
+}
+
+static struct lg_tls *copy_of(struct link_map *lib)
+{
+	unsigned i;
+
+	for (i = 0; i < COPIES_MAX; i++)
+		if (lg_load_acquire(&copies[i].claimed) == 2 &&
+		    copies[i].module == lib)
+			return &copies[i];
+	return NULL;
+}
+
+/* Two threads may fill two entries for one copy: the first one is used. */
+static struct lg_tls *find_copy(struct link_map *caller)
+{
+	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
+	struct lg_tls *t;
+	unsigned i, expect;
+
+	if (!lib)
+		return NULL;
+	t = copy_of(lib);
+	for (i = 0; !t && i < COPIES_MAX; i++) {
+		expect = 0;
+		if (!lg_cas_seq(&copies[i].claimed, &expect, 1))
+			continue;
+		fill(&copies[i], caller, lib);
+		lg_store_release(&copies[i].claimed, 2);
+		t = copy_of(lib);
+	}
+	return t;
+}
+
+static struct lg_tls *resolve(const void *pc, unsigned slot, uintptr_t gen)
+{
+	struct lg_tls *t;
+	int err = errno;
+
+	if (!lg_can_resolve())
+		return NULL;
+	t = find_copy(module_of(pc));
+	if (t) {
+		lg_store_relaxed(&callers[slot].tls, (uintptr_t)t);
+		lg_store_relaxed(&callers[slot].key,
+				 (uintptr_t)pc ^ (uintptr_t)t ^ gen);
+	}
+	(void)dlerror();
+	errno = err;
+	return t;
+}
+
+struct lg_tls *lg_tls_of(const void *caller)
+{
+	uintptr_t pc = (uintptr_t)caller;
+	uintptr_t gen = lg_load_relaxed(&generation);
+	unsigned slot = (pc ^ pc >> 7 ^ pc >> 14) & (CALLERS - 1);
+	uintptr_t v = lg_load_relaxed(&callers[slot].tls);
+
+	if (v && (lg_load_relaxed(&callers[slot].key) ^ v ^ gen) == pc)
+		return (struct lg_tls *)v;
+	return resolve(caller, slot, gen);
+}
+
+void lg_tls_forget_callers(void)
+{
+	/* Far above any address bit that two modules could share. */
+	lg_add_relaxed(&generation, (uintptr_t)1 << 56);
+}
+
+void lg_tls_after_fork(void)
+{
+	unsigned i;
+
+	for (i = 0; i < COPIES_MAX; i++) {
+		if (lg_load_relaxed(&copies[i].claimed) == 1)
+			lg_store_relaxed(&copies[i].claimed, 0);
+		if (lg_load_relaxed(&copies[i].indexed) == 1)
+			lg_store_relaxed(&copies[i].indexed, 0);
+	}
+}

@@ -1,0 +1,47 @@
+#ifndef LG_HOOK_RESOLVE_H
+#define LG_HOOK_RESOLVE_H
+
+#include <stdbool.h>
+
+#include "hook/ssl.h"
+
+/*
+ * The program's own functions behind the hooks. A process may hold several
+ * copies of libssl, found by name, by dlopen(RTLD_LOCAL) or inside a plugin:
+ * which one is meant follows from the module that calls.
+ */
+
+/* One copy of libssl. Lives for ever; the copy is pinned (never unloaded). */
+struct lg_tls {
+#define LG_TLS_FN(type, name, params) type(*name) params;
+	LG_TLS_FUNCTIONS(LG_TLS_FN, LG_TLS_FN, LG_TLS_FN)
+#undef LG_TLS_FN
+	const void *module;   /* its link_map: identity of the copy */
+	unsigned claimed;     /* 0 free, 1 being filled, 2 ready */
+	unsigned indexed;     /* 0 none, 1 being made, 2 made, 3 cannot */
+	int ssl_idx, ctx_idx; /* our ex_data slots in this copy, or -1 */
+	bool whole;	      /* every hooked function and helper is there */
+};
+
+/*
+ * The copy that the code at this return address means; NULL when none can be
+ * found. Any thread; after the first call from a place lock-free and without
+ * any libc call. Keeps errno.
+ */
+struct lg_tls *lg_tls_of(const void *caller);
+
+/* Forget what is known about callers (a module was unloaded). */
+void lg_tls_forget_callers(void);
+/* In a forked child: what another thread was just doing is done anew. */
+void lg_tls_after_fork(void);
+
+/*
+ * The next definition of a libc function behind ours, NULL when there is
+ * none (very early, or no dynamic loader functions on an old system).
+ */
+void *lg_next_symbol(const char *name);
+
+/* dlsym and friends may be absent (weak): then nothing is hooked. */
+bool lg_can_resolve(void);
+
+#endif

@@ -1,0 +1,94 @@
+#ifndef LG_HOOK_SSL_H
+#define LG_HOOK_SSL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The part of OpenSSL's ABI (1.1.0 to 3.x) that the hooks speak. Declared
+ * here, because the preload is built without any one version's headers and
+ * must serve every copy that a process brings along.
+ */
+typedef struct ssl_st SSL;
+typedef struct ssl_ctx_st SSL_CTX;
+typedef struct ssl_method_st SSL_METHOD;
+
+enum {
+	LG_SSL_ERROR_NONE = 0,
+	LG_SSL_ERROR_SSL = 1,
+	LG_SSL_ERROR_WANT_READ = 2,
+	LG_SSL_ERROR_WANT_WRITE = 3,
+	LG_SSL_ERROR_SYSCALL = 5,
+	LG_SSL_ERROR_ZERO_RETURN = 6,
+};
+
+#define LG_SSL_CTRL_MODE 33
+#define LG_SSL_MODE_PARTIAL_WRITE 1
+#define LG_SSL_RECEIVED_SHUTDOWN 2
+#define LG_SSL_EARLY_DATA_ACCEPTED 2
+#define LG_CRYPTO_EX_SSL 0
+#define LG_CRYPTO_EX_SSL_CTX 1
+#define LG_SSL_RANDOM_LEN 32
+
+typedef void lg_ex_free_fn(void *parent, void *ptr, void *ad, int idx,
+			   long argl, void *argp);
+typedef int lg_ex_dup_fn(void *to, const void *from, void *from_d, int idx,
+			 long argl, void *argp);
+
+/*
+ * Every function of libssl that is called, LG_TLS_FN(type, name, parameters).
+ * The first block are the hooked ones, the second our helpers (all needed
+ * before a connection is guarded), the third may be absent.
+ */
+#define LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)                                \
+	HOOKED(SSL_CTX *, SSL_CTX_new, (const SSL_METHOD *))                   \
+	HOOKED(int, SSL_CTX_set_alpn_protos,                                   \
+	       (SSL_CTX *, const unsigned char *, unsigned int))               \
+	HOOKED(SSL *, SSL_new, (SSL_CTX *))                                    \
+	HOOKED(int, SSL_set_alpn_protos,                                       \
+	       (SSL *, const unsigned char *, unsigned int))                   \
+	HOOKED(void, SSL_free, (SSL *))                                        \
+	HOOKED(int, SSL_clear, (SSL *))                                        \
+	HOOKED(int, SSL_connect, (SSL *))                                      \
+	HOOKED(int, SSL_do_handshake, (SSL *))                                 \
+	HOOKED(int, SSL_shutdown, (SSL *))                                     \
+	HOOKED(int, SSL_get_error, (const SSL *, int))                         \
+	HOOKED(int, SSL_write, (SSL *, const void *, int))                     \
+	HOOKED(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *))     \
+	HOOKED(int, SSL_write_ex2,                                             \
+	       (SSL *, const void *, size_t, uint64_t, size_t *))              \
+	HOOKED(int, SSL_write_early_data,                                      \
+	       (SSL *, const void *, size_t, size_t *))                        \
+	HOOKED(int, SSL_get_early_data_status, (const SSL *))                  \
+	HOOKED(ssize_t, SSL_sendfile, (SSL *, int, off_t, size_t, int))        \
+	HOOKED(int, SSL_read, (SSL *, void *, int))                            \
+	HOOKED(int, SSL_read_ex, (SSL *, void *, size_t, size_t *))            \
+	HOOKED(int, SSL_peek, (SSL *, void *, int))                            \
+	HOOKED(int, SSL_peek_ex, (SSL *, void *, size_t, size_t *))            \
+	HOOKED(int, SSL_read_early_data, (SSL *, void *, size_t, size_t *))    \
+	HOOKED(int, SSL_pending, (const SSL *))                                \
+	HOOKED(int, SSL_has_pending, (const SSL *))                            \
+	HELPER(void *, SSL_get_ex_data, (const SSL *, int))                    \
+	HELPER(int, SSL_set_ex_data, (SSL *, int, void *))                     \
+	HELPER(void *, SSL_CTX_get_ex_data, (const SSL_CTX *, int))            \
+	HELPER(int, SSL_CTX_set_ex_data, (SSL_CTX *, int, void *))             \
+	HELPER(SSL_CTX *, SSL_get_SSL_CTX, (const SSL *))                      \
+	HELPER(int, CRYPTO_get_ex_new_index,                                   \
+	       (int, long, void *, void *, lg_ex_dup_fn *, lg_ex_free_fn *))   \
+	HELPER(const char *, SSL_get_servername, (const SSL *, int))           \
+	HELPER(int, SSL_is_server, (const SSL *))                              \
+	HELPER(int, SSL_is_init_finished, (const SSL *))                       \
+	HELPER(int, SSL_in_before, (const SSL *))                              \
+	HELPER(int, SSL_get_shutdown, (const SSL *))                           \
+	HELPER(void, SSL_set_shutdown, (SSL *, int))                           \
+	HELPER(int, SSL_get_rfd, (const SSL *))                                \
+	HELPER(size_t, SSL_get_client_random,                                  \
+	       (const SSL *, unsigned char *, size_t))                         \
+	HELPER(long, SSL_ctrl, (SSL *, int, long, void *))                     \
+	HELPER(int, ERR_set_mark, (void))                                      \
+	HELPER(int, ERR_pop_to_mark, (void))                                   \
+	MAYBE(int, SSL_is_dtls, (const SSL *))                                 \
+	MAYBE(int, SSL_is_quic, (const SSL *))
+
+#endif

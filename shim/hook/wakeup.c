@@ -1,0 +1,123 @@
+#include "hook/wakeup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/atomic.h"
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+#define HELLOS 256 /* power of two */
+#define RANDOM_AT 11
+#define HELLO_MIN (RANDOM_AT + LG_SSL_RANDOM_LEN)
+
+unsigned lg_wakeup_watched;
+
+/* The last ClientHellos seen; a torn entry matches nothing. */
+static struct {
+	uint64_t a, b, cookie;
+	int64_t fd;
+} hellos[HELLOS];
+static unsigned nhellos;
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len))
+		return 0;
+	return cookie;
+}
+
+void lg_wakeup_watch(struct lg_conn *c, SSL *s)
+{
+	if (c->watching || c->tls->SSL_get_rfd(s) >= 0)
+		return;
+	c->watching = true;
+	lg_add_relaxed(&lg_wakeup_watched, 1);
+}
+
+void lg_wakeup_unwatch(struct lg_conn *c)
+{
+	if (!c->watching)
+		return;
+	c->watching = false;
+	lg_add_relaxed(&lg_wakeup_watched, -1);
+}
+
+/* RFC 8446 4.1.2 and 5.1: record type 22, handshake type 1, then random. */
+void lg_wakeup_look(int fd, const void *p, size_t n)
+{
+	const unsigned char *b = p;
+	unsigned i;
+	int err;
+
+	if (n < HELLO_MIN || b[0] != 22 || b[1] != 3 || b[5] != 1)
+		return;
+	err = errno;
+	i = lg_add_relaxed(&nhellos, 1) & (HELLOS - 1);
+	lg_store_relaxed(&hellos[i].a, 0);
+	memcpy(&hellos[i].b, b + RANDOM_AT + 8, 8);
+	hellos[i].cookie = cookie_of(fd);
+	hellos[i].fd = fd;
+	uint64_t a;
+	memcpy(&a, b + RANDOM_AT, 8);
+	lg_store_release(&hellos[i].a, a);
+	errno = err;
+}
+
+static void find_hello(struct lg_conn *c, const unsigned char *random)
+{
+	uint64_t a, b;
+	unsigned i;
+
+	memcpy(&a, random, 8);
+	memcpy(&b, random + 8, 8);
+	for (i = 0; i < HELLOS; i++) {
+		if (lg_load_acquire(&hellos[i].a) != a || hellos[i].b != b)
+			continue;
+		c->fd = (int)hellos[i].fd;
+		c->fd_cookie = hellos[i].cookie;
+		return;
+	}
+}
+
+void lg_wakeup_find(struct lg_conn *c, SSL *s)
+{
+	unsigned char random[LG_SSL_RANDOM_LEN];
+
+	if (c->tls->SSL_get_rfd(s) >= 0 || !c->watching)
+		return;
+	if (c->tls->SSL_get_client_random(s, random, sizeof(random)) ==
+	    sizeof(random))
+		find_hello(c, random);
+}
+
+void lg_wakeup_now(struct lg_conn *c, SSL *s)
+{
+	int fd = c->tls->SSL_get_rfd(s);
+	int err = errno;
+
+	if (fd < 0 && c->fd >= 0 && c->fd_cookie &&
+	    cookie_of(c->fd) == c->fd_cookie)
+		fd = c->fd;
+	if (fd >= 0)
+		(void)shutdown(fd, SHUT_RD);
+	errno = err;
+}
+
+bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s)
+{
+	int fd = c->tls->SSL_get_rfd(s);
+	int err = errno, flags = -1;
+
+	if (fd >= 0)
+		flags = fcntl(fd, F_GETFL);
+	errno = err;
+	return flags >= 0 && !(flags & O_NONBLOCK);
+}

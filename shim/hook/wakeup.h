@@ -1,0 +1,41 @@
+#ifndef LG_HOOK_WAKEUP_H
+#define LG_HOOK_WAKEUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "hook/conn.h"
+
+/*
+ * Which descriptor carries an SSL, and how to wake an event loop that waits
+ * on it. Where the program moves the bytes itself (memory BIOs, BIOs of its
+ * own) SSL_get_fd does not know. Then the ClientHello is looked for in what
+ * the program sends: its 32 random bytes belong to one SSL alone. (TCP_INFO's
+ * byte counts do not tell apart connections that were opened together.) The
+ * hooks on write, send and the like look only while a handshake with a
+ * guarded host is under way; else they cost one relaxed load and a jump.
+ */
+
+/* Handshakes under way that need their descriptor found. */
+extern unsigned lg_wakeup_watched;
+
+/* Count c in when its descriptor is not known, and out again. */
+void lg_wakeup_watch(struct lg_conn *c, SSL *s);
+void lg_wakeup_unwatch(struct lg_conn *c);
+/* After the handshake: c->fd by SSL_get_rfd or by the ClientHello. */
+void lg_wakeup_find(struct lg_conn *c, SSL *s);
+
+/*
+ * Make poll, select and epoll report the connection readable: its receiving
+ * side is shut down. Nothing when the descriptor is unknown or meanwhile
+ * stands for something else.
+ */
+void lg_wakeup_now(struct lg_conn *c, SSL *s);
+
+/* Is the connection's descriptor in blocking mode? False when unknown. */
+bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s);
+
+/* n bytes that went out on fd; any thread, async-signal-safe, keeps errno. */
+void lg_wakeup_look(int fd, const void *p, size_t n);
+
+#endif
