@@ -26,6 +26,8 @@ A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
   nousage=1         leave the usage out; extra=N  unknown members before it
   continue=MS       wait before 100 Continue; continue=no: never send it
   close=1           Connection: close
+  bad=json|chunk|status|lengths|nolength|gzip|deep|empty|header
+                    an answer that is broken in that way
   seq=N             number in ids (default: counts up), for equal bytes
 """
 import argparse
@@ -348,6 +350,38 @@ def answer_of(c):
     return 404, error_of(c.path, 404)
 
 
+def broken(body, *headers, head=b'HTTP/1.1 200 OK'):
+    return b'\r\n'.join([head, b'Content-Type: application/json', *headers,
+                         b'', body])
+
+
+def sized(body):
+    return broken(body, b'Content-Length: %d' % len(body))
+
+
+BROKEN = {
+    'json': lambda: sized(b'{"model": "x", "usage": {"prompt_tok'),
+    'chunk': lambda: broken(b'fffffffffffffffff1\r\n{}\r\n0\r\n\r\n',
+                            b'Transfer-Encoding: chunked'),
+    'status': lambda: b'HTTP/1.1 abc what\r\n\r\n',
+    'lengths': lambda: broken(b'{}', b'Content-Length: 2',
+                              b'Content-Length: 5'),
+    'nolength': lambda: broken(json.dumps({
+        'model': 'gpt-4o-mini', 'usage': {
+            'prompt_tokens': 9, 'completion_tokens': 1,
+            'total_tokens': 10}}).encode()),
+    'gzip': lambda: broken(b'this is not gzip', b'Content-Encoding: gzip',
+                           b'Content-Length: 16'),
+    'deep': lambda: sized(b'{"a":' + b'[' * 15000 + b']' * 15000 +
+                          b',"model":"gpt-4o-mini","usage":'
+                          b'{"prompt_tokens":1,"completion_tokens":1,'
+                          b'"total_tokens":2}}'),
+    'empty': lambda: b'',
+    'header': lambda: broken(b'{}', b'x-pad: ' + b'h' * 60000,
+                             b'Content-Length: 2'),
+}
+
+
 # -- the connection -----------------------------------------------------------
 
 class Conn:
@@ -441,6 +475,9 @@ class Conn:
         raise Cut(way)
 
     def answer(self, c):
+        if c.opts.get('bad') in BROKEN:
+            self.send(BROKEN[c.opts['bad']]())
+            return False
         status, what = answer_of(c)
         gap = number(c.opts, 'gap', 0) / 1000
         time.sleep(number(c.opts, 'delay', 0) / 1000)

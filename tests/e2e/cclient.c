@@ -1,0 +1,274 @@
+/*
+ * A small HTTPS program in C, whose process is as awkward as asked.
+ *
+ *   cclient [-n COUNT] [-t THREADS] [-k STACK_KB] [-w WHEN] [-s errno|kill]
+ *           [-c DIR] [-f BYTES] [-d] [-x HEADER] HOST PATH BODYFILE
+ *
+ * Every thread opens a connection to 127.0.0.1:$TEST_PORT, sends COUNT
+ * requests and prints each answer's status, in one line at the end.
+ * -s: no opening of files any more (seccomp: an error, or death); -c: chroot;
+ * -f: RLIMIT_FSIZE; -d: the SSL is a copy by SSL_dup. They are applied
+ * after SSL_CTX_new, or with -w N after N requests.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+#define MAX_THREADS 2048
+#define ANSWER_MAX (1 << 16)
+
+static struct {
+	int count, threads, stack_kb, when, dup;
+	const char *seccomp, *root, *extra, *host, *path;
+	long fsize;
+	char *body;
+	size_t body_len;
+	SSL_CTX *ctx;
+} o = {.count = 1, .threads = 1, .fsize = -1};
+
+struct job {
+	pthread_t t;
+	int *status;
+	char *answer;
+	int tid;
+};
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(2);
+}
+
+static void forbid_open(bool kill)
+{
+	unsigned verdict =
+		kill ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EACCES;
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 2, 0),
+#ifdef SYS_open
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_open, 1, 0),
+#else
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffffffff),
+#endif
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, verdict),
+	};
+	struct sock_fprog prog = {sizeof(f) / sizeof(f[0]), f};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		die("seccomp");
+}
+
+static void confine(void)
+{
+	struct rlimit r = {(rlim_t)o.fsize, (rlim_t)o.fsize};
+
+	if (o.fsize >= 0 && setrlimit(RLIMIT_FSIZE, &r))
+		die("RLIMIT_FSIZE");
+	if (o.root && (chroot(o.root) || chdir("/")))
+		die("chroot");
+	if (o.seccomp)
+		forbid_open(!strcmp(o.seccomp, "kill"));
+}
+
+static int dial(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	const char *port = getenv("TEST_PORT");
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_port = htons((uint16_t)atoi(port ? port : "443"));
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		die("connect");
+	return fd;
+}
+
+/* Read one answer: its status, or -1. Content-Length or until the end. */
+static int answer(SSL *s, char *buf)
+{
+	size_t n = 0, want = 0;
+	char *end = NULL, *len;
+	int r;
+
+	while (!end || n < want) {
+		if (n >= ANSWER_MAX - 1)
+			return -1;
+		r = SSL_read(s, buf + n, (int)(ANSWER_MAX - 1 - n));
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+		buf[n] = 0;
+		if (end || !(end = strstr(buf, "\r\n\r\n")))
+			continue;
+		len = strcasestr(buf, "\r\ncontent-length:");
+		want = (size_t)(end + 4 - buf);
+		want += len && len < end ? strtoul(len + 17, NULL, 10)
+					 : ANSWER_MAX;
+	}
+	return end ? atoi(buf + 9) : -1;
+}
+
+static SSL *open_tls(void)
+{
+	SSL *s = SSL_new(o.ctx), *copy;
+
+	if (!s)
+		die("SSL_new");
+	if (o.dup) {
+		copy = SSL_dup(s);
+		SSL_free(s);
+		s = copy;
+	}
+	SSL_set_tlsext_host_name(s, o.host);
+	SSL_set_fd(s, dial());
+	return s;
+}
+
+static SSL *close_tls(SSL *s)
+{
+	if (s) {
+		close(SSL_get_fd(s));
+		SSL_free(s);
+	}
+	return NULL;
+}
+
+static void *work(void *arg)
+{
+	struct job *j = arg;
+	char head[1024];
+	SSL *s = NULL;
+	int i, st;
+
+	for (i = 0; i < o.count; i++) {
+		if (i && i == o.when)
+			confine();
+		if (!s && SSL_connect(s = open_tls()) != 1)
+			die("SSL_connect");
+		snprintf(head, sizeof(head),
+			 "POST %s HTTP/1.1\r\nHost: %s\r\n%s%s"
+			 "Content-Type: application/json\r\n"
+			 "Content-Length: %zu\r\n\r\n",
+			 o.path, o.host, o.extra ? o.extra : "",
+			 o.extra ? "\r\n" : "", o.body_len);
+		if (SSL_write(s, head, (int)strlen(head)) <= 0 ||
+		    (o.body_len &&
+		     SSL_write(s, o.body, (int)o.body_len) <= 0)) {
+			j->status[i] = -2;
+			s = close_tls(s);
+			continue;
+		}
+		j->status[i] = st = answer(s, j->answer);
+		if (st != 200)
+			s = close_tls(s);
+	}
+	close_tls(s);
+	return NULL;
+}
+
+static void load_body(const char *path)
+{
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		die(path);
+	o.body = malloc(1 << 26);
+	o.body_len = fread(o.body, 1, 1 << 26, f);
+	fclose(f);
+}
+
+static void options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:d")) != -1) {
+		switch (c) {
+		case 'n':
+			o.count = atoi(optarg);
+			break;
+		case 't':
+			o.threads = atoi(optarg);
+			break;
+		case 'k':
+			o.stack_kb = atoi(optarg);
+			break;
+		case 'w':
+			o.when = atoi(optarg);
+			break;
+		case 's':
+			o.seccomp = optarg;
+			break;
+		case 'c':
+			o.root = optarg;
+			break;
+		case 'f':
+			o.fsize = atol(optarg);
+			break;
+		case 'x':
+			o.extra = optarg;
+			break;
+		case 'd':
+			o.dup = 1;
+			break;
+		default:
+			exit(2);
+		}
+	}
+	if (argc - optind != 3 || o.threads > MAX_THREADS)
+		exit(2);
+	o.host = argv[optind];
+	o.path = argv[optind + 1];
+	load_body(argv[optind + 2]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct job jobs[MAX_THREADS];
+	pthread_attr_t at;
+	int i, k;
+
+	options(argc, argv);
+	o.ctx = SSL_CTX_new(TLS_client_method());
+	if (!o.ctx || !SSL_CTX_set_default_verify_paths(o.ctx))
+		die("SSL_CTX_new");
+	SSL_CTX_set_verify(o.ctx, SSL_VERIFY_PEER, NULL);
+	if (!o.when)
+		confine();
+	pthread_attr_init(&at);
+	if (o.stack_kb)
+		pthread_attr_setstacksize(&at, (size_t)o.stack_kb * 1024);
+	for (i = 0; i < o.threads; i++) {
+		jobs[i].tid = i;
+		jobs[i].status = calloc((size_t)o.count, sizeof(int));
+		jobs[i].answer = malloc(ANSWER_MAX);
+		if (pthread_create(&jobs[i].t, &at, work, &jobs[i]))
+			die("pthread_create");
+	}
+	for (i = 0; i < o.threads; i++)
+		pthread_join(jobs[i].t, NULL);
+	for (i = 0; i < o.threads; i++)
+		for (k = 0; k < o.count; k++)
+			printf("%d ", jobs[i].status[k]);
+	printf("\n");
+	return 0;
+}
