@@ -108,7 +108,7 @@ $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
 
-LIBS-unit := -lcmocka
+LIBS-unit := -lcmocka -ljansson
 LIBS-golden := -lcmocka -ljansson
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
