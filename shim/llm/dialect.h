@@ -53,7 +53,10 @@ struct lg_dialect {
 	void (*end_event)(struct lg_answer *a, struct lg_slice name,
 			  bool done_marker);
 
-	/* Raw counters into disjoint a->usage, after the last byte. */
+	/*
+	 * Raw counters into disjoint a->usage, after the last byte or, for a
+	 * running figure, at any time before (it only reads the counters).
+	 */
 	void (*finish)(struct lg_answer *a);
 
 	/* The JSON error body of a refusal. 0 or -EMSGSIZE. */

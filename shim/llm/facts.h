@@ -45,6 +45,7 @@ struct lg_facts {
 	bool remote_refs;		/* things that stand on the server */
 	bool server_tools;		/* web search and the like */
 	bool json_ok;			/* body was one whole JSON value */
+	uint64_t scratch[2];		/* the adapter's own */
 };
 
 /* What an answer said, gathered while it streams by. Plain data. */
@@ -54,14 +55,20 @@ struct lg_answer {
 	char tier[24];			/* served tier */
 	char usage_raw[LG_NAME_MAX * 8];/* provider's usage object, or "" */
 	struct lg_usage usage;		/* disjoint after finish() */
-	uint64_t raw[24];		/* adapter's own counters */
-	uint32_t raw_has;
+	uint64_t raw[32];		/* adapter's own counters */
+	uint32_t raw_has;		/* which of them were told */
 	uint64_t delivered_bytes;	/* output text seen, decoded bytes */
 	uint64_t delivered_reasoning_bytes;
 	uint32_t events;		/* stream events seen */
 	bool done;			/* provider's last word was seen */
 	bool error;			/* error object or error event */
 	bool usage_final;		/* usage is the last word, not interim */
+	bool cache_1h;			/* set by the caller: the request's */
 };
+
+/* All zero but for n. */
+void lg_facts_init(struct lg_facts *f);
+/* All zero. */
+void lg_answer_init(struct lg_answer *a);
 
 #endif

@@ -1,0 +1,142 @@
+#ifndef LG_LLM_ADAPTER_H
+#define LG_LLM_ADAPTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/value.h"
+#include "llm/dialect.h"
+#include "llm/facts.h"
+
+/*
+ * What the adapters share. An adapter is first of all a table of places; the
+ * id of a place is its meaning, and the meanings that all dialects know are
+ * carried out here. One thread per object, no allocation.
+ */
+#define LG_WATCH(path, id)                                                     \
+	{                                                                      \
+		(path), (id), 0                                                \
+	}
+#define LG_WATCH_RAW(path, id)                                                 \
+	{                                                                      \
+		(path), (id), LG_FIELD_RAW                                     \
+	}
+#define LG_COUNT_OF(a) ((unsigned)(sizeof(a) / sizeof(*(a))))
+
+/* No counter and no length is believed beyond this; sums of 32 fit. */
+#define LG_COUNTER_MAX (UINT64_C(1) << 48)
+
+/* -- requests ------------------------------------------------------------ */
+
+enum lg_fact {
+	LG_FACT_MODEL,
+	LG_FACT_STREAM,
+	LG_FACT_INCLUDE_USAGE,
+	LG_FACT_MAX, /* output cap; of several the largest */
+	LG_FACT_N,   /* choices; of several the largest */
+	LG_FACT_USER,
+	LG_FACT_SAFETY_ID, /* a user only where none is named */
+	LG_FACT_TIER,
+	LG_FACT_CONVERSATION,
+	LG_FACT_PREVIOUS,
+	LG_FACT_BACKGROUND,
+	LG_FACT_THINKING,
+	LG_FACT_TEXT,	      /* prompt text */
+	LG_FACT_TOKEN,	      /* a prompt token given as a number */
+	LG_FACT_CONTENT_TYPE, /* "image_url", "document", ... */
+	LG_FACT_MIME,	      /* of inline data */
+	LG_FACT_URL,	      /* data: is inline, others are remote */
+	LG_FACT_REMOTE,	      /* names something on the server */
+	LG_FACT_SOURCE,	      /* an object {type, data} */
+	LG_FACT_SOURCE_TYPE,
+	LG_FACT_SOURCE_DATA,
+	LG_FACT_TOOL,
+	LG_FACT_TOOL_TYPE,
+	LG_FACT_SERVER_TOOL,
+	LG_FACT_TTL, /* of a cache_control */
+};
+
+/* An adapter's on_request: id is an enum lg_fact. */
+void lg_facts_apply(struct lg_facts *f, int id, const struct lg_value *v);
+
+/* -- answers ------------------------------------------------------------- */
+
+/* Ids below 32 are counters: the number there replaces a->raw[id]. */
+enum lg_raw {
+	LG_RAW_INPUT,
+	LG_RAW_OUTPUT,
+	LG_RAW_TOTAL,
+	LG_RAW_CACHED,
+	LG_RAW_WRITE, /* cache writes of unsaid duration */
+	LG_RAW_WRITE_5M,
+	LG_RAW_WRITE_1H,
+	LG_RAW_REASONING,
+	LG_RAW_TOOL_INPUT, /* input outside LG_RAW_INPUT */
+	LG_RAW_AUDIO_IN,
+	LG_RAW_IMAGE_IN,
+	LG_RAW_VIDEO_IN,
+	LG_RAW_AUDIO_CACHED,
+	LG_RAW_IMAGE_CACHED,
+	LG_RAW_AUDIO_OUT,
+	LG_RAW_IMAGE_OUT,
+	LG_RAW_WEB,	   /* web searches counted by us */
+	LG_RAW_WEB_BILLED, /* ... told by the provider */
+	LG_RAW_FILES,	   /* file searches */
+	LG_RAW_GROUNDING,
+	LG_RAW_COST,	 /* picodollars */
+	LG_RAW_UPSTREAM, /* picodollars billed by somebody else */
+	LG_RAW_BYOK,
+	LG_RAW_FINISHED, /* a finish reason was seen */
+	LG_RAW_SCRATCH,
+	LG_RAW_SCRATCH2,
+	LG_RAW_SCRATCH3,
+	LG_RAW_END = 32,
+	/* and these, which are not counters */
+	LG_ANSWER_MODEL = LG_RAW_END,
+	LG_ANSWER_ID,
+	LG_ANSWER_TIER,
+	LG_ANSWER_TEXT,	   /* delivered */
+	LG_ANSWER_THOUGHT, /* delivered reasoning */
+	LG_ANSWER_ERROR,
+	LG_ANSWER_FINISH,     /* a finish reason */
+	LG_ANSWER_USAGE,      /* the usage object; watched with its raw text */
+	LG_ANSWER_CACHED_TOO, /* another name of LG_RAW_CACHED: the larger */
+	LG_ANSWER_COST,	      /* USD */
+	LG_ANSWER_UPSTREAM,   /* USD */
+	LG_ANSWER_TICKS,      /* 1e-10 USD */
+	LG_ANSWER_BYOK,
+	LG_ANSWER_ROOT, /* the whole value */
+	LG_ANSWER_OWN,	/* ids of one dialect begin here */
+};
+
+/* Carries out the shared meanings; ids of a dialect's own are ignored. */
+void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v);
+
+bool lg_raw_has(const struct lg_answer *a, enum lg_raw id);
+void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n);
+void lg_raw_drop(struct lg_answer *a, enum lg_raw id);
+/* Keep a JSON object as a->usage_raw, white space removed; "" if too long. */
+void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v);
+
+/* Take part out of *rest: what is there at most. Tells if it did not fit. */
+bool lg_usage_split(uint64_t *rest, uint64_t part, struct lg_usage *u,
+		    enum lg_bucket b);
+/* Sets a bucket that has a value, leaves an unreported one absent. */
+void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id);
+
+/* A USD literal in picodollars, rounded half-even. 0, -EINVAL, -ERANGE. */
+int lg_value_cost(const struct lg_value *v, int64_t *pusd);
+
+/* Is v a string with exactly this text? */
+bool lg_value_is(const struct lg_value *v, const char *text);
+
+/* -- the dialects -------------------------------------------------------- */
+
+extern const struct lg_dialect lg_openai_chat;
+extern const struct lg_dialect lg_openai_completions;
+extern const struct lg_dialect lg_openai_embeddings;
+extern const struct lg_dialect lg_openai_responses;
+extern const struct lg_dialect lg_anthropic_messages;
+extern const struct lg_dialect lg_gemini_generate;
+
+#endif

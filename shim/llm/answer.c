@@ -1,0 +1,280 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/money.h"
+#include "llm/adapter.h"
+
+/* Counters that belong to one usage object and vanish with the next one. */
+#define USAGE_COUNTERS ((1u << (LG_RAW_BYOK + 1)) - 1)
+
+void lg_answer_init(struct lg_answer *a)
+{
+	memset(a, 0, sizeof(*a));
+}
+
+bool lg_raw_has(const struct lg_answer *a, enum lg_raw id)
+{
+	return a->raw_has >> id & 1;
+}
+
+void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n)
+{
+	a->raw[id] = n < LG_COUNTER_MAX ? n : LG_COUNTER_MAX;
+	a->raw_has |= 1u << id;
+}
+
+void lg_raw_drop(struct lg_answer *a, enum lg_raw id)
+{
+	a->raw[id] = 0;
+	a->raw_has &= ~(1u << id);
+}
+
+bool lg_value_is(const struct lg_value *v, const char *text)
+{
+	return v->type == LG_VALUE_STRING && !v->truncated &&
+	       lg_slice_eq(v->text, lg_slice_str(text));
+}
+
+static void add_bytes(uint64_t *sum, const struct lg_value *v)
+{
+	uint64_t room = LG_COUNTER_MAX - *sum;
+
+	if (v->type == LG_VALUE_STRING)
+		*sum += v->len < room ? v->len : room;
+}
+
+static void set_text(char *dst, size_t cap, const struct lg_value *v)
+{
+	if (v->type == LG_VALUE_STRING && v->len)
+		lg_slice_copy(v->text, dst, cap);
+}
+
+/* Outside strings white space says nothing in JSON. */
+void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v)
+{
+	bool in_string = false, escaped = false;
+	size_t i, n = 0;
+
+	a->usage_raw[0] = 0;
+	if (v->truncated)
+		return;
+	for (i = 0; i < v->text.len; i++) {
+		char c = v->text.p[i];
+
+		if (!in_string && (unsigned char)c <= ' ')
+			continue;
+		if (n + 1 >= sizeof(a->usage_raw))
+			break;
+		a->usage_raw[n++] = c;
+		if (c == '"' && !escaped)
+			in_string = !in_string;
+		escaped = c == '\\' && !escaped;
+	}
+	a->usage_raw[i == v->text.len ? n : 0] = 0;
+}
+
+static void usage_object(struct lg_answer *a, const struct lg_value *v)
+{
+	if (v->type == LG_VALUE_OBJECT) {
+		a->raw_has &= ~USAGE_COUNTERS;
+		a->usage.flags &= ~LG_USAGE_PRESENT;
+	} else if (v->type == LG_VALUE_END) {
+		a->usage.flags |= LG_USAGE_PRESENT;
+	} else if (v->type == LG_VALUE_RAW) {
+		lg_answer_put_raw(a, v);
+	}
+}
+
+/* Decimal digits of a JSON number and where its point stands. */
+struct decimal {
+	uint64_t digits;
+	int exponent;
+	bool inexact; /* digits were dropped that are not zero */
+};
+
+static void put_digit(struct decimal *d, char c, bool fraction)
+{
+	if (d->digits < UINT64_MAX / 10 - 1) {
+		d->digits = d->digits * 10 + (uint64_t)(c - '0');
+		d->exponent -= fraction;
+	} else {
+		d->inexact |= c != '0';
+		d->exponent += !fraction;
+	}
+}
+
+static int read_decimal(struct lg_slice s, struct decimal *d)
+{
+	bool fraction = false, negative = false;
+	size_t i;
+	int e = 0;
+
+	*d = (struct decimal){0, 0, false};
+	for (i = 0; i < s.len && (s.p[i] | 0x20) != 'e'; i++) {
+		if (s.p[i] == '.')
+			fraction = true;
+		else if (s.p[i] >= '0' && s.p[i] <= '9')
+			put_digit(d, s.p[i], fraction);
+		else
+			return -EINVAL;
+	}
+	if (++i < s.len && (s.p[i] == '-' || s.p[i] == '+'))
+		negative = s.p[i++] == '-';
+	for (; i < s.len; i++)
+		if (e < 10000)
+			e = e * 10 + (s.p[i] - '0');
+	d->exponent += negative ? -e : e;
+	return 0;
+}
+
+int lg_value_cost(const struct lg_value *v, int64_t *pusd)
+{
+	struct decimal d;
+	uint64_t n, rest = 0;
+	int e;
+
+	if (v->type != LG_VALUE_NUMBER || v->truncated ||
+	    read_decimal(v->text, &d))
+		return -EINVAL;
+	n = d.digits;
+	for (e = d.exponent + 12; e > 0 && n; e--) {
+		if (n > INT64_MAX / 10)
+			return -ERANGE;
+		n *= 10;
+	}
+	for (; e < 0 && (n || rest); e++) {
+		d.inexact |= rest != 0;
+		rest = n % 10;
+		n /= 10;
+	}
+	if (rest > 5 || (rest == 5 && (d.inexact || n & 1)))
+		n++;
+	if (n > INT64_MAX)
+		return -ERANGE;
+	*pusd = (int64_t)n;
+	return 0;
+}
+
+static void set_cost(struct lg_answer *a, enum lg_raw id,
+		     const struct lg_value *v)
+{
+	int64_t pusd;
+
+	/* LG_COUNTER_MAX picodollars are $281: too little for a bill. */
+	if (lg_value_cost(v, &pusd))
+		return;
+	a->raw[id] = (uint64_t)pusd;
+	a->raw_has |= 1u << id;
+}
+
+static void set_ticks(struct lg_answer *a, const struct lg_value *v)
+{
+	uint64_t n;
+
+	/* A zero stands where a reseller has no figure. */
+	if (lg_value_u64(v, &n) || !n || n > INT64_MAX / 100)
+		return;
+	a->raw[LG_RAW_COST] = n * 100;
+	a->raw_has |= 1u << LG_RAW_COST;
+}
+
+static void set_counter(struct lg_answer *a, enum lg_raw id,
+			const struct lg_value *v)
+{
+	uint64_t n;
+
+	if (!lg_value_u64(v, &n))
+		lg_raw_put(a, id, n);
+}
+
+static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	uint64_t n;
+
+	switch (id) {
+	case LG_ANSWER_USAGE:
+		usage_object(a, v);
+		break;
+	case LG_ANSWER_CACHED_TOO:
+		if (!lg_value_u64(v, &n) && (!lg_raw_has(a, LG_RAW_CACHED) ||
+					     n > a->raw[LG_RAW_CACHED]))
+			lg_raw_put(a, LG_RAW_CACHED, n);
+		break;
+	case LG_ANSWER_COST:
+		set_cost(a, LG_RAW_COST, v);
+		break;
+	case LG_ANSWER_UPSTREAM:
+		set_cost(a, LG_RAW_UPSTREAM, v);
+		break;
+	case LG_ANSWER_TICKS:
+		set_ticks(a, v);
+		break;
+	case LG_ANSWER_BYOK:
+		if (v->type == LG_VALUE_BOOL)
+			lg_raw_put(a, LG_RAW_BYOK, v->boolean);
+		break;
+	default:
+		break;
+	}
+}
+
+void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	if (id < LG_RAW_END) {
+		set_counter(a, (enum lg_raw)id, v);
+		return;
+	}
+	switch (id) {
+	case LG_ANSWER_MODEL:
+		set_text(a->model, sizeof(a->model), v);
+		break;
+	case LG_ANSWER_ID:
+		set_text(a->id, sizeof(a->id), v);
+		break;
+	case LG_ANSWER_TIER:
+		set_text(a->tier, sizeof(a->tier), v);
+		break;
+	case LG_ANSWER_TEXT:
+		add_bytes(&a->delivered_bytes, v);
+		break;
+	case LG_ANSWER_THOUGHT:
+		add_bytes(&a->delivered_reasoning_bytes, v);
+		break;
+	case LG_ANSWER_FINISH:
+		if (v->type == LG_VALUE_STRING && v->len)
+			lg_raw_put(a, LG_RAW_FINISHED, 1);
+		break;
+	case LG_ANSWER_ERROR:
+		if (v->type == LG_VALUE_OBJECT ||
+		    (v->type == LG_VALUE_STRING && v->len))
+			a->error = true;
+		break;
+	default:
+		usage_detail(a, id, v);
+	}
+}
+
+bool lg_usage_split(uint64_t *rest, uint64_t part, struct lg_usage *u,
+		    enum lg_bucket b)
+{
+	bool fits = part <= *rest;
+
+	if (!fits)
+		part = *rest;
+	*rest -= part;
+	lg_usage_set(u, b, u->n[b] + part);
+	return fits;
+}
+
+void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id)
+{
+	if (lg_raw_has(a, id))
+		lg_usage_set(&a->usage, b, a->raw[id]);
+}
+
+uint64_t lg_answer_output_estimate(const struct lg_answer *a)
+{
+	uint64_t bytes = a->delivered_bytes + a->delivered_reasoning_bytes;
+
+	return (bytes + 3) / 4;
+}
