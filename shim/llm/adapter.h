@@ -79,13 +79,15 @@ enum lg_raw {
 	LG_RAW_IMAGE_CACHED,
 	LG_RAW_AUDIO_OUT,
 	LG_RAW_IMAGE_OUT,
-	LG_RAW_WEB,	   /* web searches counted by us */
-	LG_RAW_WEB_BILLED, /* ... told by the provider */
-	LG_RAW_FILES,	   /* file searches */
-	LG_RAW_GROUNDING,
 	LG_RAW_COST,	 /* picodollars */
 	LG_RAW_UPSTREAM, /* picodollars billed by somebody else */
 	LG_RAW_BYOK,
+	LG_RAW_USAGE_END, /* what stands above goes with its object */
+	/* web searches counted by us, and as the provider bills them */
+	LG_RAW_WEB = LG_RAW_USAGE_END,
+	LG_RAW_WEB_BILLED,
+	LG_RAW_FILES, /* file searches */
+	LG_RAW_GROUNDING,
 	LG_RAW_FINISHED, /* a finish reason was seen */
 	LG_RAW_SCRATCH,
 	LG_RAW_SCRATCH2,
@@ -115,6 +117,8 @@ void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v);
 bool lg_raw_has(const struct lg_answer *a, enum lg_raw id);
 void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n);
 void lg_raw_drop(struct lg_answer *a, enum lg_raw id);
+/* JSON without its white space and its length; "" and 0 if it does not fit. */
+size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap);
 /* Keep a JSON object as a->usage_raw, white space removed; "" if too long. */
 void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v);
 

@@ -4,8 +4,7 @@
 #include "base/money.h"
 #include "llm/adapter.h"
 
-/* Counters that belong to one usage object and vanish with the next one. */
-#define USAGE_COUNTERS ((1u << (LG_RAW_BYOK + 1)) - 1)
+#define USAGE_COUNTERS ((1u << LG_RAW_USAGE_END) - 1)
 
 void lg_answer_init(struct lg_answer *a)
 {
@@ -50,33 +49,37 @@ static void set_text(char *dst, size_t cap, const struct lg_value *v)
 }
 
 /* Outside strings white space says nothing in JSON. */
-void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v)
+size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap)
 {
 	bool in_string = false, escaped = false;
 	size_t i, n = 0;
 
-	a->usage_raw[0] = 0;
-	if (v->truncated)
-		return;
-	for (i = 0; i < v->text.len; i++) {
+	for (i = 0; !v->truncated && i < v->text.len && n + 1 < cap; i++) {
 		char c = v->text.p[i];
 
 		if (!in_string && (unsigned char)c <= ' ')
 			continue;
-		if (n + 1 >= sizeof(a->usage_raw))
-			break;
-		a->usage_raw[n++] = c;
+		dst[n++] = c;
 		if (c == '"' && !escaped)
 			in_string = !in_string;
 		escaped = c == '\\' && !escaped;
 	}
-	a->usage_raw[i == v->text.len ? n : 0] = 0;
+	if (i < v->text.len)
+		n = 0;
+	dst[n] = 0;
+	return n;
+}
+
+void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v)
+{
+	lg_value_compact(v, a->usage_raw, sizeof(a->usage_raw));
 }
 
 static void usage_object(struct lg_answer *a, const struct lg_value *v)
 {
 	if (v->type == LG_VALUE_OBJECT) {
 		a->raw_has &= ~USAGE_COUNTERS;
+		memset(a->raw, 0, LG_RAW_USAGE_END * sizeof(*a->raw));
 		a->usage.flags &= ~LG_USAGE_PRESENT;
 	} else if (v->type == LG_VALUE_END) {
 		a->usage.flags |= LG_USAGE_PRESENT;

@@ -69,8 +69,12 @@ extern const unsigned lg_ndialects;
 const struct lg_dialect *lg_dialect_by_name(struct lg_slice name);
 /* The human sentence of a refusal, shared by every error_body. */
 int lg_refusal_message(const struct lg_refusal *r, struct lg_buf *out);
+/* The same as a JSON string. */
+int lg_refusal_put_message(const struct lg_refusal *r, struct lg_buf *out);
 /* The `llmguard: {...}` object (design 10.22) as JSON. */
 int lg_refusal_object(const struct lg_refusal *r, struct lg_buf *out);
+/* How an error_body ends: 0, or -EMSGSIZE where something did not fit. */
+int lg_refusal_end(const struct lg_buf *out);
 
 /* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an image. */
 uint64_t lg_facts_input_estimate(const struct lg_facts *f);

@@ -34,10 +34,12 @@ struct lg_route {
 };
 
 /*
- * Is this host (SNI or Host, port allowed, any case) a provider's? extra maps
- * config's hosts: it is asked first. NULL when not.
+ * Is this host (SNI or Host, port allowed, any case) a provider's? NULL when
+ * not. Config's hosts: are not known here; the caller asks them first.
  */
 const struct lg_provider_host *lg_route_host(struct lg_slice host);
+/* host without port, brackets and final dot; borrowed from it. */
+struct lg_slice lg_route_host_name(struct lg_slice host);
 
 /*
  * Route one request. family: from the host table, config's hosts, or NULL

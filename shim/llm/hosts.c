@@ -1,0 +1,100 @@
+#include "llm/route.h"
+
+#include <stddef.h>
+
+#include "llm/adapter.h"
+
+/*
+ * Who answers behind which name. provider: the published price list's ids.
+ * First match wins.
+ */
+static const struct lg_provider_host hosts[] = {
+	{"api.openai.com", "openai", "openai"},
+	{"*.api.openai.com", "openai", "openai"},
+	{"api.anthropic.com", "anthropic", "anthropic"},
+	{"*.api.anthropic.com", "anthropic", "anthropic"},
+	{"generativelanguage.googleapis.com", "google", "gemini"},
+	{"aiplatform.googleapis.com", "google", "gemini"},
+	{"*-aiplatform.googleapis.com", "google", "gemini"},
+	{"aiplatform.*.rep.googleapis.com", "google", "gemini"},
+	{"*.openai.azure.com", "azure", "openai"},
+	{"*.openai.azure.us", "azure", "openai"},
+	{"*.services.ai.azure.com", "azure", "openai"},
+	{"*.cognitiveservices.azure.com", "azure", "openai"},
+	{"*.inference.ai.azure.com", "azure", "openai"},
+	{"*.models.ai.azure.com", "azure", "openai"},
+	{"bedrock-mantle.*.api.aws", "aws", "openai"},
+	{"api.x.ai", "x-ai", "openai"},
+	{"*.api.x.ai", "x-ai", "openai"},
+	{"api.groq.com", "groq", "openai"},
+	{"api.deepseek.com", "deepseek", "openai"},
+	{"api.mistral.ai", "mistral", "openai"},
+	{"codestral.mistral.ai", "mistral", "openai"},
+	{"openrouter.ai", "openrouter", "openai"},
+	{"*.openrouter.ai", "openrouter", "openai"},
+	{"api.together.xyz", "together", "openai"},
+	{"api.together.ai", "together", "openai"},
+	{"api.fireworks.ai", "fireworks", "openai"},
+	{"api.perplexity.ai", "perplexity", "openai"},
+	{"api.cerebras.ai", "cerebras", "openai"},
+	{"api.moonshot.ai", "moonshotai", "openai"},
+	{"api.moonshot.cn", "moonshotai", "openai"},
+	{"api.minimax.io", "minimax", "openai"},
+	{"api.minimax.chat", "minimax", "openai"},
+	{"api.minimaxi.com", "minimax", "openai"},
+	{"api.minimaxi.chat", "minimax", "openai"},
+	{"api.z.ai", "zai", "openai"},
+	{"open.bigmodel.cn", "zhipuai", "openai"},
+	{"api.novita.ai", "novita", "openai"},
+	{"api.avian.io", "avian", "openai"},
+	{"api.doubleword.ai", "doubleword", "openai"},
+	{"oai.endpoints.kepler.ai.cloud.ovh.net", "ovhcloud", "openai"},
+	{"*.endpoints.kepler.ai.cloud.ovh.net", "ovhcloud", "openai"},
+	{"router.huggingface.co", "huggingface", "openai"},
+	{"api.cohere.com", "cohere", "openai"},
+	{"api.cohere.ai", "cohere", "openai"},
+	{"api.voyageai.com", "voyageai", "openai"},
+	{"ollama.com", "ollama", "openai"},
+	{"api.writer.com", "writer", "openai"},
+	{"api.sambanova.ai", "sambanova", "openai"},
+	{"api.hyperbolic.xyz", "hyperbolic", "openai"},
+	{"api.studio.nebius.ai", "nebius", "openai"},
+	{"api.studio.nebius.com", "nebius", "openai"},
+	{"api.deepinfra.com", "deepinfra", "openai"},
+	{"integrate.api.nvidia.com", "nvidia", "openai"},
+	{"dashscope.aliyuncs.com", "alibaba", "openai"},
+	{"dashscope-intl.aliyuncs.com", "alibaba", "openai"},
+	{"models.github.ai", "github", "openai"},
+	{"models.inference.ai.azure.com", "github", "openai"},
+	{"ai-gateway.vercel.sh", "vercel", "openai"},
+};
+
+struct lg_slice lg_route_host_name(struct lg_slice host)
+{
+	const char *p = host.p;
+	size_t n;
+
+	if (host.len && p[0] == '[') {
+		for (n = 0; n < host.len && p[n] != ']'; n++)
+			;
+		return (struct lg_slice){p + 1, n - 1};
+	}
+	for (n = host.len; n && p[n - 1] >= '0' && p[n - 1] <= '9'; n--)
+		;
+	if (n && p[n - 1] == ':')
+		host.len = n - 1;
+	if (host.len && p[host.len - 1] == '.')
+		host.len--;
+	return host;
+}
+
+const struct lg_provider_host *lg_route_host(struct lg_slice host)
+{
+	struct lg_slice name = lg_route_host_name(host);
+	unsigned i;
+
+	for (i = 0; name.len && i < LG_COUNT_OF(hosts); i++)
+		if (lg_slice_glob(name, lg_slice_str(hosts[i].pattern)))
+			return &hosts[i];
+	return NULL;
+}

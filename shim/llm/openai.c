@@ -1,0 +1,147 @@
+#include "llm/openai.h"
+
+/*
+ * completion_tokens includes reasoning at OpenAI and leaves it out at xAI and
+ * behind Gemini's OpenAI paths; prompt_tokens leaves audio out at Mistral.
+ * The provider's total says which.
+ */
+static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
+		      uint64_t *reasoning)
+{
+	struct lg_usage *u = &a->usage;
+	uint64_t total = a->raw[LG_RAW_TOTAL], audio = a->raw[LG_RAW_AUDIO_IN];
+	uint64_t cached = a->raw[LG_RAW_CACHED] + a->raw[LG_RAW_WRITE];
+
+	u->total = total;
+	u->flags |= LG_USAGE_TOTAL;
+	if (*in + *out == total)
+		return;
+	if (*in + *out + *reasoning == total) {
+		*out += *reasoning;
+	} else if (*in + audio + *out == total) {
+		*in += audio;
+	} else if (*in + cached + *out == total) {
+		*in += cached;
+	} else if (*in + *out < total && !*reasoning) {
+		*reasoning = total - *in - *out;
+		*out += *reasoning;
+	} else {
+		u->flags |= LG_USAGE_MISMATCH;
+	}
+}
+
+static void split_input(struct lg_answer *a, uint64_t in)
+{
+	struct lg_usage *u = &a->usage;
+	uint64_t cached = a->raw[LG_RAW_CACHED];
+	uint64_t media[3] = {a->raw[LG_RAW_AUDIO_IN], a->raw[LG_RAW_IMAGE_IN],
+			     a->raw[LG_RAW_VIDEO_IN]};
+	static const enum lg_bucket bucket[] = {LG_BUCKET_AUDIO_INPUT,
+						LG_BUCKET_IMAGE_INPUT,
+						LG_BUCKET_VIDEO_INPUT};
+	bool fits = true;
+	unsigned i;
+
+	fits &= lg_usage_split(&in, cached, u, LG_BUCKET_CACHE_READ);
+	fits &= lg_usage_split(&in, a->raw[LG_RAW_WRITE], u,
+			       LG_BUCKET_CACHE_WRITE_5M);
+	for (i = 0; i < 3; i++)
+		if (lg_raw_has(a, LG_RAW_AUDIO_IN + i) &&
+		    !lg_usage_split(&in, media[i], u, bucket[i]) && !cached)
+			fits = false;
+	lg_usage_set(u, LG_BUCKET_INPUT, in);
+	if (!fits)
+		u->flags |= LG_USAGE_MISMATCH;
+}
+
+static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
+{
+	struct lg_usage *u = &a->usage;
+	bool fits = true;
+
+	fits &= lg_usage_split(&out, reasoning, u, LG_BUCKET_REASONING);
+	if (lg_raw_has(a, LG_RAW_AUDIO_OUT))
+		fits &= lg_usage_split(&out, a->raw[LG_RAW_AUDIO_OUT], u,
+				       LG_BUCKET_AUDIO_OUTPUT);
+	if (lg_raw_has(a, LG_RAW_IMAGE_OUT))
+		fits &= lg_usage_split(&out, a->raw[LG_RAW_IMAGE_OUT], u,
+				       LG_BUCKET_IMAGE_OUTPUT);
+	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
+	if (!fits)
+		u->flags |= LG_USAGE_MISMATCH;
+}
+
+/* With one's own key the gateway's figure is its fee, the rest comes apart. */
+static void provider_cost(struct lg_answer *a)
+{
+	struct lg_usage *u = &a->usage;
+
+	if (!lg_raw_has(a, LG_RAW_COST))
+		return;
+	u->provider_cost_pusd = (int64_t)a->raw[LG_RAW_COST];
+	if (a->raw[LG_RAW_BYOK] &&
+	    __builtin_add_overflow(u->provider_cost_pusd,
+				   (int64_t)a->raw[LG_RAW_UPSTREAM],
+				   &u->provider_cost_pusd))
+		u->provider_cost_pusd = INT64_MAX;
+	u->flags |= LG_USAGE_PROVIDER_COST;
+}
+
+void lg_openai_finish(struct lg_answer *a)
+{
+	uint32_t present = a->usage.flags & LG_USAGE_PRESENT;
+	uint64_t in = a->raw[LG_RAW_INPUT], out = a->raw[LG_RAW_OUTPUT];
+	uint64_t reasoning = a->raw[LG_RAW_REASONING];
+
+	a->usage = (struct lg_usage){.flags = present};
+	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);
+	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB_BILLED);
+	lg_usage_put_raw(a, LG_BUCKET_FILE_SEARCHES, LG_RAW_FILES);
+	if (!present)
+		return;
+	if (lg_raw_has(a, LG_RAW_TOTAL))
+		reconcile(a, &in, &out, &reasoning);
+	split_input(a, in);
+	split_output(a, out, reasoning);
+	provider_cost(a);
+}
+
+void lg_openai_on_response(struct lg_answer *a, int id,
+			   const struct lg_value *v)
+{
+	lg_answer_apply(a, id, v);
+	if (v->type != LG_VALUE_END)
+		return;
+	if (id == LG_ANSWER_ROOT)
+		a->done = true;
+	else if (id == LG_ANSWER_USAGE)
+		a->usage_final = true;
+}
+
+void lg_openai_on_event(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	lg_answer_apply(a, id, v);
+}
+
+/* A usage before the finish reason is an interim one (Perplexity). */
+void lg_openai_end_event(struct lg_answer *a, struct lg_slice name,
+			 bool done_marker)
+{
+	(void)name;
+	a->events++;
+	a->done |= done_marker;
+	if (a->usage.flags & LG_USAGE_PRESENT &&
+	    (done_marker || lg_raw_has(a, LG_RAW_FINISHED)))
+		a->usage_final = true;
+}
+
+int lg_openai_error_body(const struct lg_refusal *r, struct lg_buf *out)
+{
+	lg_buf_puts(out, "{\"error\":{\"message\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, ",\"type\":\"budget_exceeded\",\"param\":null,"
+			 "\"code\":\"budget_exceeded\",\"llmguard\":");
+	lg_refusal_object(r, out);
+	lg_buf_puts(out, "}}");
+	return lg_refusal_end(out);
+}

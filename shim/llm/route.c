@@ -1,0 +1,268 @@
+#include "llm/route.h"
+
+#include <string.h>
+
+#include "llm/adapter.h"
+
+#define PATH_MAX_LEN 1024
+
+/* Where in a path the model's name stands. */
+enum model_at { NOWHERE, DEPLOYMENT, METHOD };
+
+/*
+ * What a path means, by its end, on whatever host. `listed`: too short a name
+ * to speak for an unknown host.
+ */
+static const struct path_rule {
+	const char *methods;		  /* "" any */
+	const char *pattern;		  /* glob over the decoded path */
+	const struct lg_dialect *dialect; /* NULL: a free endpoint */
+	enum lg_request_type type;
+	enum model_at model;
+	bool listed, stream;
+} rules[] = {
+#define PAID(pattern, dialect, type, model, listed, stream)                    \
+	{                                                                      \
+		"POST", pattern, &(dialect), LG_REQUEST_##type, model, listed, \
+			stream                                                 \
+	}
+#define FREE(methods, pattern, type)                                           \
+	{                                                                      \
+		methods, pattern, NULL, LG_REQUEST_##type, NOWHERE, true,      \
+			false                                                  \
+	}
+	PAID("*/deployments/*/chat/completions", lg_openai_chat, GENERATE,
+	     DEPLOYMENT, true, false),
+	PAID("*/deployments/*/completions", lg_openai_completions, GENERATE,
+	     DEPLOYMENT, true, false),
+	PAID("*/deployments/*/embeddings", lg_openai_embeddings, EMBED,
+	     DEPLOYMENT, true, false),
+	PAID("*/chat/completions", lg_openai_chat, GENERATE, NOWHERE, false,
+	     false),
+	PAID("*/v1/responses", lg_openai_responses, GENERATE, NOWHERE, false,
+	     false),
+	PAID("*/responses", lg_openai_responses, GENERATE, NOWHERE, true,
+	     false),
+	PAID("*/v1/embeddings", lg_openai_embeddings, EMBED, NOWHERE, false,
+	     false),
+	PAID("*/embeddings", lg_openai_embeddings, EMBED, NOWHERE, true, false),
+	PAID("*/v1/messages", lg_anthropic_messages, GENERATE, NOWHERE, false,
+	     false),
+	PAID("*/v1/completions", lg_openai_completions, GENERATE, NOWHERE,
+	     false, false),
+	PAID("*/completions", lg_openai_completions, GENERATE, NOWHERE, true,
+	     false),
+	PAID("*/models/*:generateContent", lg_gemini_generate, GENERATE, METHOD,
+	     false, false),
+	PAID("*/models/*:streamGenerateContent", lg_gemini_generate, GENERATE,
+	     METHOD, false, true),
+	PAID("*:generateContent", lg_gemini_generate, GENERATE, METHOD, true,
+	     false),
+	PAID("*:streamGenerateContent", lg_gemini_generate, GENERATE, METHOD,
+	     true, true),
+	FREE("POST", "*/messages/count_tokens", COUNT),
+	FREE("POST", "*/responses/input_tokens", COUNT),
+	FREE("POST", "*:countTokens", COUNT),
+	FREE("POST", "*:computeTokens", COUNT),
+	FREE("POST", "*/v1/tokenize-text", COUNT),
+	FREE("POST", "*/moderations", OTHER),
+	FREE("POST", "*/responses/*/cancel", OTHER),
+	FREE("GET HEAD", "*/models", OTHER),
+	FREE("GET HEAD", "*/models/*", OTHER),
+	FREE("GET HEAD", "*/tunedModels*", OTHER),
+	FREE("GET HEAD", "*/deployments*", OTHER),
+	FREE("GET HEAD DELETE", "*/responses/*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/conversations*", OTHER),
+	FREE("GET HEAD DELETE", "*/chat/completions*", OTHER),
+	FREE("GET HEAD", "*/messages/batches*", OTHER),
+	FREE("GET HEAD", "*/batches*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/v1/files*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/v1beta/files*", OTHER),
+	FREE("GET HEAD DELETE", "*/cachedContents*", OTHER),
+	FREE("GET HEAD", "*/fine_tuning/jobs*", OTHER),
+	FREE("GET HEAD", "*/organization/*", OTHER),
+	FREE("GET HEAD", "*/operations/*", OTHER),
+	FREE("GET HEAD", "*/api/v1/key", OTHER),
+	FREE("GET HEAD", "*/api/v1/credits", OTHER),
+	FREE("GET HEAD", "*/api/v1/generation", OTHER),
+	FREE("GET HEAD", "*/user/balance", OTHER),
+	FREE("OPTIONS", "*", OTHER),
+#undef PAID
+#undef FREE
+};
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The path of an origin or absolute form; empty where there is none. */
+static struct lg_slice target_path(struct lg_slice t)
+{
+	struct lg_slice path;
+	size_t i;
+
+	if (lg_slice_istarts(t, LG_SLICE("http://")) ||
+	    lg_slice_istarts(t, LG_SLICE("https://"))) {
+		for (i = 8; i < t.len && t.p[i] != '/'; i++)
+			;
+		i = i < t.len ? i : t.len;
+		t = (struct lg_slice){t.p + i, t.len - i};
+	}
+	if (!t.len || t.p[0] != '/')
+		return (struct lg_slice){NULL, 0};
+	lg_slice_cut(t, '?', &path);
+	t = path;
+	lg_slice_cut(t, '#', &path);
+	return path;
+}
+
+/* A segment ended before out[n]: "", "." and ".." leave nothing behind. */
+static size_t end_segment(const char *out, size_t n)
+{
+	size_t from = n;
+
+	while (from && out[from - 1] != '/')
+		from--;
+	if (n == from || (n - from == 1 && out[from] == '.'))
+		return from;
+	if (n - from != 2 || out[from] != '.' || out[from + 1] != '.')
+		return n;
+	for (from -= from > 1; from && out[from - 1] != '/'; from--)
+		;
+	return from;
+}
+
+/*
+ * Percent-decoded, without empty and dot segments and trailing slash. Of what
+ * is longer only the end is kept: it decides.
+ */
+static struct lg_slice clean_path(struct lg_slice path, char *out, size_t cap)
+{
+	size_t i = 0, n = 0;
+
+	if (path.len > cap)
+		i = path.len - cap;
+	for (; i < path.len; i++) {
+		char c = path.p[i];
+
+		if (c == '%' && i + 2 < path.len && hex(path.p[i + 1]) >= 0 &&
+		    hex(path.p[i + 2]) >= 0) {
+			c = (char)(hex(path.p[i + 1]) << 4 |
+				   hex(path.p[i + 2]));
+			i += 2;
+		}
+		if (c == '/') {
+			n = end_segment(out, n);
+			if (n && out[n - 1] == '/')
+				continue;
+		}
+		out[n++] = c;
+	}
+	n = end_segment(out, n);
+	if (n > 1 && out[n - 1] == '/')
+		n--;
+	return (struct lg_slice){out, n};
+}
+
+static bool has_method(const char *methods, struct lg_slice method)
+{
+	struct lg_slice rest = lg_slice_str(methods), one;
+
+	while (rest.len) {
+		rest = lg_slice_cut(rest, ' ', &one);
+		if (lg_slice_eq(one, method))
+			return true;
+	}
+	return false;
+}
+
+static struct lg_slice last_segment(struct lg_slice path)
+{
+	size_t from = path.len;
+
+	while (from && path.p[from - 1] != '/')
+		from--;
+	return (struct lg_slice){path.p + from, path.len - from};
+}
+
+/* ".../deployments/D/..." or ".../M:method". */
+static struct lg_slice path_model(enum model_at at, struct lg_slice path)
+{
+	static const char mark[] = "/deployments/";
+	struct lg_slice model = {NULL, 0};
+	size_t i;
+
+	if (at == METHOD) {
+		model = last_segment(path);
+		while (model.len && model.p[model.len - 1] != ':')
+			model.len--;
+		model.len -= model.len > 0;
+	} else if (at == DEPLOYMENT) {
+		for (i = 0; i + sizeof(mark) - 1 < path.len; i++) {
+			struct lg_slice s = {path.p + i, path.len - i};
+
+			if (!lg_slice_istarts(s, LG_SLICE("/deployments/")))
+				continue;
+			s.p += sizeof(mark) - 1;
+			s.len -= sizeof(mark) - 1;
+			lg_slice_cut(s, '/', &model);
+		}
+	}
+	return model;
+}
+
+static const struct path_rule *find_rule(struct lg_slice method,
+					 struct lg_slice path, bool listed)
+{
+	unsigned i;
+
+	for (i = 0; i < LG_COUNT_OF(rules); i++)
+		if ((listed || !rules[i].listed) &&
+		    has_method(rules[i].methods, method) &&
+		    lg_slice_glob(path, lg_slice_str(rules[i].pattern)))
+			return &rules[i];
+	return NULL;
+}
+
+static const struct lg_dialect *family_dialect(const char *family)
+{
+	unsigned i;
+
+	for (i = 0; i < lg_ndialects; i++)
+		if (!strcmp(lg_dialects[i]->family, family))
+			return lg_dialects[i];
+	return lg_dialects[0];
+}
+
+void lg_route_request(const char *family, const char *provider,
+		      struct lg_slice host, struct lg_slice method,
+		      struct lg_slice target, struct lg_route *out)
+{
+	char buf[PATH_MAX_LEN];
+	struct lg_slice path =
+		clean_path(target_path(target), buf, sizeof(buf));
+	const struct path_rule *rule = find_rule(method, path, family != NULL);
+	struct lg_slice name =
+		provider ? lg_slice_str(provider) : lg_route_host_name(host);
+
+	memset(out, 0, sizeof(*out));
+	if (!family && !rule)
+		return;
+	lg_slice_copy(name, out->provider, sizeof(out->provider));
+	out->dialect = rule && rule->dialect
+			       ? rule->dialect
+			       : family_dialect(family ? family : "openai");
+	out->type = rule ? rule->type : LG_REQUEST_OTHER;
+	out->kind = !rule	    ? LG_ROUTE_UNKNOWN
+		    : rule->dialect ? LG_ROUTE_PAID
+				    : LG_ROUTE_FREE;
+	if (!rule)
+		return;
+	out->stream = rule->stream;
+	lg_slice_copy(path_model(rule->model, path), out->model,
+		      sizeof(out->model));
+}
