@@ -1,0 +1,254 @@
+/*
+ * Every recorded exchange of ../shared/fixtures in our dialects: what the
+ * adapters read must be what expected.json says, whatever the cuts.
+ */
+#include <dirent.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "tests/golden/exchange.h"
+
+#define ROOT "../shared/fixtures"
+
+static unsigned ran, failed;
+
+struct want {
+	json_t *json;
+	const char *name;
+};
+
+static void complain(const char *name, const char *what, const char *got,
+		     const char *want)
+{
+	fprintf(stderr, "%s: %s is %s, want %s\n", name, what, got, want);
+	failed++;
+}
+
+static void check_n(struct want *w, const char *key, uint64_t got)
+{
+	json_t *v = json_object_get(w->json, key);
+	char a[32], b[32];
+
+	if (json_is_integer(v) && (uint64_t)json_integer_value(v) == got)
+		return;
+	snprintf(a, sizeof(a), "%llu", (unsigned long long)got);
+	snprintf(b, sizeof(b), "%lld",
+		 json_is_integer(v) ? json_integer_value(v) : -1);
+	complain(w->name, key, a, b);
+}
+
+static void check_text(struct want *w, const char *key, const char *got)
+{
+	const char *want = json_string_value(json_object_get(w->json, key));
+
+	if (strcmp(want ? want : "", got))
+		complain(w->name, key, got, want ? want : "nothing");
+}
+
+static void check_cost(struct want *w, const struct lg_usage *u)
+{
+	json_t *v = json_object_get(w->json, "provider_reported_cost_usd");
+	json_t *byok =
+		json_object_get(json_object_get(w->json, "extra"), "is_byok");
+	char got[40], want[40];
+	bool has = u->flags & LG_USAGE_PROVIDER_COST;
+
+	if (json_is_true(byok))
+		return;
+	if (!json_is_number(v)) {
+		if (has)
+			complain(w->name, "provider cost", "there", "none");
+		return;
+	}
+	snprintf(got, sizeof(got), "%.12f",
+		 (double)u->provider_cost_pusd / 1e12);
+	snprintf(want, sizeof(want), "%.12f", json_number_value(v));
+	if (!has || strcmp(got, want))
+		complain(w->name, "provider cost", has ? got : "none", want);
+}
+
+static void check_usage(struct want *w, const struct lg_answer *a)
+{
+	const struct lg_usage *u = &a->usage;
+	bool present = u->flags & LG_USAGE_PRESENT;
+
+	if (present != json_is_true(json_object_get(w->json, "usage_present")))
+		complain(w->name, "usage_present", present ? "true" : "false",
+			 "the other");
+	if (!present)
+		return;
+	check_n(w, "input_tokens", lg_usage_input(u));
+	check_n(w, "output_tokens", lg_usage_output(u));
+	check_n(w, "reasoning_tokens", u->n[LG_BUCKET_REASONING]);
+	check_n(w, "cached_input_tokens",
+		u->n[LG_BUCKET_CACHE_READ] + u->n[LG_BUCKET_AUDIO_CACHE_READ] +
+			u->n[LG_BUCKET_IMAGE_CACHE_READ]);
+	check_n(w, "cache_write_tokens",
+		u->n[LG_BUCKET_CACHE_WRITE_5M] +
+			u->n[LG_BUCKET_CACHE_WRITE_1H]);
+	check_cost(w, u);
+	if (!a->usage_raw[0])
+		complain(w->name, "usage_raw", "empty", "the object");
+	else
+		json_decref(json_loads(a->usage_raw, 0, NULL)
+				    ?: (complain(w->name, "usage_raw",
+						 a->usage_raw, "JSON"),
+					json_null()));
+}
+
+static void check_extra(struct want *w, const struct lg_usage *u)
+{
+	static const struct {
+		const char *key;
+		enum lg_bucket bucket;
+	} extra[] = {
+		{"cache_write_5m_tokens", LG_BUCKET_CACHE_WRITE_5M},
+		{"cache_write_1h_tokens", LG_BUCKET_CACHE_WRITE_1H},
+		{"web_search_requests", LG_BUCKET_WEB_SEARCHES},
+		{"web_search_calls", LG_BUCKET_WEB_SEARCHES},
+		{"input_audio_tokens", LG_BUCKET_AUDIO_INPUT},
+		{"output_audio_tokens", LG_BUCKET_AUDIO_OUTPUT},
+		{"input_image_tokens", LG_BUCKET_IMAGE_INPUT},
+	};
+	struct want e = {json_object_get(w->json, "extra"), w->name};
+	size_t i;
+
+	for (i = 0; i < sizeof(extra) / sizeof(*extra); i++)
+		if (json_object_get(e.json, extra[i].key))
+			check_n(&e, extra[i].key, u->n[extra[i].bucket]);
+}
+
+/* Hosts that nobody knows are routed by their paths under their own name. */
+static void check_provider(struct want *w, const char *got)
+{
+	const char *want =
+		json_string_value(json_object_get(w->json, "provider"));
+
+	if (strcmp(want, "other") && strcmp(want, got))
+		complain(w->name, "provider", got, want);
+}
+
+static void check(struct want *w, const struct exchange *x)
+{
+	const struct lg_answer *a = &x->answer;
+	const char *transfer =
+		json_string_value(json_object_get(w->json, "transfer"));
+	bool cut = strstr(transfer, "cut") != NULL;
+	bool stream = x->facts.stream || x->route.stream;
+
+	check_text(w, "model_requested",
+		   x->facts.model[0] ? x->facts.model : x->route.model);
+	check_text(w, "model_returned", a->model);
+	check_provider(w, x->route.provider);
+	if (stream != json_is_true(json_object_get(w->json, "stream")))
+		complain(w->name, "stream", stream ? "true" : "false", "not");
+	check_n(w, "http_status", x->status);
+	check_n(w, "request_body_bytes", x->request_body);
+	check_n(w, "response_body_bytes", x->response_body);
+	if (x->broken || x->response_ended == cut)
+		complain(w->name, "framing", "broken", "whole");
+	check_usage(w, a);
+	check_extra(w, &a->usage);
+	if (a->usage.flags & LG_USAGE_PRESENT && !cut &&
+	    a->usage_final == a->error)
+		complain(w->name, "usage_final", a->usage_final ? "yes" : "no",
+			 "the other");
+}
+
+enum cuts { WHOLE, BYTES, RANDOM };
+
+static void run(struct want *w, char *req, size_t reqlen, char *resp,
+		size_t len, enum cuts cuts)
+{
+	static char head[LG_HTTP1_HEAD_MAX];
+	static struct exchange x;
+	struct lg_http1 m;
+	size_t used = 0, n;
+
+	if (!exchange_request(&x, req, reqlen)) {
+		complain(w->name, "request", "refused", "read");
+		return;
+	}
+	lg_http1_init(&m, LG_HTTP1_RESPONSE, head, sizeof(head));
+	for (; used < len; used += n) {
+		n = cuts == WHOLE   ? len
+		    : cuts == BYTES ? 1
+				    : (size_t)rand() % 400 + 1;
+		n = n < len - used ? n : len - used;
+		if (!exchange_response(&x, &m, resp + used, n))
+			break;
+	}
+	exchange_finish(&x, &m);
+	check(w, &x);
+	ran++;
+}
+
+static bool is_ours(json_t *json)
+{
+	const char *api = json_string_value(json_object_get(json, "api"));
+
+	return api && lg_dialect_by_name(lg_slice_str(api));
+}
+
+static void one(const char *dir, const char *name)
+{
+	char path[512];
+	size_t reqlen = 0, len = 0;
+	char *req, *resp;
+	struct want w = {NULL, path};
+
+	snprintf(path, sizeof(path), "%s/%s/expected.json", dir, name);
+	w.json = json_load_file(path, 0, NULL);
+	if (!w.json || !is_ours(w.json)) {
+		json_decref(w.json);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/%s/request.http", dir, name);
+	req = exchange_read(path, &reqlen);
+	snprintf(path, sizeof(path), "%s/%s/response.http", dir, name);
+	resp = exchange_read(path, &len);
+	if (req && resp) {
+		run(&w, req, reqlen, resp, len, WHOLE);
+		run(&w, req, reqlen, resp, len, BYTES);
+		run(&w, req, reqlen, resp, len, RANDOM);
+	} else {
+		complain(path, "file", "missing", "there");
+	}
+	free(req);
+	free(resp);
+	json_decref(w.json);
+}
+
+static void walk(const char *dir, int depth)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	char path[512];
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (depth) {
+			one(dir, e->d_name);
+			continue;
+		}
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		walk(path, 1);
+	}
+	if (d)
+		closedir(d);
+}
+
+int main(void)
+{
+	if (access(ROOT, R_OK)) {
+		printf("skipped: no " ROOT "\n");
+		return 77;
+	}
+	srand(7);
+	walk(ROOT, 0);
+	printf("%u runs, %u complaints\n", ran, failed);
+	return failed || !ran;
+}
