@@ -104,6 +104,9 @@ static void make_value(struct text *t, unsigned depth);
 
 static void make_container(struct text *t, unsigned depth, bool array)
 {
+	const unsigned first = roll(7);
+	const char *name;
+
 	put(t, array ? "[" : "{", 1);
 	for (unsigned n = roll(6), i = 0; i < n; i++) {
 		if (i)
@@ -111,7 +114,8 @@ static void make_container(struct text *t, unsigned depth, bool array)
 		space(t);
 		if (!array) {
 			put(t, "\"", 1);
-			puts_to(t, keys[roll(7)]);
+			name = keys[(first + i) % 7];
+			puts_to(t, *name == 'a' && roll(2) ? "\\u0061" : name);
 			put(t, "\"", 1);
 			space(t);
 			put(t, ":", 1);
