@@ -46,8 +46,7 @@ static void puts_to(struct text *t, const char *s)
 	put(t, s, strlen(s));
 }
 
-static const char *const keys[] = {"a",	      "b", "c",	    "model",
-				   "\\u0061", "",  "d\\\"e"};
+static const char *const keys[] = {"a", "b", "c", "model", "e", "", "d\\\"e"};
 
 static void space(struct text *t)
 {
