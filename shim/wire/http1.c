@@ -62,9 +62,12 @@ static bool take_item(struct lg_slice *list, struct lg_slice *item)
 	return len > 0;
 }
 
-static bool is_folded(struct lg_slice v)
+/* Is there a line break between a field's colon and its value's end? */
+static bool is_folded(struct lg_slice name, struct lg_slice value)
 {
-	return v.len && memchr(v.p, '\n', v.len);
+	const char *from = name.p + name.len;
+
+	return memchr(from, '\n', (size_t)(value.p + value.len - from));
 }
 
 /* "5" or "5, 5"; every number of every field must agree (RFC 9112 6.3). */
@@ -74,7 +77,6 @@ static void read_length(struct framing *f, struct lg_slice value)
 	bool more;
 	uint64_t n;
 
-	f->bad |= is_folded(value);
 	do {
 		more = take_item(&value, &one);
 		if (lg_slice_u64(one, &n) || n > LENGTH_MAX ||
@@ -93,7 +95,6 @@ static void read_codings(struct framing *f, struct lg_slice value)
 	struct lg_slice one;
 	bool more;
 
-	f->bad |= is_folded(value);
 	do {
 		more = take_item(&value, &one);
 		f->bad |= f->chunked || !one.len;
@@ -122,12 +123,15 @@ static struct framing read_framing(struct lg_slice head)
 
 	f.bad = !lg_http1_is_clean(head);
 	while (!f.bad && lg_http1_next_field(head, &pos, &name, &value)) {
-		if (lg_slice_ieq(name, LG_SLICE("content-length")))
+		if (lg_slice_ieq(name, LG_SLICE("content-length"))) {
+			f.bad |= is_folded(name, value);
 			read_length(&f, value);
-		else if (lg_slice_ieq(name, LG_SLICE("transfer-encoding")))
+		} else if (lg_slice_ieq(name, LG_SLICE("transfer-encoding"))) {
+			f.bad |= is_folded(name, value);
 			read_codings(&f, value);
-		else if (lg_slice_ieq(name, LG_SLICE("connection")))
+		} else if (lg_slice_ieq(name, LG_SLICE("connection"))) {
 			read_connection(&f, value);
+		}
 	}
 	return f;
 }
