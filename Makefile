@@ -29,7 +29,7 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev nettle-dev libjansson-dev
 DEPS_DEMO := python3 openssl curl ca-certificates tzdata
-DEPS_CHECK := libcmocka-dev libssl-dev clang clang-format llvm \
+DEPS_CHECK := libcmocka-dev libhttp-parser-dev libssl-dev clang clang-format llvm \
 	universal-ctags libjemalloc2 libpython3.11-testsuite python3-requests \
 	python3-httpx python3-aiohttp dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
@@ -169,7 +169,9 @@ $(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes \
 		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
-		$(B)/libengine.a $(STATIC) -ljansson -ldl -lpthread
+		$(B)/libengine.a $(STATIC) -ljansson \
+		$(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
+		-ldl -lpthread
 
 deps:
 	@want=""; for p in $(DEPS); do \
