@@ -38,7 +38,7 @@ DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
 ENGINE_DIRS := base wire llm price config budget ledger guard
 ENGINE_SRC := $(wildcard $(ENGINE_DIRS:%=shim/%/*.c))
 HOOK_SRC := $(wildcard shim/hook/*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+TOOL_SRC := $(filter-out tools/mkimage.c,$(wildcard tools/*.c))
 ENGINE_OBJ := $(ENGINE_SRC:%.c=$(B)/obj/%.o)
 HOOK_OBJ := $(HOOK_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/obj/%.o)
@@ -75,7 +75,21 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/libengine.a: $(ENGINE_OBJ)
+# The shipped prices: compiled to an image, taken into the library as it is.
+IMAGE_OBJ := $(filter $(B)/obj/shim/base/% $(B)/obj/shim/config/%,$(ENGINE_OBJ))
+$(B)/mkimage: tools/mkimage.c $(IMAGE_OBJ) $(B)/flags
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(IMAGE_OBJ) $(STATIC) -lpthread
+
+$(B)/gen/catalog.img: $(B)/mkimage $(PRICING)
+	@mkdir -p $(@D)
+	$(call say,IMAGE,$@)
+	$(Q)$< $@ $(PRICING)
+
+$(B)/gen/catalog.o: shim/price/catalog.S $(B)/gen/catalog.img
+	$(Q)$(CC) -DLG_CATALOG='"$(B)/gen/catalog.img"' -c $< -o $@
+
+$(B)/libengine.a: $(ENGINE_OBJ) $(B)/gen/catalog.o
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^

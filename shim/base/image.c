@@ -98,7 +98,14 @@ static bool provider_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_provider *v = p;
 
-	return text_ok(pr, v->id);
+	return text_ok(pr, v->id) && text_ok(pr, v->fallback);
+}
+
+static bool name_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_name *n = p;
+
+	return text_ok(pr, n->text);
 }
 
 static bool atom_ok(struct probe *pr, const void *p)
@@ -157,6 +164,7 @@ static bool body_ok(struct probe *pr, const struct lg_image *img)
 		{img->rules, sizeof(struct lg_img_rule), rule_ok},
 		{img->providers, sizeof(struct lg_img_provider), provider_ok},
 		{img->prices, sizeof(struct lg_img_price), price_ok},
+		{img->names, sizeof(struct lg_img_name), name_ok},
 	};
 
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)

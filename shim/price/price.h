@@ -21,51 +21,68 @@ struct lg_catalog {
 
 enum lg_price_how {
 	LG_PRICE_EXACT_NAME,
-	LG_PRICE_MATCH_RULE,		/* an entry's match clause */
-	LG_PRICE_MODEL_RULE,		/* config's models: rule */
-	LG_PRICE_FREE,			/* models: free: true */
-	LG_PRICE_CEILING,		/* unknown: dearest of the provider */
-	LG_PRICE_UNKNOWN,		/* nothing at all */
+	LG_PRICE_MATCH_RULE, /* an entry's match clause */
+	LG_PRICE_MODEL_RULE, /* config's models: rule */
+	LG_PRICE_FREE,	     /* models: free: true */
+	LG_PRICE_CEILING,    /* unknown: dearest of the provider */
+	LG_PRICE_UNKNOWN,    /* nothing at all */
 };
 
 struct lg_price_query {
-	struct lg_slice provider;	/* "openai" */
-	struct lg_slice ceiling_provider; /* dialect owner, where provider is a host name */
-	struct lg_slice host;		/* for models: rules */
+	struct lg_slice provider;	  /* "openai" */
+	struct lg_slice ceiling_provider; /* dialect owner, where provider is a
+					     host name */
+	struct lg_slice host;		  /* for models: rules */
 	struct lg_slice model;
-	struct lg_slice tier;		/* "", "default", "standard": standard */
-	struct lg_slice version;	/* pinned; empty: in force at `at_ms` */
-	int64_t at_ms;			/* call's start */
+	struct lg_slice tier;	 /* "", "default", "standard": standard */
+	struct lg_slice version; /* pinned; empty: in force at `at_ms` */
+	int64_t at_ms;		 /* call's start */
 };
 
 struct lg_price {
-	const struct lg_image *img;	/* where entry lives */
+	const struct lg_image *img;	  /* where entry lives */
 	const struct lg_img_price *entry; /* NULL for FREE, CEILING, UNKNOWN */
 	enum lg_price_how how;
-	bool estimate;			/* the entry says it is one */
-	bool tier_missing;		/* no price for this tier: unknown */
+	bool estimate;	   /* the entry says it is one */
+	bool tier_missing; /* no price for this tier: unknown */
 	uint64_t context_window, max_output_tokens; /* 0 unknown */
-	int64_t rate[LG_BUCKETS];	/* base rates after rules */
-	const struct lg_img_tier *tiers;/* long-context steps */
+	int64_t rate[LG_BUCKETS];		    /* base rates after rules */
+	const struct lg_img_tier *tiers;	    /* long-context steps */
 	unsigned ntiers;
 };
 
 struct lg_cost {
-	int64_t total_pusd;		/* input + output */
+	int64_t total_pusd; /* input + output */
 	int64_t input_pusd;
-	int64_t output_pusd;		/* fees belong here */
-	int64_t economic_pusd;		/* as if nothing came from a cache */
-	bool rate_missing;		/* a used bucket has no rate at all */
+	int64_t output_pusd;   /* fees belong here */
+	int64_t economic_pusd; /* as if nothing came from a cache */
+	bool rate_missing;     /* a used bucket has no rate at all */
 };
 
-/* Fills *out always; how tells what was found. */
-void lg_price_lookup(const struct lg_catalog *c,
-		     const struct lg_price_query *q, struct lg_price *out);
+/*
+ * Fills *out always; how tells what was found. Order: the first models: rule
+ * that fits; then in each image the exact name (also an exact alias), then the
+ * first entry whose match clause holds; the same for the name after its last
+ * '/'; the same without a date at its end (estimate); with each spelling also
+ * the providers that this one names as its fallback; at last the ceiling: of
+ * each bucket the dearest rate of the provider (or else of ceiling_provider).
+ *
+ * Among a model's entries: the tier asked for; in force at at_ms, the latest
+ * start wins, and hours win over the whole day. With a version: that version
+ * (also as a prefix: "2026-08"), else the newest older one. A tier without a
+ * price gives the standard rates and tier_missing.
+ */
+void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
+		     struct lg_price *out);
 
 /*
  * Exact cost, products in 128 bits, rounded half-even once per call (input
  * and output sum to total exactly). A bucket without a rate is charged as its
  * parent (audio_input as input, reasoning as output, cache_read as input...).
+ * All buckets of the call take the long-context step that its total input
+ * reaches. Where the price has a fee for each request, a call whose usage does
+ * not count requests is one. Economic: what was read from a cache is charged
+ * as fresh input, cache writes stay what they are.
  */
 void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 		   struct lg_cost *out);
@@ -73,7 +90,8 @@ void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 /*
  * Upper bound for a request: `input_tokens` at the dearest input rate that
  * could apply (cache write, long context), `output_tokens` at the dearest
- * output rate. Saturates.
+ * output rate, and one request's fee; other fees are the caller's to bound.
+ * Rounded up. Saturates.
  */
 int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
 		       uint64_t output_tokens);

@@ -1,0 +1,207 @@
+#include "price/rate.h"
+
+#include "price/price.h"
+
+#define MILLION 1000000u
+
+typedef unsigned __int128 u128;
+
+/* INPUT is 0 and ends a list. */
+/* By which rate a bucket is charged when it has none of its own. */
+static const uint8_t parents[LG_BUCKETS][3] = {
+	[LG_BUCKET_CACHE_READ] = {LG_BUCKET_INPUT},
+	[LG_BUCKET_CACHE_WRITE_5M] = {LG_BUCKET_INPUT},
+	[LG_BUCKET_CACHE_WRITE_1H] = {LG_BUCKET_CACHE_WRITE_5M,
+				      LG_BUCKET_INPUT},
+	[LG_BUCKET_AUDIO_INPUT] = {LG_BUCKET_INPUT},
+	[LG_BUCKET_AUDIO_CACHE_READ] = {LG_BUCKET_AUDIO_INPUT,
+					LG_BUCKET_CACHE_READ, LG_BUCKET_INPUT},
+	[LG_BUCKET_IMAGE_INPUT] = {LG_BUCKET_INPUT},
+	[LG_BUCKET_IMAGE_CACHE_READ] = {LG_BUCKET_IMAGE_INPUT,
+					LG_BUCKET_CACHE_READ, LG_BUCKET_INPUT},
+	[LG_BUCKET_VIDEO_INPUT] = {LG_BUCKET_INPUT},
+	[LG_BUCKET_REASONING] = {LG_BUCKET_OUTPUT},
+	[LG_BUCKET_AUDIO_OUTPUT] = {LG_BUCKET_OUTPUT},
+	[LG_BUCKET_IMAGE_OUTPUT] = {LG_BUCKET_OUTPUT},
+	[LG_BUCKET_VIDEO_OUTPUT] = {LG_BUCKET_OUTPUT},
+	[LG_BUCKET_CITATION] = {LG_BUCKET_OUTPUT},
+};
+
+static int64_t own_rate(const int64_t *base, const struct lg_img_tier *t,
+			unsigned b)
+{
+	int64_t r = t && t->rate[b] >= 0 ? t->rate[b] : base[b];
+
+	return r < 0 ? LG_RATE_ABSENT : r;
+}
+
+int64_t lg_rate_of(const int64_t *base, const struct lg_img_tier *t, unsigned b)
+{
+	int64_t r = own_rate(base, t, b);
+
+	for (unsigned i = 0; r < 0 && i < 3; i++) {
+		if (b == LG_BUCKET_INPUT || b == LG_BUCKET_OUTPUT ||
+		    b >= LG_BUCKET_TRAINING)
+			break;
+		r = own_rate(base, t, parents[b][i]);
+		if (parents[b][i] == LG_BUCKET_INPUT)
+			break;
+	}
+	return r;
+}
+
+bool lg_rate_is_output(unsigned b)
+{
+	switch (b) {
+	case LG_BUCKET_OUTPUT:
+	case LG_BUCKET_REASONING:
+	case LG_BUCKET_AUDIO_OUTPUT:
+	case LG_BUCKET_IMAGE_OUTPUT:
+	case LG_BUCKET_VIDEO_OUTPUT:
+	case LG_BUCKET_CITATION:
+		return true;
+	default:
+		return b >= LG_BUCKET_UNITS;
+	}
+}
+
+static u128 add_product(u128 sum, uint64_t n, int64_t rate)
+{
+	u128 product = (u128)n * (uint64_t)rate;
+
+	return __builtin_add_overflow(sum, product, &sum) ? ~(u128)0 : sum;
+}
+
+static u128 add(u128 a, u128 b)
+{
+	return __builtin_add_overflow(a, b, &a) ? ~(u128)0 : a;
+}
+
+/* Half-even from micro-picodollars; more than int64_t holds is its maximum. */
+static int64_t round_pusd(u128 sum)
+{
+	u128 q = sum / MILLION;
+	uint32_t r = (uint32_t)(sum % MILLION);
+
+	if (q >= INT64_MAX)
+		return INT64_MAX;
+	q += r > MILLION / 2 || (r == MILLION / 2 && (q & 1));
+	return (int64_t)q;
+}
+
+static const struct lg_img_tier *tier_for(const struct lg_price *p,
+					  uint64_t input)
+{
+	const struct lg_img_tier *t = NULL;
+
+	for (unsigned i = 0; i < p->ntiers; i++)
+		if (input > p->tiers[i].above_tokens)
+			t = &p->tiers[i];
+	return t;
+}
+
+/* The bucket as if its tokens had been sent afresh. */
+static unsigned uncached(unsigned b)
+{
+	switch (b) {
+	case LG_BUCKET_CACHE_READ:
+		return LG_BUCKET_INPUT;
+	case LG_BUCKET_AUDIO_CACHE_READ:
+		return LG_BUCKET_AUDIO_INPUT;
+	case LG_BUCKET_IMAGE_CACHE_READ:
+		return LG_BUCKET_IMAGE_INPUT;
+	default:
+		return b;
+	}
+}
+
+/* A fee for each call applies also where nobody counted the call. */
+static uint64_t count_of(const struct lg_usage *u, unsigned b)
+{
+	if (b == LG_BUCKET_REQUESTS && !(u->has & (1u << b)) &&
+	    (u->flags & LG_USAGE_PRESENT))
+		return 1;
+	return u->n[b];
+}
+
+void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
+		   struct lg_cost *out)
+{
+	const struct lg_img_tier *t = tier_for(p, lg_usage_input(u));
+	u128 input = 0, output = 0, fresh = 0;
+
+	*out = (struct lg_cost){0};
+	for (unsigned b = 0; b < LG_BUCKETS; b++) {
+		uint64_t n = count_of(u, b);
+		int64_t rate, full;
+
+		if (!n)
+			continue;
+		rate = lg_rate_of(p->rate, t, b);
+		if (rate < 0) {
+			out->rate_missing |= b != LG_BUCKET_REQUESTS;
+			continue;
+		}
+		full = lg_rate_of(p->rate, t, uncached(b));
+		fresh = add_product(fresh, n, full < 0 ? rate : full);
+		if (lg_rate_is_output(b))
+			output = add_product(output, n, rate);
+		else
+			input = add_product(input, n, rate);
+	}
+	out->total_pusd = round_pusd(add(input, output));
+	out->input_pusd = round_pusd(input);
+	out->output_pusd = out->total_pusd - out->input_pusd;
+	out->economic_pusd = round_pusd(fresh);
+}
+
+/* The dearest of one side over the base and every step that could apply. */
+static int64_t dearest(const struct lg_price *p, bool output, uint64_t input)
+{
+	int64_t max = 0;
+
+	for (unsigned i = 0; i <= p->ntiers; i++) {
+		const struct lg_img_tier *t = i ? &p->tiers[i - 1] : NULL;
+
+		if (t && input <= t->above_tokens)
+			continue;
+		for (unsigned b = 0; b < LG_BUCKET_TRAINING; b++) {
+			int64_t r = lg_rate_of(p->rate, t, b);
+
+			if (r > max && lg_rate_is_output(b) == output)
+				max = r;
+		}
+	}
+	return max;
+}
+
+int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
+		       uint64_t output_tokens)
+{
+	u128 sum = 0;
+
+	sum = add_product(sum, input_tokens, dearest(p, false, input_tokens));
+	sum = add_product(sum, output_tokens, dearest(p, true, input_tokens));
+	if (p->rate[LG_BUCKET_REQUESTS] > 0)
+		sum = add(sum, (u128)p->rate[LG_BUCKET_REQUESTS]);
+	/* Up, not half-even: a bound may not fall below what it bounds. */
+	sum = add(sum, MILLION - 1);
+	return sum / MILLION >= INT64_MAX ? INT64_MAX
+					  : (int64_t)(sum / MILLION);
+}
+
+bool lg_price_is_free(const struct lg_price *p)
+{
+	bool any = false;
+
+	for (unsigned b = 0; b < LG_BUCKETS; b++) {
+		if (p->rate[b] > 0)
+			return false;
+		any |= p->rate[b] == 0;
+	}
+	for (unsigned i = 0; i < p->ntiers; i++)
+		for (unsigned b = 0; b < LG_BUCKETS; b++)
+			if (p->tiers[i].rate[b] > 0)
+				return false;
+	return any;
+}
