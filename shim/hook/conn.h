@@ -100,9 +100,10 @@ bool lg_conn_is_passing(struct lg_conn *c);
 bool lg_conn_is_transient(struct lg_conn *c, SSL *s, int ret);
 
 /*
- * libssl calls itself through the hooks (BIO_f_ssl, early data): such calls
- * on the SSL that is in one of our real calls on this thread pass through.
- * The frame tells a call that was left by longjmp.
+ * libssl calls itself through the hooks (BIO_f_ssl, early data): calls that
+ * it makes on the SSL of one of our real calls on this thread pass through.
+ * Those of the program from a callback do not: Node writes its request from
+ * inside the handshake. The frame tells a call that was left by longjmp.
  */
 struct lg_inside {
 	const SSL *ssl;
@@ -110,11 +111,12 @@ struct lg_inside {
 };
 extern __thread struct lg_inside lg_inside;
 
-static inline bool lg_is_inner(const SSL *s)
+static inline bool lg_is_inner(struct lg_tls *t, const SSL *s, const void *pc)
 {
 	const char *here = __builtin_frame_address(0);
 
-	return lg_inside.ssl == s && here < lg_inside.frame;
+	return lg_inside.ssl == s && here < lg_inside.frame &&
+	       lg_tls_is_own(t, pc);
 }
 
 /* A real call on s, marked as such. */

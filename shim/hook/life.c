@@ -75,7 +75,7 @@ int hook_SSL_clear(const void *pc, SSL *s)
 	if (LG_UNLIKELY(!t || !t->SSL_clear))
 		return 0;
 	r = t->SSL_clear(s);
-	c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
 	if (r && c && lg_conn_lock(c)) {
 		lg_conn_reset(c);
 		lg_conn_unlock(c);
@@ -83,9 +83,10 @@ int hook_SSL_clear(const void *pc, SSL *s)
 	return r;
 }
 
-static int handshake(struct lg_tls *t, SSL *s, int (*real)(SSL *), bool client)
+static int handshake(struct lg_tls *t, const void *pc, SSL *s,
+		     int (*real)(SSL *), bool client)
 {
-	struct lg_conn *c = lg_is_inner(s) ? NULL : lg_conn_make(t, s);
+	struct lg_conn *c = lg_is_inner(t, s, pc) ? NULL : lg_conn_make(t, s);
 	int r;
 
 	if (LG_LIKELY(!c || c->mode == LG_CONN_PASS))
@@ -103,7 +104,7 @@ int hook_SSL_connect(const void *pc, SSL *s)
 
 	if (LG_UNLIKELY(!t || !t->SSL_connect))
 		return -1;
-	return handshake(t, s, t->SSL_connect, true);
+	return handshake(t, pc, s, t->SSL_connect, true);
 }
 
 int hook_SSL_do_handshake(const void *pc, SSL *s)
@@ -112,7 +113,7 @@ int hook_SSL_do_handshake(const void *pc, SSL *s)
 
 	if (LG_UNLIKELY(!t || !t->SSL_do_handshake))
 		return -1;
-	return handshake(t, s, t->SSL_do_handshake, false);
+	return handshake(t, pc, s, t->SSL_do_handshake, false);
 }
 
 /* What is held incomplete would have left long ago: it goes before the end. */
@@ -123,7 +124,7 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 
 	if (LG_UNLIKELY(!t || !t->SSL_shutdown))
 		return -1;
-	c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
 	if (LG_LIKELY(!c || !c->flow))
 		return t->SSL_shutdown(s);
 	if (lg_conn_lock(c)) {
@@ -143,7 +144,7 @@ int hook_SSL_get_error(const void *pc, const SSL *s, int ret)
 
 	if (LG_UNLIKELY(!t || !t->SSL_get_error))
 		return ret > 0 ? LG_SSL_ERROR_NONE : LG_SSL_ERROR_SSL;
-	if (ret <= 0 && !lg_is_inner(s)) {
+	if (ret <= 0 && !lg_is_inner(t, s, pc)) {
 		c = lg_conn_get(t, s);
 		if (c && c->fake_error)
 			return c->fake_error;

@@ -164,12 +164,12 @@ static int read_guarded(struct lg_conn *c, SSL *s, void *buf, size_t len,
 	return r;
 }
 
-static struct lg_conn *guarded_read(struct lg_tls *t, SSL *s, const void *buf,
-				    size_t len)
+static struct lg_conn *guarded_read(struct lg_tls *t, const void *pc, SSL *s,
+				    const void *buf, size_t len)
 {
 	struct lg_conn *c;
 
-	if (lg_is_inner(s))
+	if (lg_is_inner(t, s, pc))
 		return NULL;
 	c = lg_conn_make(t, s);
 	if (!c || c->mode == LG_CONN_PASS || !buf || !len)
@@ -189,7 +189,7 @@ int hook_SSL_read(const void *pc, SSL *s, void *buf, int num)
 
 	if (LG_UNLIKELY(!t || !t->SSL_read))
 		return -1;
-	c = num > 0 ? guarded_read(t, s, buf, (size_t)num) : NULL;
+	c = num > 0 ? guarded_read(t, pc, s, buf, (size_t)num) : NULL;
 	if (LG_LIKELY(!c))
 		return t->SSL_read(s, buf, num);
 	r = read_guarded(c, s, buf, (size_t)num, false, &got);
@@ -203,7 +203,7 @@ int hook_SSL_read_ex(const void *pc, SSL *s, void *buf, size_t num, size_t *got)
 
 	if (LG_UNLIKELY(!t || !t->SSL_read_ex))
 		return 0;
-	c = guarded_read(t, s, buf, num);
+	c = guarded_read(t, pc, s, buf, num);
 	if (LG_LIKELY(!c))
 		return t->SSL_read_ex(s, buf, num, got);
 	return read_guarded(c, s, buf, num, false, got) > 0;
@@ -218,7 +218,7 @@ int hook_SSL_peek(const void *pc, SSL *s, void *buf, int num)
 
 	if (LG_UNLIKELY(!t || !t->SSL_peek))
 		return -1;
-	c = num > 0 ? guarded_read(t, s, buf, (size_t)num) : NULL;
+	c = num > 0 ? guarded_read(t, pc, s, buf, (size_t)num) : NULL;
 	if (LG_LIKELY(!c))
 		return t->SSL_peek(s, buf, num);
 	r = read_guarded(c, s, buf, (size_t)num, true, &got);
@@ -232,7 +232,7 @@ int hook_SSL_peek_ex(const void *pc, SSL *s, void *buf, size_t num, size_t *got)
 
 	if (LG_UNLIKELY(!t || !t->SSL_peek_ex))
 		return 0;
-	c = guarded_read(t, s, buf, num);
+	c = guarded_read(t, pc, s, buf, num);
 	if (LG_LIKELY(!c))
 		return t->SSL_peek_ex(s, buf, num, got);
 	return read_guarded(c, s, buf, num, true, got) > 0;
@@ -250,9 +250,10 @@ int hook_SSL_read_early_data(const void *pc, SSL *s, void *buf, size_t num,
 }
 
 /* Bytes that we have for the program; -1: not a guarded connection. */
-static long ready_bytes(struct lg_tls *t, const SSL *s, bool *shut)
+static long ready_bytes(struct lg_tls *t, const void *pc, const SSL *s,
+			bool *shut)
 {
-	struct lg_conn *c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	struct lg_conn *c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
 	struct lg_slice synth = {NULL, 0};
 	size_t n;
 
@@ -275,7 +276,7 @@ int hook_SSL_pending(const void *pc, const SSL *s)
 
 	if (LG_UNLIKELY(!t || !t->SSL_pending))
 		return 0;
-	ours = ready_bytes(t, s, &shut);
+	ours = ready_bytes(t, pc, s, &shut);
 	theirs = shut ? 0 : t->SSL_pending(s);
 	return (int)(ours + theirs < INT_MAX ? ours + theirs : INT_MAX);
 }
@@ -287,7 +288,7 @@ int hook_SSL_has_pending(const void *pc, const SSL *s)
 
 	if (LG_UNLIKELY(!t || !t->SSL_has_pending))
 		return 0;
-	if (ready_bytes(t, s, &shut) > 0)
+	if (ready_bytes(t, pc, s, &shut) > 0)
 		return 1;
 	return shut ? 0 : t->SSL_has_pending(s);
 }

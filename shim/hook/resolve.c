@@ -275,6 +275,11 @@ struct lg_tls *lg_tls_of(const void *caller)
 	return resolve(caller, slot, gen);
 }
 
+bool lg_tls_is_own(const struct lg_tls *t, const void *caller)
+{
+	return module_of(caller) == t->module;
+}
+
 void lg_tls_forget_callers(void)
 {
 	/* Far above any address bit that two modules could share. */

@@ -30,6 +30,9 @@ struct lg_tls {
  */
 struct lg_tls *lg_tls_of(const void *caller);
 
+/* Does this return address lie in the copy itself? */
+bool lg_tls_is_own(const struct lg_tls *t, const void *caller);
+
 /* Forget what is known about callers (a module was unloaded). */
 void lg_tls_forget_callers(void);
 /* In a forked child: what another thread was just doing is done anew. */

@@ -162,8 +162,8 @@ static int write_guarded(struct lg_conn *c, SSL *s, const void *buf, size_t len,
 		r = LG_REAL(s, t->SSL_do_handshake(s));
 		if (r <= 0)
 			return r;
-		lg_conn_after_handshake(c, s);
 	}
+	lg_conn_after_handshake(c, s);
 	if (!lg_conn_lock(c))
 		return refuse(c, LG_SSL_ERROR_WANT_WRITE, EAGAIN);
 	return write_locked(c, s, buf, len, written);
@@ -232,12 +232,12 @@ static bool is_guarded_write(struct lg_conn *c, SSL *s, const void *buf,
 	return !passing;
 }
 
-static struct lg_conn *guarded_write(struct lg_tls *t, SSL *s, const void *buf,
-				     size_t len)
+static struct lg_conn *guarded_write(struct lg_tls *t, const void *pc, SSL *s,
+				     const void *buf, size_t len)
 {
 	struct lg_conn *c;
 
-	if (lg_is_inner(s))
+	if (lg_is_inner(t, s, pc))
 		return NULL;
 	c = lg_conn_make(t, s);
 	return c && is_guarded_write(c, s, buf, len) ? c : NULL;
@@ -252,7 +252,7 @@ int hook_SSL_write(const void *pc, SSL *s, const void *buf, int num)
 
 	if (LG_UNLIKELY(!t || !t->SSL_write))
 		return -1;
-	c = num > 0 ? guarded_write(t, s, buf, (size_t)num) : NULL;
+	c = num > 0 ? guarded_write(t, pc, s, buf, (size_t)num) : NULL;
 	if (LG_LIKELY(!c))
 		return t->SSL_write(s, buf, num);
 	r = write_guarded(c, s, buf, (size_t)num, &written);
@@ -267,7 +267,7 @@ int hook_SSL_write_ex(const void *pc, SSL *s, const void *buf, size_t num,
 
 	if (LG_UNLIKELY(!t || !t->SSL_write_ex))
 		return 0;
-	c = guarded_write(t, s, buf, num);
+	c = guarded_write(t, pc, s, buf, num);
 	if (LG_LIKELY(!c))
 		return t->SSL_write_ex(s, buf, num, written);
 	return write_guarded(c, s, buf, num, written) > 0;
@@ -281,7 +281,7 @@ int hook_SSL_write_ex2(const void *pc, SSL *s, const void *buf, size_t num,
 
 	if (LG_UNLIKELY(!t || !t->SSL_write_ex2))
 		return 0;
-	c = guarded_write(t, s, buf, num);
+	c = guarded_write(t, pc, s, buf, num);
 	if (LG_LIKELY(!c))
 		return t->SSL_write_ex2(s, buf, num, flags, written);
 	return write_guarded(c, s, buf, num, written) > 0;
@@ -300,7 +300,7 @@ int hook_SSL_write_early_data(const void *pc, SSL *s, const void *buf,
 
 	if (LG_UNLIKELY(!t || !t->SSL_write_early_data))
 		return 0;
-	c = guarded_write(t, s, buf, num);
+	c = guarded_write(t, pc, s, buf, num);
 	if (LG_LIKELY(!c))
 		return t->SSL_write_early_data(s, buf, num, written);
 	c->early = true;
@@ -353,7 +353,7 @@ ssize_t hook_SSL_sendfile(const void *pc, SSL *s, int fd, off_t offset,
 	if (LG_UNLIKELY(!t || !t->SSL_sendfile))
 		return -1;
 	/* A file's bytes are a body: they matter only behind a head. */
-	c = lg_is_inner(s) ? NULL : lg_conn_get(t, s);
+	c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
 	if (!c || !c->flow || !size || !is_guarded_write(c, s, "", 1))
 		return t->SSL_sendfile(s, fd, offset, size, flags);
 	return sendfile_guarded(c, s, fd, offset, size);
