@@ -128,11 +128,13 @@ LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
+EXTRA-shim := tests/shim/lib/peer.c
+$(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \
 $(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -o $@ \
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< $(EXTRA-$(notdir $(<D))) -o $@ \
 		$(B)/libengine.a $(STATIC) $(LIBS-$(notdir $(<D))) -ldl -lpthread
 
 # For short: make build/tests/test_x is build/tests/unit/test_x.
