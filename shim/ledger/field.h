@@ -41,6 +41,9 @@ struct lg_row_field {
 extern const struct lg_row_field lg_row_fields[];
 extern const unsigned lg_row_nfields;
 
+/* lg_row_parse of a line that lg_row_check has passed. */
+int lg_row_read(struct lg_slice line, struct lg_row *out);
+
 /* The suffix of each line: ,"crc":"xxxxxxxx"} */
 #define LG_ROW_CRC_LEN 18
 /* How each line begins: what a reader looks for after a torn row. */

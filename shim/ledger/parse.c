@@ -356,15 +356,13 @@ bool lg_row_check(struct lg_slice line)
 	return crc == lg_crc32c(0, line.p, n);
 }
 
-int lg_row_parse(struct lg_slice line, struct lg_row *out)
+int lg_row_read(struct lg_slice line, struct lg_row *out)
 {
 	const struct lg_row_field *f;
 	struct lg_slice key, skipped;
 	struct cursor c;
 	unsigned hint = 0;
 
-	if (!lg_row_check(line))
-		return -EPROTO;
 	lg_row_init(out);
 	c.p = line.p + 1;
 	c.end = line.p + line.len - LG_ROW_CRC_LEN;
@@ -376,4 +374,9 @@ int lg_row_parse(struct lg_slice line, struct lg_row *out)
 			return -EPROTO;
 	} while (accept(&c, ','));
 	return c.p == c.end && out->id[0] ? 0 : -EPROTO;
+}
+
+int lg_row_parse(struct lg_slice line, struct lg_row *out)
+{
+	return lg_row_check(line) ? lg_row_read(line, out) : -EPROTO;
 }

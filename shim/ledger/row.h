@@ -13,46 +13,56 @@
  * slot of the shared region and be written by whoever finds it there. Text is
  * NUL-terminated, cut to fit. Keys and meaning: docs/ledger.md.
  */
-#define LG_ROW_ABSENT UINT64_MAX	/* a count that was not reported: null */
+#define LG_ROW_ABSENT UINT64_MAX /* a count that was not reported: null */
 
 enum lg_row_kind { LG_ROW_CALL, LG_ROW_ADJUST, LG_ROW_AUDIT };
 
 enum lg_verdict {
-	LG_VERDICT_ALLOW, LG_VERDICT_WARN, LG_VERDICT_THROTTLE,
-	LG_VERDICT_FALLBACK, LG_VERDICT_CLAMP, LG_VERDICT_LOCAL,
-	LG_VERDICT_BLOCK, LG_VERDICT_CUT, LG_VERDICT_STOP, LG_VERDICT_DENY,
-	LG_VERDICT_RESET, LG_VERDICT_KILL,
+	LG_VERDICT_ALLOW,
+	LG_VERDICT_WARN,
+	LG_VERDICT_THROTTLE,
+	LG_VERDICT_FALLBACK,
+	LG_VERDICT_CLAMP,
+	LG_VERDICT_LOCAL,
+	LG_VERDICT_BLOCK,
+	LG_VERDICT_CUT,
+	LG_VERDICT_STOP,
+	LG_VERDICT_DENY,
+	LG_VERDICT_RESET,
+	LG_VERDICT_KILL,
 };
 enum lg_usage_state { LG_USAGE_EXACT, LG_USAGE_ESTIMATED, LG_USAGE_MISSING };
 enum lg_price_state {
-	LG_PRICED_EXACT, LG_PRICED_ESTIMATED, LG_PRICED_PROVIDER,
+	LG_PRICED_EXACT,
+	LG_PRICED_ESTIMATED,
+	LG_PRICED_PROVIDER,
 	LG_PRICED_UNKNOWN
 };
 enum lg_cache_hit { LG_CACHE_NONE, LG_CACHE_PROVIDER, LG_CACHE_GATEWAY };
 
-#define LG_ROW_ABANDONED	(1u << 0)
-#define LG_ROW_IGNORED_BUDGET	(1u << 1)
-#define LG_ROW_LOST		(1u << 2)
-#define LG_ROW_JOINED_LATE	(1u << 3)
-#define LG_ROW_UNBOUNDED	(1u << 4)
-#define LG_ROW_RETRY		(1u << 5)
-#define LG_ROW_DUPLICATE	(1u << 6)
-#define LG_ROW_WAKEUP		(1u << 7)
-#define LG_ROW_RECOVERED	(1u << 8)	/* written from a slot by another */
-#define LG_ROW_CUT_SHORT	(1u << 9)	/* answer ended early */
-#define LG_ROW_BAD_JSON		(1u << 10)
-#define LG_ROW_BAD_HTTP		(1u << 11)
-#define LG_ROW_OVERSIZE		(1u << 12)	/* beyond hold_max_bytes */
-#define LG_ROW_UNGUARDED	(1u << 13)	/* no region: nothing was held */
-#define LG_ROW_CONTENTION	(1u << 14)
-#define LG_ROW_UNDECODABLE	(1u << 15)	/* content coding not known */
-#define LG_ROW_MISMATCH		(1u << 16)	/* buckets vs provider's total */
-#define LG_ROW_OVERSHOOT	(1u << 17)	/* actual above the hold */
-#define LG_ROW_FLAGS		18
+#define LG_ROW_ABANDONED (1u << 0)
+#define LG_ROW_IGNORED_BUDGET (1u << 1)
+#define LG_ROW_LOST (1u << 2)
+#define LG_ROW_JOINED_LATE (1u << 3)
+#define LG_ROW_UNBOUNDED (1u << 4)
+#define LG_ROW_RETRY (1u << 5)
+#define LG_ROW_DUPLICATE (1u << 6)
+#define LG_ROW_WAKEUP (1u << 7)
+#define LG_ROW_RECOVERED (1u << 8) /* written from a slot by another */
+#define LG_ROW_CUT_SHORT (1u << 9) /* answer ended early */
+#define LG_ROW_BAD_JSON (1u << 10)
+#define LG_ROW_BAD_HTTP (1u << 11)
+#define LG_ROW_OVERSIZE (1u << 12)  /* beyond hold_max_bytes */
+#define LG_ROW_UNGUARDED (1u << 13) /* no region: nothing was held */
+#define LG_ROW_CONTENTION (1u << 14)
+#define LG_ROW_UNDECODABLE (1u << 15) /* content coding not known */
+#define LG_ROW_MISMATCH (1u << 16)    /* buckets vs provider's total */
+#define LG_ROW_OVERSHOOT (1u << 17)   /* actual above the hold */
+#define LG_ROW_FLAGS 18
 
 struct lg_row {
-	uint16_t size;			/* sizeof(struct lg_row), ABI check */
-	uint8_t v;			/* 1 */
+	uint16_t size; /* sizeof(struct lg_row), ABI check */
+	uint8_t v;     /* 1 */
 	uint8_t kind;
 	uint8_t verdict;
 	uint8_t usage_state;
@@ -61,16 +71,16 @@ struct lg_row {
 	uint32_t flags;
 	int32_t pid, ppid;
 	uint32_t uid;
-	int32_t status;			/* HTTP status, 0: none */
+	int32_t status; /* HTTP status, 0: none */
 	uint8_t stream;
 	uint8_t pad[7];
-	int64_t ts_ms, end_ms;		/* end 0: null */
-	int64_t ttft_ms, duration_ms;	/* -1: null */
+	int64_t ts_ms, end_ms;	      /* end 0: null */
+	int64_t ttft_ms, duration_ms; /* -1: null */
 	uint64_t request_bytes, response_bytes;
 	int64_t estimate_pusd, cost_pusd, economic_pusd;
 	int64_t input_cost_pusd, output_cost_pusd;
-	int64_t provider_cost_pusd;	/* INT64_MIN: null */
-	uint32_t budget_ratio_ppm;	/* at admission, UINT32_MAX: null */
+	int64_t provider_cost_pusd; /* INT64_MIN: null */
+	uint32_t budget_ratio_ppm;  /* at admission, UINT32_MAX: null */
 	uint32_t pad2;
 	/* Totals as the row shows them: see design 6 "Ledger row". */
 	uint64_t input_tokens, cache_read_tokens;
@@ -78,26 +88,26 @@ struct lg_row {
 	uint64_t output_tokens, reasoning_tokens;
 	uint64_t audio_input_tokens, audio_output_tokens;
 	uint64_t units[LG_BUCKETS - LG_BUCKET_UNITS]; /* 0: not in `units` */
-	char id[27];			/* 26 chars, see lg_row_new_id */
-	char key[13];			/* 12 hex of SHA-256, or "" */
-	char phase[8];			/* infer | train */
+	char id[27];   /* 26 chars, see lg_row_new_id */
+	char key[13];  /* 12 hex of SHA-256, or "" */
+	char phase[8]; /* infer | train */
 	char tier[24];
 	char request_type[12];
 	char provider[64], dialect[32];
 	char exe[128], comm[16];
 	char run_id[64], experiment[64];
 	char project[64], user[96];
-	char tags[160];			/* joined by '\x1f' */
+	char tags[160]; /* joined by '\x1f' */
 	char conversation[96], label[64];
 	char host[96], endpoint[160];
 	char model_requested[128], model[128];
 	char price_version[40];
 	char reason[64];
-	char budgets[320];		/* names joined by '\x1f' */
+	char budgets[320]; /* names joined by '\x1f' */
 	char response_id[96];
-	char usage_raw[512];		/* JSON object, or "" for null */
-	char ref[27];			/* of adjust rows */
-	char note[101];			/* of audit rows */
+	char usage_raw[512]; /* JSON object, or "" for null */
+	char ref[27];	     /* of adjust rows */
+	char note[101];	     /* of audit rows */
 };
 _Static_assert(sizeof(struct lg_row) <= 3072, "fits a slot's draft");
 

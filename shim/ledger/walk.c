@@ -1,0 +1,239 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ledger/field.h"
+#include "ledger/idset.h"
+#include "ledger/ledger.h"
+#include "ledger/month.h"
+#include "ledger/scan.h"
+
+struct walk {
+	int dir;
+	struct lg_idset seen;
+	struct lg_ledger_pos start; /* where this walk began */
+	char known_from[16];	    /* seen holds the ids from this month on */
+	struct lg_ledger_pos *pos;
+	lg_row_fn *fn;
+	void *ctx;
+	struct lg_ledger_stats *stats;
+	struct lg_row row;
+};
+
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	unsigned short reclen;
+	unsigned char type;
+	char name[];
+};
+
+/* Move name to the month after it in the folder: 0, -ENOENT. */
+static int next_month(int dir, char name[LG_MONTH_NAME])
+{
+	char out[LG_MONTH_NAME] = "";
+	_Alignas(8) char buf[2048];
+	const struct entry *e;
+	long n, at;
+
+	if (lseek(dir, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < n; at += e->reclen) {
+			e = (const struct entry *)(const void *)(buf + at);
+			if (lg_month_is_name(e->name) &&
+			    strcmp(e->name, name) > 0 &&
+			    (!out[0] || strcmp(e->name, out) < 0))
+				memcpy(out, e->name, LG_MONTH_NAME);
+		}
+	}
+	if (n < 0)
+		return -errno;
+	memcpy(name, out, sizeof(out));
+	return out[0] ? 0 : -ENOENT;
+}
+
+static int open_month(int dir, const char *name)
+{
+	struct stat st;
+	int fd = openat(dir, name,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* The id of a row as we write it, without parsing the rest. */
+static struct lg_slice quick_id(struct lg_slice row)
+{
+	static const char head[] = LG_ROW_START "\"id\":\"";
+	size_t n = sizeof(head) - 1;
+
+	if (row.len > n + 27 && !memcmp(row.p, head, n) && row.p[n + 26] == '"')
+		return (struct lg_slice){row.p + n, 26};
+	return (struct lg_slice){NULL, 0};
+}
+
+static int remember(void *ctx, struct lg_slice row, uint64_t after)
+{
+	struct walk *w = ctx;
+	struct lg_slice id = quick_id(row);
+
+	(void)after;
+	if (id.len)
+		lg_idset_add(&w->seen, lg_idset_key(id.p, id.len));
+	else if (!lg_row_read(row, &w->row))
+		lg_idset_add(&w->seen,
+			     lg_idset_key(w->row.id, strlen(w->row.id)));
+	return 0;
+}
+
+/* Learn the ids of one month that lies before this walk's start. */
+static int remember_month(struct walk *w, const char *name)
+{
+	struct lg_ledger_stats ignored = {0};
+	uint64_t from = 0, end = UINT64_MAX;
+	int fd = open_month(w->dir, name), err;
+
+	if (fd < 0)
+		return fd;
+	if (!strcmp(name, w->start.file))
+		end = w->start.offset;
+	err = lg_scan_file(fd, &from, end, remember, w, &ignored);
+	close(fd);
+	return err;
+}
+
+/*
+ * A row that was written again out of a dead owner's slot may stand before
+ * the place where this walk began, not before the month of its id.
+ */
+static int look_before(struct walk *w, const struct lg_row *row)
+{
+	char from[LG_MONTH_NAME], name[LG_MONTH_NAME];
+	int err;
+
+	lg_month_name(row->ts_ms, from);
+	from[6] = 0;
+	if (strcmp(from, w->known_from) >= 0)
+		return 0;
+	memcpy(name, from, sizeof(from));
+	while (!(err = next_month(w->dir, name)) &&
+	       strcmp(name, w->start.file) <= 0 &&
+	       strncmp(name, w->known_from, 7) < 0) {
+		err = remember_month(w, name);
+		if (err)
+			return err;
+	}
+	strcpy(w->known_from, from);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int take_row(void *ctx, struct lg_slice text, uint64_t after)
+{
+	struct walk *w = ctx;
+	uint64_t key;
+	int err;
+
+	if (lg_row_read(text, &w->row)) {
+		w->stats->torn++;
+		return 0;
+	}
+	key = lg_idset_key(w->row.id, strlen(w->row.id));
+	if (w->start.file[0] && w->row.flags & LG_ROW_RECOVERED) {
+		err = look_before(w, &w->row);
+		if (err)
+			return err;
+	}
+	w->pos->offset = after;
+	if (lg_idset_has(&w->seen, key)) {
+		w->stats->duplicates++;
+		return 0;
+	}
+	lg_idset_add(&w->seen, key);
+	w->stats->rows++;
+	return w->fn(w->ctx, &w->row, w->pos);
+}
+
+static int walk_month(struct walk *w, const char *name)
+{
+	int fd = open_month(w->dir, name), err;
+	struct stat st;
+	uint64_t at;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (strcmp(w->pos->file, name)) {
+		memcpy(w->pos->file, name, LG_MONTH_NAME);
+		w->pos->offset = 0;
+	}
+	at = w->pos->offset;
+	if (!fstat(fd, &st) && (uint64_t)st.st_size < at) {
+		close(fd);
+		return -ESTALE;
+	}
+	err = lg_scan_file(fd, &at, UINT64_MAX, take_row, w, w->stats);
+	if (!err)
+		w->pos->offset = at;
+	close(fd);
+	return err;
+}
+
+/* The first month to read, as the name before it. */
+static void first_month(const struct lg_ledger_pos *pos, int64_t since_ms,
+			char out[LG_MONTH_NAME])
+{
+	char since[LG_MONTH_NAME];
+
+	lg_month_name(since_ms, since);
+	strcpy(out, since_ms > 0 ? since : "");
+	if (pos->file[0] && strcmp(pos->file, out) > 0)
+		memcpy(out, pos->file, LG_MONTH_NAME);
+	/* "2026-11" sorts before "2026-11.jsonl" and after all before it */
+	if (out[0])
+		out[7] = 0;
+}
+
+int lg_ledger_walk(const char *dir, struct lg_ledger_pos *pos, int64_t since_ms,
+		   lg_row_fn *fn, void *ctx, struct lg_ledger_stats *stats)
+{
+	struct lg_ledger_stats ignored = {0};
+	struct walk w = {.fn = fn, .ctx = ctx};
+	char name[LG_MONTH_NAME];
+	int saved = errno, err;
+	bool last;
+
+	w.stats = stats ? stats : &ignored;
+	w.pos = pos;
+	w.start = *pos;
+	strcpy(w.known_from, "9999-99");
+	if (pos->file[0] && !lg_month_is_name(pos->file))
+		return -EINVAL;
+	w.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w.dir < 0) {
+		err = errno == ENOENT ? 0 : -errno;
+		errno = saved;
+		return err;
+	}
+	lg_idset_init(&w.seen);
+	first_month(pos, since_ms, name);
+	do {
+		err = next_month(w.dir, name);
+		last = err == -ENOENT;
+		err = last ? 0 : err ? err : walk_month(&w, name);
+	} while (!err && !last);
+	lg_idset_fini(&w.seen);
+	close(w.dir);
+	errno = saved;
+	return err;
+}
