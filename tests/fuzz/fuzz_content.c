@@ -1,0 +1,96 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "wire/content.h"
+
+/*
+ * The first byte chooses coding and piece size. Whole and in pieces must give
+ * the same bytes, and one gzip member what zlib itself gives.
+ */
+struct sum {
+	uint64_t hash, len;
+};
+
+static void take(void *ctx, const char *p, size_t len)
+{
+	struct sum *s = ctx;
+
+	for (size_t i = 0; i < len; i++)
+		s->hash = (s->hash ^ (unsigned char)p[i]) *
+			  UINT64_C(0x100000001b3);
+	s->len += len;
+}
+
+static int run(struct lg_slice coding, const uint8_t *p, size_t n, size_t piece,
+	       struct sum *s)
+{
+	struct lg_content *c;
+	int err = 0;
+
+	*s = (struct sum){0, 0};
+	if (lg_content_new(coding, take, s, &c))
+		abort();
+	for (size_t at = 0, k; at < n && !err; at += k) {
+		char *copy;
+
+		k = n - at < piece ? n - at : piece;
+		copy = malloc(k);
+		memcpy(copy, p + at, k);
+		err = lg_content_feed(c, copy, k);
+		free(copy);
+	}
+	if (!err)
+		err = lg_content_end(c);
+	lg_content_del(c);
+	return err;
+}
+
+static void against_zlib(const uint8_t *p, size_t n, int ours,
+			 const struct sum *got)
+{
+	static unsigned char out[1 << 16];
+	struct sum want = {0, 0};
+	z_stream z = {0};
+	int r;
+
+	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+		abort();
+	z.next_in = (unsigned char *)(uintptr_t)p;
+	z.avail_in = (unsigned)n;
+	do {
+		z.next_out = out;
+		z.avail_out = sizeof(out);
+		r = inflate(&z, Z_NO_FLUSH);
+		take(&want, (char *)out, sizeof(out) - z.avail_out);
+	} while (r == Z_OK && want.len < (1u << 20));
+	if (r == Z_STREAM_END && !z.avail_in &&
+	    (ours || want.hash != got->hash || want.len != got->len))
+		abort();
+	inflateEnd(&z);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct lg_slice coding = LG_SLICE("gzip");
+	struct sum whole, pieces;
+	size_t piece;
+	int a, b;
+
+	if (n < 2)
+		return 0;
+	if (*p & 1)
+		coding = LG_SLICE("deflate");
+	piece = 1 + (*p >> 1);
+	p++;
+	n--;
+	a = run(coding, p, n, n, &whole);
+	b = run(coding, p, n, piece, &pieces);
+	if (a == 0 &&
+	    (b || whole.hash != pieces.hash || whole.len != pieces.len))
+		abort();
+	if (coding.len == 4)
+		against_zlib(p, n, a, &whole);
+	return 0;
+}
