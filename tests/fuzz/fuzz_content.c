@@ -27,20 +27,23 @@ static int run(struct lg_slice coding, const uint8_t *p, size_t n, size_t piece,
 	       struct sum *s)
 {
 	struct lg_content *c;
+	char *block = NULL;
+	size_t at = 0, k = 0;
 	int err = 0;
 
 	*s = (struct sum){0, 0};
 	if (lg_content_new(coding, take, s, &c))
 		abort();
-	for (size_t at = 0, k; at < n && !err; at += k) {
-		char *copy;
-
-		k = n - at < piece ? n - at : piece;
-		copy = malloc(k);
-		memcpy(copy, p + at, k);
-		err = lg_content_feed(c, copy, k);
-		free(copy);
+	for (; at < n && !err; at += k) {
+		if (!block || n - at < k) {
+			free(block);
+			k = n - at < piece ? n - at : piece;
+			block = malloc(k);
+		}
+		memcpy(block, p + at, k);
+		err = lg_content_feed(c, block, k);
 	}
+	free(block);
 	if (!err)
 		err = lg_content_end(c);
 	lg_content_del(c);

@@ -42,19 +42,22 @@ static enum lg_json_status scan(const struct lg_json_paths *paths,
 				uint64_t *sum)
 {
 	struct lg_json j;
+	char *block = NULL;
+	size_t at = 0, k = 0;
 
 	*sum = 0;
 	lg_json_init(&j, paths, digest, sum);
-	for (size_t at = 0, k; at < n; at += k) {
-		char *copy;
-
-		k = n - at < piece ? n - at : piece;
-		/* its own block: the sanitizer sees a read too far */
-		copy = malloc(k);
-		memcpy(copy, p + at, k);
-		lg_json_feed(&j, copy, k);
-		free(copy);
+	for (; at < n; at += k) {
+		/* in a block of just this size: a read too far is seen */
+		if (!block || n - at < k) {
+			free(block);
+			k = n - at < piece ? n - at : piece;
+			block = malloc(k);
+		}
+		memcpy(block, p + at, k);
+		lg_json_feed(&j, block, k);
 	}
+	free(block);
 	return lg_json_end(&j);
 }
 
