@@ -16,16 +16,19 @@
 struct lg_region;
 
 struct lg_region_options {
-	const char *path;	/* LLMGUARD_REGION or the default */
-	const char *state_dir;	/* whose ledger this region caches */
-	bool create;		/* build and publish it when absent */
+	const char *path;      /* LLMGUARD_REGION or the default */
+	const char *state_dir; /* whose ledger this region caches */
+	bool create;	       /* build and publish it when absent */
 	bool readonly;
 };
 
 /*
  * 0; -ENOENT absent (create false); -EPROTO damaged or foreign; -ENOTSUP
- * another ABI; -EPERM owner, mode or links are not ours; -errno.
- * *created is set when this call published a new, empty region.
+ * another ABI; -EPERM owner, mode or links are not ours; -EEXIST another live
+ * region caches this state directory's ledger (lg_region_rival names it);
+ * -EXDEV this region caches another ledger; -ENOSPC, -EFBIG no room; -errno.
+ * *created is set when this call published a new, empty region. May block on
+ * the disk; keeps errno.
  */
 int lg_region_open(const struct lg_region_options *o, struct lg_region **out,
 		   bool *created);
@@ -33,6 +36,11 @@ void lg_region_close(struct lg_region *r);
 /* Default path for a uid and state dir (design 6 and 10.18). */
 int lg_region_default_path(const char *state_dir, bool state_is_default,
 			   char *out, size_t cap);
+/*
+ * The region named by $STATE/region: its path, cut to cap. 0, -ENOENT. For
+ * the message of -EEXIST ("set LLMGUARD_REGION=... to share it").
+ */
+int lg_region_rival(const char *state_dir, char *out, size_t cap);
 /* Does the path still lead to this region (same device and inode)? */
 bool lg_region_is_current(const struct lg_region *r, const char *path);
 /* Unique id of the region's build, for rows and status: 32 hex digits. */
@@ -45,33 +53,61 @@ void lg_region_bump(struct lg_region *r);
 bool lg_region_is_disabled(const struct lg_region *r);
 void lg_region_set_disabled(struct lg_region *r, bool off);
 
+/* Figures over all processes since the region was built. */
+enum lg_counter {
+	LG_COUNT_CALLS,
+	LG_COUNT_BLOCKED,
+	LG_COUNT_UNGUARDED,
+	LG_COUNT_SWEPT,	 /* slots of dead owners that were finished */
+	LG_COUNT_STAGED, /* rows that could not be written at once */
+	LG_COUNT_CONTENTION,
+	LG_COUNT_NO_SLOT,
+	LG_COUNTS
+};
+void lg_region_count(struct lg_region *r, enum lg_counter c, uint64_t n);
+uint64_t lg_region_counter(const struct lg_region *r, enum lg_counter c);
+
 /* -- cells ------------------------------------------------------------- */
 
 struct lg_cell_spec {
-	struct lg_slice name;		/* shown by status; cut at 63 */
-	struct lg_slice scope;		/* canonical; cut at 127 */
-	struct lg_slice value;		/* of each: true, else empty */
-	struct lg_hash128 id;		/* (name, scope, period, zone, week, value) */
+	struct lg_slice name;  /* shown by status; cut at 63 */
+	struct lg_slice scope; /* canonical; cut at 127 */
+	struct lg_slice value; /* of each: true, else empty; cut at 51 */
+	struct lg_hash128 id;  /* (name, scope, period, zone, week, value) */
 	enum lg_period period;
-	uint32_t window;		/* lg_window.tag now */
+	uint32_t window; /* lg_window.tag now */
 	int64_t window_start_ms, window_end_ms;
 	int64_t limit_pusd;
 	uint64_t config_id;
-	uint32_t max_keys;		/* cap of an each: true budget */
+	int64_t since_ms;  /* of the limit: lg_img_budget */
+	uint32_t max_keys; /* cap of an each: true budget */
 	bool hard, each, strict;
 };
 
 /*
  * Find the cell of this identity, or claim one. *fresh is set for the one
- * caller that must seed it (see lg_cell_seed); others that come before the
- * seed wait briefly, then go on with what is there. Returns the cell's index,
- * or -ENOSPC (table full), -EPROTO. Steady state: a hash probe, no store.
+ * caller that must seed it (lg_cell_seed, also with 0); others that come
+ * before the seed wait briefly (at most half a second), then go on with what
+ * is there; when the seeder is not heard of for 2 s the next caller is the
+ * fresh one. Returns the cell's handle (>= 0; good for lg_charge.cell and
+ * for every lg_cell_* call here), or -ENOSPC (table full of live cells),
+ * -EBUSY (another process inserts and does not come to an end), -EROFS.
+ * Steady state: a hash probe, no store. Call it again for each request: a
+ * handle dies when its cell, idle and expired, is given to another budget.
+ * An each: true budget with max_keys live keys, and any each: true budget in
+ * a full table, gets its shared `*other*` cell.
  */
 int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s,
 		 bool *fresh);
 /* Add what the ledger already knows for this window, once, and publish. */
 void lg_cell_seed(struct lg_region *r, int cell, uint32_t window,
 		  int64_t spent_pusd);
+/*
+ * The limit in force: from the same config_id the newer since_ms wins, of two
+ * configs the lower limit (until the other was not seen for a day).
+ */
+int64_t lg_cell_limit(struct lg_region *r, int cell,
+		      const struct lg_cell_spec *s);
 
 struct lg_cell_view {
 	char name[64], scope[128], value[64];
@@ -79,11 +115,13 @@ struct lg_cell_view {
 	enum lg_period period;
 	uint32_t window;
 	int64_t window_start_ms, window_end_ms;
-	int64_t used_pusd;		/* spent + held */
-	int64_t held_pusd;		/* sum of live slots */
+	int64_t used_pusd; /* spent + held */
+	int64_t held_pusd; /* sum of live slots */
 	int64_t limit_pusd;
-	uint64_t calls, blocked;
-	uint32_t warned;		/* bit i: warn_at[i] fired */
+	uint64_t config_id; /* whose limit it is */
+	int64_t since_ms;
+	uint64_t calls, blocked; /* in the window */
+	uint32_t warned;	 /* bit i: warn_at[i] fired */
 	bool hard, each, strict, refusing;
 };
 unsigned lg_cell_count(const struct lg_region *r);
@@ -93,9 +131,8 @@ int lg_cell_view(const struct lg_region *r, unsigned cell,
 /* True for the one caller that crossed threshold `bit` in this window. */
 bool lg_cell_warn_once(struct lg_region *r, int cell, uint32_t window,
 		       unsigned bit);
-/* Count a refused request, set/clear `refusing` of this window. */
-void lg_cell_note(struct lg_region *r, int cell, uint32_t window,
-		  bool refused);
+/* Count a request that matched; set/clear `refusing` of this window. */
+void lg_cell_note(struct lg_region *r, int cell, uint32_t window, bool refused);
 /* Charge without a hold (record, repair, late joiners). */
 void lg_cell_charge(struct lg_region *r, int cell, uint32_t window,
 		    int64_t pusd);
