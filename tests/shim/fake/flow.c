@@ -136,12 +136,15 @@ static size_t message(const struct lg_buf *b)
 
 static void let_go(struct lg_flow *f, size_t n)
 {
-	if (field(&f->held, n, "x-fake: block")) {
+	const char *end = memmem(f->held.p, f->held.len, "\r\n\r\n", 4);
+	size_t head = (size_t)(end - f->held.p);
+
+	if (field(&f->held, head, "x-fake: block")) {
 		lg_buf_puts(&f->synth, reply);
 		f->wake = f->shut = true;
 		note("blocked\n");
 	} else {
-		if (field(&f->held, n, "x-fake: swallow"))
+		if (field(&f->held, head, "x-fake: swallow"))
 			f->edits = true;
 		lg_buf_put(&f->out, f->held.p, n);
 		note("let go\n");
