@@ -159,7 +159,8 @@ e2e: all $(E2E_BIN)
 	$(Q)tests/e2e/setup-node.sh || true
 	$(Q)$(PYTHON) tests/run.py -B $(B) e2e
 
-demo: deps
+demo:
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_DEMO)"
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) $(PYTHON) tests/e2e/demo.py
 
