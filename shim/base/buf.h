@@ -15,9 +15,9 @@ struct lg_buf {
 	char *p;
 	size_t len;
 	size_t cap;
-	size_t max;		/* never grows past this */
-	bool fixed;		/* storage is the caller's */
-	bool overflow;		/* an append did not fit; sticky */
+	size_t max;    /* never grows past this */
+	bool fixed;    /* storage is the caller's */
+	bool overflow; /* an append did not fit; sticky */
 };
 
 /* Empty, may grow up to max bytes. Allocates nothing yet. */
@@ -54,7 +54,7 @@ void lg_buf_shrink(struct lg_buf *b, size_t keep);
 
 static inline struct lg_slice lg_buf_slice(const struct lg_buf *b)
 {
-	return (struct lg_slice){ b->p, b->len };
+	return (struct lg_slice){b->p, b->len};
 }
 
 #endif

@@ -15,24 +15,24 @@
  * lg_image_check() passed; after that all refs and spans lie inside it and
  * all strings are NUL-terminated.
  */
-#define LG_IMAGE_MAGIC "LLMGIMG"	/* 8 bytes with the NUL */
+#define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
 #define LG_IMAGE_VERSION 1u
 
 struct lg_img_ref {
-	uint32_t off;		/* from the image's start; 0: absent */
+	uint32_t off; /* from the image's start; 0: absent */
 	uint32_t len;
 };
 
 struct lg_img_span {
-	uint32_t off;		/* of the first element, 8-byte aligned */
-	uint32_t n;		/* elements */
+	uint32_t off; /* of the first element, 8-byte aligned */
+	uint32_t n;   /* elements */
 };
 
 /* A file the image was built from (stat of it at that time). */
 struct lg_img_source {
 	struct lg_img_ref path;
 	int64_t mtime_ns;
-	int64_t size;		/* -1: was absent */
+	int64_t size; /* -1: was absent */
 	uint64_t ino;
 };
 
@@ -46,16 +46,16 @@ enum lg_durability {
 };
 
 struct lg_img_settings {
-	struct lg_img_ref timezone;	/* IANA name; absent: /etc/localtime */
-	struct lg_img_ref price_version;/* pinned version; absent: latest */
+	struct lg_img_ref timezone;	 /* IANA name; absent: /etc/localtime */
+	struct lg_img_ref price_version; /* pinned version; absent: latest */
 	uint64_t hold_max_bytes;
 	uint32_t admit_wait_ms;
-	uint8_t week_start;		/* 0 Monday .. 6 Sunday */
-	uint8_t fail;			/* enum lg_fail */
-	uint8_t unknown_model;		/* enum lg_unknown */
-	uint8_t http2;			/* enum lg_http2 */
-	uint8_t durability;		/* enum lg_durability */
-	uint8_t disabled;		/* guard: off */
+	uint8_t week_start;    /* 0 Monday .. 6 Sunday */
+	uint8_t fail;	       /* enum lg_fail */
+	uint8_t unknown_model; /* enum lg_unknown */
+	uint8_t http2;	       /* enum lg_http2 */
+	uint8_t durability;    /* enum lg_durability */
+	uint8_t disabled;      /* guard: off */
 	uint8_t pad[6];
 };
 
@@ -89,7 +89,7 @@ enum lg_scope_key {
 /* One term of a conjunction: key:pattern (glob). GLOBAL has no pattern. */
 struct lg_img_term {
 	struct lg_img_ref pattern;
-	uint32_t key;			/* enum lg_scope_key */
+	uint32_t key; /* enum lg_scope_key */
 	uint32_t pad;
 };
 
@@ -105,8 +105,8 @@ enum lg_action_kind {
 };
 
 struct lg_img_action {
-	struct lg_img_ref arg;		/* model of fallback, URL of local */
-	uint32_t kind;			/* enum lg_action_kind */
+	struct lg_img_ref arg; /* model of fallback, URL of local */
+	uint32_t kind;	       /* enum lg_action_kind */
 	uint32_t pad;
 };
 
@@ -120,37 +120,37 @@ enum lg_budget_source {
 
 struct lg_img_budget {
 	struct lg_img_ref name;
-	struct lg_img_ref scope;	/* canonical text, its identity */
-	struct lg_img_span terms;	/* lg_img_term, all must match */
-	struct lg_img_span on_soft;	/* lg_img_action, in order */
+	struct lg_img_ref scope;    /* canonical text, its identity */
+	struct lg_img_span terms;   /* lg_img_term, all must match */
+	struct lg_img_span on_soft; /* lg_img_action, in order */
 	struct lg_img_span on_hard;
 	int64_t limit_pusd;
 	int64_t since_ms;		/* of the config file or live change */
 	int64_t until_ms;		/* 0: no end */
 	uint64_t config_id;		/* hash of the config's path */
-	uint32_t warn_ppm[LG_WARN_MAX];	/* ascending, ratio * 1e6 */
+	uint32_t warn_ppm[LG_WARN_MAX]; /* ascending, ratio * 1e6 */
 	uint32_t warns;
-	uint32_t soft_ppm;		/* on_soft.at */
-	uint32_t max_keys;		/* of each: true */
-	uint8_t period;			/* enum lg_period */
-	uint8_t mode;			/* enum lg_mode */
+	uint32_t soft_ppm; /* on_soft.at */
+	uint32_t max_keys; /* of each: true */
+	uint8_t period;	   /* enum lg_period */
+	uint8_t mode;	   /* enum lg_mode */
 	uint8_t hard;
 	uint8_t each;
-	uint8_t source;			/* enum lg_budget_source */
+	uint8_t source; /* enum lg_budget_source */
 	uint8_t pad[7];
 };
 
 /* hosts: {x: openai}: more guarded hosts; pattern is a glob. */
 struct lg_img_host {
 	struct lg_img_ref pattern;
-	struct lg_img_ref dialect;	/* family: openai anthropic google ... */
+	struct lg_img_ref dialect; /* family: openai anthropic google ... */
 };
 
 /* models: how a model is priced where its name does not say it. */
 struct lg_img_rule {
-	struct lg_img_ref match;	/* glob over the model's name */
-	struct lg_img_ref host;		/* glob; absent: any */
-	struct lg_img_ref pricing_id;	/* "openai/gpt-4o"; absent: as named */
+	struct lg_img_ref match;      /* glob over the model's name */
+	struct lg_img_ref host;	      /* glob; absent: any */
+	struct lg_img_ref pricing_id; /* "openai/gpt-4o"; absent: as named */
 	struct lg_img_ref price_version;
 	uint8_t free;
 	uint8_t fine_tuned;
@@ -160,13 +160,13 @@ struct lg_img_rule {
 /* Rates: picodollars per 1,000,000 tokens, or per 1,000,000 units. */
 #define LG_RATE_ABSENT INT64_MIN
 
-struct lg_img_tier {			/* long-context step ("cliff") */
-	uint64_t above_tokens;		/* strictly more total input tokens */
+struct lg_img_tier {	       /* long-context step ("cliff") */
+	uint64_t above_tokens; /* strictly more total input tokens */
 	int64_t rate[LG_BUCKETS];
 };
 
 enum lg_match_op {
-	LG_MATCH_EQUALS,		/* all without regard to ASCII case */
+	LG_MATCH_EQUALS, /* all without regard to ASCII case */
 	LG_MATCH_STARTS,
 	LG_MATCH_ENDS,
 	LG_MATCH_CONTAINS,
@@ -175,35 +175,35 @@ enum lg_match_op {
 
 struct lg_img_atom {
 	struct lg_img_ref text;
-	uint32_t op;			/* enum lg_match_op */
+	uint32_t op; /* enum lg_match_op */
 	uint32_t pad;
 };
 
 /* One alternative: all of its atoms hold. An entry matches when any does. */
 struct lg_img_clause {
-	struct lg_img_span atoms;	/* lg_img_atom */
+	struct lg_img_span atoms; /* lg_img_atom */
 };
 
 struct lg_img_price {
 	struct lg_img_ref provider;
-	struct lg_img_ref model;	/* canonical catalog name */
-	struct lg_img_ref pricing_id;	/* "provider/model[:variant]" */
+	struct lg_img_ref model;      /* canonical catalog name */
+	struct lg_img_ref pricing_id; /* "provider/model[:variant]" */
 	struct lg_img_ref price_version;
-	struct lg_img_ref tier;		/* "" standard, batch flex priority */
+	struct lg_img_ref tier; /* "" standard, batch flex priority */
 	struct lg_img_ref variant;
 	struct lg_img_ref notes;
-	struct lg_img_ref source;	/* where the figure is from */
-	struct lg_img_span match;	/* lg_img_clause; n 0: model name only */
-	struct lg_img_span tiers;	/* lg_img_tier, ascending */
-	int64_t effective_at_ms;	/* INT64_MIN: always */
-	int64_t expires_at_ms;		/* INT64_MAX: never */
-	uint64_t context_window;	/* tokens, 0 unknown */
-	uint64_t max_output_tokens;	/* tokens, 0 unknown */
+	struct lg_img_ref source;   /* where the figure is from */
+	struct lg_img_span match;   /* lg_img_clause; n 0: model name only */
+	struct lg_img_span tiers;   /* lg_img_tier, ascending */
+	int64_t effective_at_ms;    /* INT64_MIN: always */
+	int64_t expires_at_ms;	    /* INT64_MAX: never */
+	uint64_t context_window;    /* tokens, 0 unknown */
+	uint64_t max_output_tokens; /* tokens, 0 unknown */
 	int64_t rate[LG_BUCKETS];
-	uint16_t tod_start_min;		/* UTC minute of day; 0xffff: all day */
+	uint16_t tod_start_min; /* UTC minute of day; 0xffff: all day */
 	uint16_t tod_end_min;
-	uint32_t group;			/* entries of this model from here on; 0:
-					   not the first of its group */
+	uint32_t group; /* entries of this model from here on; 0:
+			   not the first of its group */
 	uint8_t estimate;
 	uint8_t pad[7];
 };
@@ -214,36 +214,36 @@ struct lg_img_price {
  * number of slots is a power of two; probing is linear.
  */
 struct lg_img_name {
-	struct lg_img_ref text;		/* off 0: an empty slot */
-	uint32_t hash;			/* lg_img_hash(text) */
-	uint32_t price;			/* index of the group's first entry */
+	struct lg_img_ref text; /* off 0: an empty slot */
+	uint32_t hash;		/* lg_img_hash(text) */
+	uint32_t price;		/* index of the group's first entry */
 };
 
 /* Provider-wide rules: fine-tune premiums and the like. */
 struct lg_img_provider {
 	struct lg_img_ref id;
-	struct lg_img_ref fallback;	/* provider asked next; absent: none */
+	struct lg_img_ref fallback; /* provider asked next; absent: none */
 	int64_t fine_tuned_rate[LG_BUCKETS]; /* absent: the model's own */
 };
 
 struct lg_image {
 	char magic[8];
 	uint32_t version;
-	uint32_t header_size;		/* sizeof(struct lg_image) */
-	uint64_t size;			/* of the whole image */
-	uint32_t crc;			/* CRC-32C of all after this header */
+	uint32_t header_size; /* sizeof(struct lg_image) */
+	uint64_t size;	      /* of the whole image */
+	uint32_t crc;	      /* CRC-32C of all after this header */
 	uint32_t pad;
 	int64_t built_ms;
 	struct lg_img_settings settings;
-	struct lg_img_span sources;	/* lg_img_source */
-	struct lg_img_span budgets;	/* lg_img_budget, sorted by name */
-	struct lg_img_span hosts;	/* lg_img_host */
-	struct lg_img_span rules;	/* lg_img_rule, first match wins */
-	struct lg_img_span providers;	/* lg_img_provider */
-	struct lg_img_span prices;	/* lg_img_price, grouped by model, the
-					   models in file order */
-	struct lg_img_span names;	/* lg_img_name, a hash table */
-	struct lg_img_ref config_path;	/* absent: none */
+	struct lg_img_span sources;    /* lg_img_source */
+	struct lg_img_span budgets;    /* lg_img_budget, sorted by name */
+	struct lg_img_span hosts;      /* lg_img_host */
+	struct lg_img_span rules;      /* lg_img_rule, first match wins */
+	struct lg_img_span providers;  /* lg_img_provider */
+	struct lg_img_span prices;     /* lg_img_price, grouped by model, the
+					  models in file order */
+	struct lg_img_span names;      /* lg_img_name, a hash table */
+	struct lg_img_ref config_path; /* absent: none */
 };
 
 /*
@@ -255,8 +255,7 @@ int lg_image_check(const void *p, size_t size);
 static inline struct lg_slice lg_img_text(const struct lg_image *img,
 					  struct lg_img_ref r)
 {
-	return (struct lg_slice){ r.off ? (const char *)img + r.off : "",
-				  r.len };
+	return (struct lg_slice){r.off ? (const char *)img + r.off : "", r.len};
 }
 
 /* FNV-1a over the bytes, for lg_image.names. */
@@ -270,7 +269,7 @@ static inline uint32_t lg_img_hash(struct lg_slice s)
 }
 
 /* The array behind a span; T is its element type. */
-#define LG_IMG_ARRAY(img, span, T) \
+#define LG_IMG_ARRAY(img, span, T)                                             \
 	((const T *)(const void *)((const char *)(img) + (span).off))
 
 #endif

@@ -14,7 +14,7 @@ struct lg_slice {
 	size_t len;
 };
 
-#define LG_SLICE(lit) ((struct lg_slice){ (lit), sizeof(lit) - 1 })
+#define LG_SLICE(lit) ((struct lg_slice){(lit), sizeof(lit) - 1})
 
 /* The slice over a NUL-terminated string; NULL gives the empty slice. */
 struct lg_slice lg_slice_str(const char *s);

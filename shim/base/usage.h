@@ -10,11 +10,11 @@
  * LG_BUCKET_UNITS. The order is part of the image's ABI (base/image.h).
  */
 enum lg_bucket {
-	LG_BUCKET_INPUT,		/* fresh text input */
+	LG_BUCKET_INPUT, /* fresh text input */
 	LG_BUCKET_CACHE_READ,
 	LG_BUCKET_CACHE_WRITE_5M,
 	LG_BUCKET_CACHE_WRITE_1H,
-	LG_BUCKET_OUTPUT,		/* without reasoning */
+	LG_BUCKET_OUTPUT, /* without reasoning */
 	LG_BUCKET_REASONING,
 	LG_BUCKET_AUDIO_INPUT,
 	LG_BUCKET_AUDIO_CACHE_READ,
@@ -41,23 +41,23 @@ enum lg_bucket {
 	LG_BUCKET_GROUNDING,
 	LG_BUCKET_RESERVED_UNIT1,
 	LG_BUCKET_RESERVED_UNIT2,
-	LG_BUCKETS			/* 28 */
+	LG_BUCKETS /* 28 */
 };
 
 /* has: bit b set when the provider reported bucket b (absent is not zero). */
 struct lg_usage {
 	uint64_t n[LG_BUCKETS];
 	uint32_t has;
-	uint32_t flags;			/* LG_USAGE_* */
-	uint64_t total;			/* provider's own token total */
-	int64_t provider_cost_pusd;	/* LG_USAGE_PROVIDER_COST */
+	uint32_t flags;		    /* LG_USAGE_* */
+	uint64_t total;		    /* provider's own token total */
+	int64_t provider_cost_pusd; /* LG_USAGE_PROVIDER_COST */
 };
 
-#define LG_USAGE_PRESENT	1u	/* the provider reported usage */
-#define LG_USAGE_TOTAL		2u	/* total is the provider's */
-#define LG_USAGE_MISMATCH	4u	/* buckets do not add up to total */
-#define LG_USAGE_PROVIDER_COST	8u
-#define LG_USAGE_CACHE_5M_ASSUMED 16u	/* the 5m/1h split was missing */
+#define LG_USAGE_PRESENT 1u  /* the provider reported usage */
+#define LG_USAGE_TOTAL 2u    /* total is the provider's */
+#define LG_USAGE_MISMATCH 4u /* buckets do not add up to total */
+#define LG_USAGE_PROVIDER_COST 8u
+#define LG_USAGE_CACHE_5M_ASSUMED 16u /* the 5m/1h split was missing */
 
 static inline void lg_usage_set(struct lg_usage *u, enum lg_bucket b,
 				uint64_t n)

@@ -21,20 +21,20 @@
 enum lg_value_type {
 	LG_VALUE_NULL,
 	LG_VALUE_BOOL,
-	LG_VALUE_NUMBER,	/* text: the literal as it stands */
-	LG_VALUE_STRING,	/* text: decoded, at most LG_VALUE_TEXT_MAX */
-	LG_VALUE_OBJECT,	/* at its '{' */
-	LG_VALUE_ARRAY,		/* at its '[' */
-	LG_VALUE_END,		/* the matching '}' or ']' of a watched one */
-	LG_VALUE_RAW,		/* text: a LG_FIELD_RAW value's JSON, at its end */
+	LG_VALUE_NUMBER, /* text: the literal as it stands */
+	LG_VALUE_STRING, /* text: decoded, at most LG_VALUE_TEXT_MAX */
+	LG_VALUE_OBJECT, /* at its '{' */
+	LG_VALUE_ARRAY,	 /* at its '[' */
+	LG_VALUE_END,	 /* the matching '}' or ']' of a watched one */
+	LG_VALUE_RAW,	 /* text: a LG_FIELD_RAW value's JSON, at its end */
 };
 
 struct lg_value {
 	enum lg_value_type type;
-	bool boolean;		/* of LG_VALUE_BOOL */
-	bool truncated;		/* text is not the whole */
-	uint64_t len;		/* STRING: decoded bytes in all (UTF-8) */
-	struct lg_slice text;	/* valid during the callback */
+	bool boolean;	      /* of LG_VALUE_BOOL */
+	bool truncated;	      /* text is not the whole */
+	uint64_t len;	      /* STRING: decoded bytes in all (UTF-8) */
+	struct lg_slice text; /* valid during the callback */
 };
 
 /*
@@ -45,11 +45,11 @@ struct lg_value {
  */
 struct lg_field {
 	const char *path;
-	int id;			/* >= 0, told back in the event */
-	unsigned flags;		/* LG_FIELD_* */
+	int id;		/* >= 0, told back in the event */
+	unsigned flags; /* LG_FIELD_* */
 };
 
-#define LG_FIELD_RAW 1u		/* also deliver the value's raw JSON at its end */
+#define LG_FIELD_RAW 1u /* also deliver the value's raw JSON at its end */
 
 /* An event: the field's id and what stands there. Must not allocate. */
 typedef void lg_field_fn(void *ctx, int id, const struct lg_value *v);

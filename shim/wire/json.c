@@ -2,26 +2,8 @@
 
 #include <string.h>
 
+#include "wire/json_event.h"
 #include "wire/json_scan.h"
-
-#define NONE UINT16_MAX
-#define NO_RAW UINT64_MAX
-
-enum state {
-	S_VALUE,
-	S_VALUE_OR_END, /* after '[' */
-	S_KEY_OR_END,	/* after '{' */
-	S_KEY,
-	S_COLON,
-	S_COMMA_OR_END,
-	S_STRING,
-	S_ESCAPE,
-	S_HEX,
-	S_NUMBER,
-	S_LITERAL,
-	S_DONE,
-	S_BAD,
-};
 
 static const struct {
 	const char *text;
@@ -39,11 +21,6 @@ static bool is_space(char c)
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static const struct lg_json_node *node_of(const struct lg_json *j, uint16_t n)
-{
-	return &j->paths->node[n];
-}
-
 static uint16_t or_none(uint16_t child)
 {
 	return child ? child : NONE;
@@ -52,111 +29,6 @@ static uint16_t or_none(uint16_t child)
 static bool is_tracked(const struct lg_json *j)
 {
 	return j->tracked == j->depth;
-}
-
-/* Captures */
-
-static void raw_put(struct lg_json *j, const char *p, size_t n)
-{
-	size_t room;
-
-	if (!j->raws)
-		return;
-	if (j->raw_len < sizeof(j->raw)) {
-		room = sizeof(j->raw) - (size_t)j->raw_len;
-		memcpy(j->raw + j->raw_len, p, n < room ? n : room);
-	}
-	j->raw_len += n;
-}
-
-/* A value begins: the offset of its capture when it is to be captured. */
-static uint64_t raw_begin(struct lg_json *j)
-{
-	if (j->cur == NONE || !(node_of(j, j->cur)->flags & LG_FIELD_RAW))
-		return NO_RAW;
-	if (!j->raws++)
-		j->raw_len = 0;
-	return j->raw_len;
-}
-
-static void raw_end(struct lg_json *j, int id, uint64_t off)
-{
-	uint64_t stored = j->raw_len;
-	struct lg_value v = {.type = LG_VALUE_RAW};
-
-	if (off == NO_RAW)
-		return;
-	j->raws--;
-	v.len = j->raw_len - off;
-	if (stored > sizeof(j->raw)) {
-		stored = sizeof(j->raw);
-		v.truncated = true;
-	}
-	if (off < stored)
-		v.text =
-			(struct lg_slice){j->raw + off, (size_t)(stored - off)};
-	j->fn(j->ctx, id, &v);
-}
-
-/* Events of scalars */
-
-static void fire(struct lg_json *j, const struct lg_value *v)
-{
-	const struct lg_json_node *n;
-
-	if (j->cur != NONE) {
-		n = node_of(j, j->cur);
-		if (n->id >= 0)
-			j->fn(j->ctx, n->id, v);
-	}
-	if (!j->deeps || v->type != LG_VALUE_STRING)
-		return;
-	for (unsigned i = 1; i <= j->tracked; i++) {
-		n = node_of(j, j->node[i]);
-		if (n->deep)
-			j->fn(j->ctx, node_of(j, n->deep)->id, v);
-	}
-}
-
-static void scalar_done(struct lg_json *j, const struct lg_value *v)
-{
-	fire(j, v);
-	if (j->cur != NONE && j->raw_off[0] != NO_RAW) {
-		raw_end(j, node_of(j, j->cur)->id, j->raw_off[0]);
-		j->raw_off[0] = NO_RAW;
-	}
-	j->state = j->depth ? S_COMMA_OR_END : S_DONE;
-}
-
-static void scalar_begin(struct lg_json *j, bool is_string)
-{
-	j->len = 0;
-	j->keep = j->cur != NONE || (is_string && j->deeps);
-	if (j->cur != NONE)
-		j->raw_off[0] = raw_begin(j);
-}
-
-static void text_put(struct lg_json *j, const char *p, size_t n)
-{
-	size_t room;
-
-	if (!j->keep)
-		return;
-	if (j->len < sizeof(j->text)) {
-		room = sizeof(j->text) - (size_t)j->len;
-		memcpy(j->text + j->len, p, n < room ? n : room);
-	}
-	j->len += n;
-}
-
-static void text_event(struct lg_json *j, enum lg_value_type type)
-{
-	struct lg_value v = {.type = type, .len = j->len};
-
-	v.truncated = j->len > sizeof(j->text);
-	v.text.p = j->text;
-	v.text.len = v.truncated ? sizeof(j->text) : (size_t)j->len;
-	scalar_done(j, &v);
 }
 
 /* Containers */
@@ -176,13 +48,13 @@ static void open_container(struct lg_json *j, bool array)
 		j->is_array[j->depth / 64] |= bit;
 	else
 		j->is_array[j->depth / 64] &= ~bit;
-	off = raw_begin(j);
-	raw_put(j, array ? "[" : "{", 1);
+	off = lg_json_raw_begin(j);
+	lg_json_raw_put(j, array ? "[" : "{", 1);
 	j->depth++;
 	j->state = array ? S_VALUE_OR_END : S_KEY_OR_END;
 	if (j->cur == NONE)
 		return;
-	n = node_of(j, j->cur);
+	n = lg_json_node_of(j, j->cur);
 	j->tracked = j->depth;
 	j->node[j->depth] = j->cur;
 	j->raw_off[j->depth] = off;
@@ -208,17 +80,17 @@ static void close_container(struct lg_json *j, bool array)
 		j->state = S_BAD;
 		return;
 	}
-	raw_put(j, array ? "]" : "}", 1);
+	lg_json_raw_put(j, array ? "]" : "}", 1);
 	j->depth--;
 	j->state = j->depth ? S_COMMA_OR_END : S_DONE;
 	if (j->tracked != j->depth + 1)
 		return;
-	n = node_of(j, j->node[j->tracked]);
+	n = lg_json_node_of(j, j->node[j->tracked]);
 	j->tracked--;
 	j->deeps -= n->deep != 0;
 	if (n->id >= 0)
 		j->fn(j->ctx, n->id, &v);
-	raw_end(j, n->id, j->raw_off[j->depth + 1]);
+	lg_json_raw_end(j, n->id, j->raw_off[j->depth + 1]);
 }
 
 /* Strings and keys */
@@ -231,12 +103,12 @@ static uint16_t find_child(const struct lg_json *j, const char *key, size_t len)
 
 	if (!is_tracked(j))
 		return NONE;
-	n = node_of(j, j->node[j->depth]);
+	n = lg_json_node_of(j, j->node[j->depth]);
 	mark = lg_json_mark(key, len);
 	if (!(n->marks >> mark & 1))
 		return NONE;
 	for (at = n->first_child; at; at = n->next_sibling) {
-		n = node_of(j, at);
+		n = lg_json_node_of(j, at);
 		if (n->mark == mark && n->key_len == len &&
 		    !memcmp(n->key, key, len))
 			return at;
@@ -253,7 +125,7 @@ static void string_begin(struct lg_json *j, bool is_key)
 		j->len = 0;
 		j->keep = is_tracked(j);
 	}
-	raw_put(j, "\"", 1);
+	lg_json_raw_put(j, "\"", 1);
 }
 
 static void put_code_point(struct lg_json *j, uint32_t c)
@@ -275,7 +147,7 @@ static void put_code_point(struct lg_json *j, uint32_t c)
 	}
 	if (c >= 0x80)
 		b[n++] = (char)(0x80 | (c & 0x3f));
-	text_put(j, b, n);
+	lg_json_text_put(j, b, n);
 }
 
 /* A high surrogate that no low one followed. */
@@ -289,9 +161,9 @@ static void flush_high(struct lg_json *j)
 static void string_end(struct lg_json *j)
 {
 	flush_high(j);
-	raw_put(j, "\"", 1);
+	lg_json_raw_put(j, "\"", 1);
 	if (!j->is_key) {
-		text_event(j, LG_VALUE_STRING);
+		lg_json_text_event(j, LG_VALUE_STRING);
 		return;
 	}
 	j->cur = NONE;
@@ -308,7 +180,7 @@ static void escape(struct lg_json *j, char c)
 	};
 	char d = decoded[(unsigned char)c];
 
-	raw_put(j, &c, 1);
+	lg_json_raw_put(j, &c, 1);
 	if (c == 'u') {
 		j->state = S_HEX;
 		j->sub = 0;
@@ -320,7 +192,7 @@ static void escape(struct lg_json *j, char c)
 		return;
 	}
 	flush_high(j);
-	text_put(j, &d, 1);
+	lg_json_text_put(j, &d, 1);
 	j->state = S_STRING;
 }
 
@@ -356,7 +228,7 @@ static void hex_digit(struct lg_json *j, char c)
 		j->state = S_BAD;
 		return;
 	}
-	raw_put(j, &c, 1);
+	lg_json_raw_put(j, &c, 1);
 	j->hex = (uint16_t)(j->hex << 4 | v);
 	if (++j->sub == 4)
 		hex_done(j);
@@ -370,8 +242,8 @@ static const char *in_string(struct lg_json *j, const char *p, const char *end)
 		if (q > p) {
 			if (j->high)
 				flush_high(j);
-			text_put(j, p, (size_t)(q - p));
-			raw_put(j, p, (size_t)(q - p));
+			lg_json_text_put(j, p, (size_t)(q - p));
+			lg_json_raw_put(j, p, (size_t)(q - p));
 		}
 		if (q == end)
 			return end;
@@ -381,7 +253,7 @@ static const char *in_string(struct lg_json *j, const char *p, const char *end)
 		} else if (*q != '\\') {
 			j->state = S_BAD;
 		} else {
-			raw_put(j, q, 1);
+			lg_json_raw_put(j, q, 1);
 			j->state = S_ESCAPE;
 			if (p < end)
 				escape(j, *p++);
@@ -400,7 +272,7 @@ static const char *quick_end(struct lg_json *j, const char *p, const char *end)
 
 	if (q == end || *q != '"')
 		return NULL;
-	raw_put(j, p - 1, (size_t)(q - p) + 2);
+	lg_json_raw_put(j, p - 1, (size_t)(q - p) + 2);
 	return q + 1;
 }
 
@@ -416,7 +288,7 @@ static const char *key_begin(struct lg_json *j, const char *p, const char *end)
 	j->state = S_COLON;
 	if (q == end || *q != ':')
 		return q;
-	raw_put(j, ":", 1);
+	lg_json_raw_put(j, ":", 1);
 	j->state = S_VALUE;
 	return q + 1;
 }
@@ -426,7 +298,7 @@ static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 	struct lg_value v = {.type = LG_VALUE_STRING};
 	const char *q;
 
-	scalar_begin(j, true);
+	lg_json_scalar_begin(j, true);
 	q = quick_end(j, p, end);
 	if (!q) {
 		string_begin(j, false);
@@ -440,7 +312,7 @@ static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 	v.truncated = v.len > LG_VALUE_TEXT_MAX;
 	v.text = (struct lg_slice){p, v.truncated ? LG_VALUE_TEXT_MAX
 						  : (size_t)v.len};
-	scalar_done(j, &v);
+	lg_json_scalar_done(j, &v);
 	return q;
 }
 
@@ -449,7 +321,7 @@ static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 static void number_done(struct lg_json *j)
 {
 	if (lg_json_number_is_whole(j->sub))
-		text_event(j, LG_VALUE_NUMBER);
+		lg_json_text_event(j, LG_VALUE_NUMBER);
 	else
 		j->state = S_BAD;
 }
@@ -458,8 +330,8 @@ static const char *in_number(struct lg_json *j, const char *p, const char *end)
 {
 	const char *q = lg_json_scan_number(p, end, &j->sub);
 
-	text_put(j, p, (size_t)(q - p));
-	raw_put(j, p, (size_t)(q - p));
+	lg_json_text_put(j, p, (size_t)(q - p));
+	lg_json_raw_put(j, p, (size_t)(q - p));
 	if (q < end)
 		number_done(j);
 	return q;
@@ -473,8 +345,8 @@ static const char *in_literal(struct lg_json *j, const char *p, const char *end)
 	if (!j->len && (size_t)(end - p) >= literals[j->sub].len &&
 	    !memcmp(p, literals[j->sub].text, literals[j->sub].len)) {
 		j->len = literals[j->sub].len;
-		raw_put(j, p, (size_t)j->len);
-		scalar_done(j, &v);
+		lg_json_raw_put(j, p, (size_t)j->len);
+		lg_json_scalar_done(j, &v);
 		return p + j->len;
 	}
 	while (p < end && j->state == S_LITERAL) {
@@ -484,8 +356,9 @@ static const char *in_literal(struct lg_json *j, const char *p, const char *end)
 		}
 		p++;
 		if (++j->len == literals[j->sub].len) {
-			raw_put(j, literals[j->sub].text, (size_t)j->len);
-			scalar_done(j, &v);
+			lg_json_raw_put(j, literals[j->sub].text,
+					(size_t)j->len);
+			lg_json_scalar_done(j, &v);
 		}
 	}
 	return p;
@@ -496,7 +369,7 @@ static const char *in_literal(struct lg_json *j, const char *p, const char *end)
 static void literal_begin(struct lg_json *j, uint8_t which)
 {
 	j->sub = which;
-	scalar_begin(j, false);
+	lg_json_scalar_begin(j, false);
 	j->state = S_LITERAL;
 }
 
@@ -526,7 +399,7 @@ static const char *value_begin(struct lg_json *j, const char *p,
 			return p;
 		}
 		j->sub = 0;
-		scalar_begin(j, false);
+		lg_json_scalar_begin(j, false);
 		j->state = S_NUMBER;
 		return p;
 	}
@@ -534,14 +407,14 @@ static const char *value_begin(struct lg_json *j, const char *p,
 
 static void comma(struct lg_json *j)
 {
-	raw_put(j, ",", 1);
+	lg_json_raw_put(j, ",", 1);
 	if (!in_array(j)) {
 		j->state = S_KEY;
 		return;
 	}
 	j->cur = NONE;
 	if (is_tracked(j))
-		j->cur = or_none(node_of(j, j->node[j->depth])->elem);
+		j->cur = or_none(lg_json_node_of(j, j->node[j->depth])->elem);
 	j->state = S_VALUE;
 }
 
@@ -571,7 +444,7 @@ static const char *structure(struct lg_json *j, const char *p, const char *end)
 		return p;
 	case S_COLON:
 		j->state = c == ':' ? S_VALUE : S_BAD;
-		raw_put(j, ":", 1);
+		lg_json_raw_put(j, ":", 1);
 		return p + 1;
 	case S_COMMA_OR_END:
 		if (c == '}' || c == ']') {
