@@ -128,6 +128,8 @@ unsigned lg_cell_count(const struct lg_region *r);
 /* 0, -ENOENT (unused cell). */
 int lg_cell_view(const struct lg_region *r, unsigned cell,
 		 struct lg_cell_view *out);
+/* spent + held in this window, 0 when the cell is in another. No walk. */
+int64_t lg_cell_used(const struct lg_region *r, int cell, uint32_t window);
 /* True for the one caller that crossed threshold `bit` in this window. */
 bool lg_cell_warn_once(struct lg_region *r, int cell, uint32_t window,
 		       unsigned bit);

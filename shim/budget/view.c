@@ -107,6 +107,19 @@ int lg_cell_view(const struct lg_region *r, unsigned cell,
 	return 0;
 }
 
+int64_t lg_cell_used(const struct lg_region *r, int cell, uint32_t window)
+{
+	uint32_t i = lg_cell_index((uint32_t)cell);
+	struct lg_pair w;
+
+	if (cell < 0)
+		return 0;
+	w = lg_pair_load(&r->map->cell[i].word, r->readonly);
+	if (w.hi >> 32 != window)
+		return 0;
+	return lg_money_add((int64_t)w.lo, lg_cell_seeded(r->map, i, window));
+}
+
 unsigned lg_hold_slots(const struct lg_region *r)
 {
 	(void)r;

@@ -18,14 +18,16 @@
  *     n = lg_flow_offer(flow, p, len, &gate)
  *     PASS : real write of p[0..n); lg_flow_passed(what it accepted)
  *     TAKEN: the flow keeps or swallows them; then flush lg_flow_out()
+ * Whatever lg_flow_out() has is flushed before the next offer and before PASS
+ * bytes are written, also when this very offer made it.
  * The program's call returns only when lg_flow_out() is empty.
  */
 struct lg_flow;
 
 struct lg_flow_peer {
-	struct lg_slice host;	/* SNI, or "" (then the Host field decides) */
-	bool guarded;		/* lg_engine_guards(host) */
-	bool observe_only;	/* tracer: never hold, never block */
+	struct lg_slice host; /* SNI, or "" (then the Host field decides) */
+	bool guarded;	      /* lg_engine_guards(host) */
+	bool observe_only;    /* tracer: never hold, never block */
 };
 
 /* NULL out of memory (the connection then passes unguarded, counted). */
@@ -38,8 +40,8 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 void lg_flow_del(struct lg_flow *f);
 
 enum lg_flow_gate {
-	LG_FLOW_PASS,		/* write these yourself, now */
-	LG_FLOW_TAKEN,		/* the flow has them */
+	LG_FLOW_PASS,  /* write these yourself, now */
+	LG_FLOW_TAKEN, /* the flow has them */
 };
 
 /*

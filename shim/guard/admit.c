@@ -1,0 +1,396 @@
+#include "guard/admit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/money.h"
+#include "guard/alert.h"
+#include "guard/engine.h"
+#include "guard/recover.h"
+#include "guard/tariff.h"
+
+#define WAIT_STEP_NS 1000000
+
+struct admission {
+	struct lg_exchange *x;
+	struct lg_windows *wins;
+	bool never;  /* refuse nothing */
+	bool strict; /* a hard strict budget counts it */
+	int strict_rule;
+	bool incomplete; /* a cell could not be had */
+	struct lg_charge charge[LG_HOLD_CELLS_MAX];
+};
+
+static void deny(struct admission *a, const char *reason, int rule)
+{
+	struct lg_exchange *x = a->x;
+
+	if (a->never)
+		return;
+	if (!x->denial)
+		x->denial = lg_mem_alloc(sizeof(*x->denial));
+	if (!x->denial)
+		return;
+	x->denial->reason = reason;
+	x->denial->rule = rule;
+	if (rule >= 0)
+		x->denial->limit_pusd = x->world->rules[rule].b->limit_pusd;
+}
+
+/* Does a full budget refuse, or only warn? */
+static bool refuses(const struct lg_rule *r)
+{
+	const struct lg_img_action *act =
+		LG_IMG_ARRAY(r->img, r->b->on_hard, struct lg_img_action);
+
+	if (!r->b->hard)
+		return false;
+	for (uint32_t i = 0; i < r->b->on_hard.n; i++) {
+		if (act[i].kind == LG_ACTION_WARN)
+			return false;
+		if (act[i].kind == LG_ACTION_BLOCK ||
+		    act[i].kind == LG_ACTION_STOP)
+			return true;
+	}
+	return true;
+}
+
+int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
+		  const struct lg_rule_hit *hit, const struct lg_window *win,
+		  int64_t *limit)
+{
+	struct lg_region *r = lg_world_region(w);
+	struct lg_cell_spec spec;
+	bool fresh = false;
+	int cell;
+
+	lg_rule_spec(&w->rules[rule], hit, win, &spec);
+	cell = lg_cell_find(r, &spec, &fresh);
+	if (cell >= 0 && fresh)
+		lg_cell_seed(r, cell, win->tag,
+			     lg_recover_spent(e, w, rule, hit, win));
+	if (cell >= 0 && limit)
+		*limit = lg_cell_limit(r, cell, &spec);
+	return cell;
+}
+
+static void tell_no_cell(const struct lg_rule *r, int err)
+{
+	struct lg_log_kv kv[2] = {
+		{"budget", r->name, 0},
+		{"errno", {NULL, 0}, -err},
+	};
+
+	lg_log(LG_LOG_ERROR, "budget_not_counted", kv, 2);
+}
+
+static void add_charge(struct admission *a, unsigned rule,
+		       const struct lg_rule_hit *hit)
+{
+	struct lg_exchange *x = a->x;
+	struct lg_rule *r = &x->world->rules[rule];
+	const struct lg_window *win = lg_windows_get(
+		a->wins, x->world, (enum lg_period)r->b->period, x->row.ts_ms);
+	bool hard = refuses(r) && !a->never;
+	int64_t limit = r->b->limit_pusd;
+	int cell = -ENOSPC;
+
+	if (x->ncharged < LG_HOLD_CELLS_MAX)
+		cell = lg_admit_cell(x->engine, x->world, rule, hit, win,
+				     &limit);
+	if (cell < 0) {
+		tell_no_cell(r, cell);
+		a->incomplete |= hard;
+		return;
+	}
+	if (hard && r->b->mode == LG_MODE_STRICT) {
+		a->strict = true;
+		a->strict_rule = (int)rule;
+	}
+	x->charged[x->ncharged] = (struct lg_charged){
+		.rule = (uint16_t)rule,
+		.cell = cell,
+		.window = win->tag,
+		.limit_pusd = limit,
+		.hit = *hit,
+	};
+	a->charge[x->ncharged++] = (struct lg_charge){
+		.cell = cell,
+		.window = win->tag,
+		.limit_pusd = hard ? limit : INT64_MAX,
+	};
+}
+
+static struct lg_slice canonical(const struct lg_price *p)
+{
+	return p->entry ? lg_img_text(p->img, p->entry->model)
+			: (struct lg_slice){NULL, 0};
+}
+
+static void collect(struct admission *a)
+{
+	struct lg_exchange *x = a->x;
+	const struct lg_world *w = x->world;
+	struct lg_rule_hit hit;
+
+	for (unsigned i = 0; i < w->nrules; i++) {
+		const struct lg_img_budget *b = w->rules[i].b;
+		unsigned k = 0;
+
+		if (b->until_ms && x->row.ts_ms >= b->until_ms)
+			continue;
+		while (lg_rule_match(&w->rules[i], &x->row,
+				     canonical(&x->price), k, &hit)) {
+			add_charge(a, i, &hit);
+			if (!b->each)
+				break;
+			k++;
+		}
+	}
+}
+
+void lg_admit_names(struct lg_exchange *x)
+{
+	char *out = x->row.budgets;
+	size_t at = 0, cap = sizeof(x->row.budgets);
+
+	for (unsigned i = 0; i < x->ncharged; i++) {
+		struct lg_slice n = x->world->rules[x->charged[i].rule].name;
+
+		if (at + n.len + 2 > cap)
+			break;
+		if (at)
+			out[at++] = '\x1f';
+		lg_slice_copy(n, out + at, cap - at);
+		at += n.len;
+	}
+	out[at] = '\0';
+}
+
+/* What the row says should somebody else have to write it. */
+static void draft(struct lg_exchange *x, int64_t amount)
+{
+	struct lg_row *row = &x->row;
+
+	row->estimate_pusd = amount;
+	row->cost_pusd = amount;
+	row->economic_pusd = amount;
+	row->output_cost_pusd = amount;
+	row->usage_state = LG_USAGE_ESTIMATED;
+}
+
+static void undraft(struct lg_exchange *x)
+{
+	x->row.cost_pusd = 0;
+	x->row.economic_pusd = 0;
+	x->row.output_cost_pusd = 0;
+}
+
+static int take(struct admission *a, struct lg_hold_refusal *why)
+{
+	struct lg_exchange *x = a->x;
+	struct lg_region *r = lg_world_region(x->world);
+	int err = -ENOSPC;
+
+	for (unsigned turn = 0; turn < 2; turn++) {
+		err = lg_hold_take(r, a->charge, x->ncharged, &x->row,
+				   sizeof(x->row), &x->hold, why);
+		/* a dead owner may be in the way */
+		if (err != -ENOSPC && (err != -EDQUOT || !why->held_pusd))
+			break;
+		if (turn || !lg_engine_sweep_is_due(x->engine))
+			break;
+		lg_recover_sweep(x->engine, x->world, false);
+	}
+	if (!err)
+		x->region = x->world->region;
+	return err;
+}
+
+/* Would it fit if no other call held anything? */
+static bool is_transient(const struct lg_charge *c,
+			 const struct lg_hold_refusal *why)
+{
+	int64_t spent = lg_money_sub(why->used_pusd, why->held_pusd);
+
+	return why->held_pusd > 0 &&
+	       lg_money_add(spent, c->amount_pusd) <= c->limit_pusd;
+}
+
+static int take_patiently(struct admission *a, struct lg_hold_refusal *why)
+{
+	uint32_t left = a->x->world->set.admit_wait_ms;
+	int err = take(a, why);
+
+	while (left-- &&
+	       (err == -EBUSY || (err == -EDQUOT &&
+				  is_transient(&a->charge[why->index], why)))) {
+		struct timespec nap = {0, WAIT_STEP_NS};
+
+		nanosleep(&nap, NULL);
+		err = take(a, why);
+	}
+	return err;
+}
+
+static void refuse(struct admission *a, int err,
+		   const struct lg_hold_refusal *why)
+{
+	struct lg_exchange *x = a->x;
+	struct lg_region *r = lg_world_region(x->world);
+	unsigned i = why->index < x->ncharged ? why->index : 0;
+	const struct lg_charged *c = &x->charged[i];
+	const struct lg_rule *rule = &x->world->rules[c->rule];
+	const struct lg_window *win =
+		lg_windows_get(a->wins, x->world,
+			       (enum lg_period)rule->b->period, x->row.ts_ms);
+	bool busy = err == -EBUSY;
+
+	deny(a, busy ? "contention" : "over_budget", c->rule);
+	if (!x->denial)
+		return;
+	x->denial->limit_pusd = c->limit_pusd;
+	x->denial->spent_pusd = lg_money_sub(why->used_pusd, why->held_pusd);
+	x->denial->held_pusd = why->held_pusd;
+	x->denial->transient = busy || is_transient(&a->charge[i], why);
+	if (win->end_ms != INT64_MAX)
+		x->denial->resets_at_ms = win->end_ms;
+	if (busy)
+		x->row.flags |= LG_ROW_CONTENTION;
+	lg_slice_copy(lg_slice_str(c->hit.value), x->denial->scope,
+		      sizeof(x->denial->scope));
+	lg_cell_note(r, c->cell, c->window, true);
+}
+
+static uint32_t ratio_ppm(int64_t used, int64_t limit)
+{
+	__int128 ppm;
+
+	if (limit <= 0)
+		return used > 0 ? UINT32_MAX - 1 : 0;
+	ppm = (__int128)(used > 0 ? used : 0) * 1000000 / limit;
+	return ppm >= UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)ppm;
+}
+
+/* How full were the budgets before this call? */
+static void weigh(struct admission *a)
+{
+	struct lg_exchange *x = a->x;
+	struct lg_region *r = lg_world_region(x->world);
+	uint32_t most = 0;
+
+	for (unsigned i = 0; i < x->ncharged; i++) {
+		const struct lg_charged *c = &x->charged[i];
+		const struct lg_img_budget *b = x->world->rules[c->rule].b;
+		int64_t used = lg_money_sub(lg_cell_used(r, c->cell, c->window),
+					    x->held_pusd);
+		uint32_t ppm = ratio_ppm(used, c->limit_pusd);
+
+		lg_cell_note(r, c->cell, c->window, false);
+		if (ppm > most)
+			most = ppm;
+		if (b->warns && ppm >= b->warn_ppm[0])
+			x->row.verdict = LG_VERDICT_WARN;
+	}
+	if (x->ncharged)
+		x->row.budget_ratio_ppm = most;
+}
+
+static void admit_on_region(struct admission *a, const struct lg_estimate *est)
+{
+	struct lg_exchange *x = a->x;
+	struct lg_hold_refusal why = {0};
+	bool closed = x->world->set.fail == LG_FAIL_CLOSED;
+	int err;
+
+	collect(a);
+	lg_admit_names(x);
+	if (a->strict && !est->bounded) {
+		x->row.flags |= LG_ROW_UNBOUNDED;
+		deny(a, "unbounded", a->strict_rule);
+	}
+	if (a->incomplete && closed)
+		deny(a, "region_full", -1);
+	x->held_pusd = a->strict ? est->worst_pusd : est->expected_pusd;
+	if (x->held_pusd < 1)
+		x->held_pusd = 1; /* a paid call never fits a limit of 0 */
+	for (unsigned i = 0; i < x->ncharged; i++)
+		a->charge[i].amount_pusd = x->held_pusd;
+	draft(x, x->held_pusd);
+	if (x->denial)
+		return;
+	err = take_patiently(a, &why);
+	if (!err)
+		weigh(a);
+	else if (err == -EDQUOT || err == -EBUSY)
+		refuse(a, err, &why);
+	else if (closed)
+		deny(a, "no_slot", -1);
+	else
+		x->row.flags |= LG_ROW_UNGUARDED;
+	if (a->incomplete && !x->denial)
+		x->row.flags |= LG_ROW_UNGUARDED;
+}
+
+/* Refused by policy, before any budget is asked. */
+static void admit_by_policy(struct admission *a)
+{
+	const struct lg_world *w = a->x->world;
+	bool closed = w->set.fail == LG_FAIL_CLOSED;
+
+	if (w->set.unknown_model == LG_UNKNOWN_BLOCK &&
+	    !lg_tariff_is_known(&a->x->price))
+		deny(a, "unknown_model", -1);
+	if (w->blind && closed)
+		deny(a, "config_error", -1);
+	if (lg_world_region(w))
+		return;
+	if (closed)
+		deny(a, "no_region", -1);
+	else
+		a->x->row.flags |= LG_ROW_UNGUARDED;
+}
+
+static bool is_off(const struct lg_world *w)
+{
+	return w->set.disabled ||
+	       (w->region && lg_region_is_disabled(w->region->r));
+}
+
+void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
+{
+	struct admission a = {
+		.x = x,
+		.wins = wins,
+		.never = never || lg_engine_ignores(x->engine) ||
+			 is_off(x->world),
+	};
+	struct lg_estimate est;
+
+	if (lg_engine_ignores(x->engine))
+		x->row.flags |= LG_ROW_IGNORED_BUDGET;
+	lg_tariff_estimate(x, &est);
+	x->input_estimate = est.input_tokens;
+	x->held_pusd = est.expected_pusd;
+	draft(x, est.expected_pusd);
+	if (lg_price_is_free(&x->price)) {
+		undraft(x);
+		return;
+	}
+	admit_by_policy(&a);
+	x->charged = lg_mem_alloc(LG_HOLD_CELLS_MAX * sizeof(*x->charged));
+	if (!x->charged)
+		x->row.flags |= LG_ROW_UNGUARDED;
+	if (!x->denial && x->charged && lg_world_region(x->world))
+		admit_on_region(&a, &est);
+	if (!x->denial)
+		return;
+	undraft(x);
+	x->row.verdict = LG_VERDICT_BLOCK;
+	lg_slice_copy(lg_slice_str(x->denial->reason), x->row.reason,
+		      sizeof(x->row.reason));
+}

@@ -1,0 +1,29 @@
+#ifndef LG_GUARD_ADMIT_H
+#define LG_GUARD_ADMIT_H
+
+#include "guard/exchange.h"
+#include "guard/windows.h"
+
+/*
+ * Decide one request whose facts are known: estimate it, find every budget
+ * that counts it, hold the money on all of them or refuse. Fills the row's
+ * verdict, estimate, budgets and ratio; x->denial stands when it is refused.
+ * One amount is held on every budget, so that a hold which somebody else has
+ * to settle costs the same in the row and in all cells: the proven bound when
+ * any hard budget is strict, else what is expected. never: observe only.
+ * Waits at most admit_wait_ms; may read the ledger when a cell is new.
+ */
+void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never);
+
+/*
+ * Find and, when new, seed the cell of one hit; *limit (may be NULL) gets the
+ * limit in force there. Returns the cell's handle, -errno.
+ */
+int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
+		  const struct lg_rule_hit *hit, const struct lg_window *win,
+		  int64_t *limit);
+
+/* Names of the budgets that count this row, joined by '\x1f'. */
+void lg_admit_names(struct lg_exchange *x);
+
+#endif

@@ -1,0 +1,170 @@
+#include "guard/attribution.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "wire/http1.h"
+
+#define PREFIX "x-llmguard-"
+
+/* Header, else environment; "" when neither speaks. */
+static struct lg_slice said(struct lg_slice head, struct lg_slice field,
+			    const char *env)
+{
+	struct lg_slice v = lg_http1_field(head, field, 0);
+
+	return v.len ? v : lg_slice_str(env);
+}
+
+static void put_tags(struct lg_slice tags, struct lg_row *row)
+{
+	size_t at = 0;
+	struct lg_slice one;
+
+	while (tags.len) {
+		tags = lg_slice_cut(tags, ',', &one);
+		one = lg_slice_trim(one);
+		if (!one.len || at + one.len + 2 > sizeof(row->tags))
+			continue;
+		if (at)
+			row->tags[at++] = '\x1f';
+		lg_slice_copy(one, row->tags + at, sizeof(row->tags) - at);
+		at += one.len;
+	}
+}
+
+static void put_conversation(struct lg_slice v, struct lg_row *row)
+{
+	struct lg_slice id, label = lg_slice_cut(v, ' ', &id);
+
+	lg_slice_copy(id, row->conversation, sizeof(row->conversation));
+	lg_slice_copy(lg_slice_trim(label), row->label, sizeof(row->label));
+}
+
+/* The value of `name` in a query string; empty when it is not there. */
+static struct lg_slice query_value(struct lg_slice target, struct lg_slice name)
+{
+	struct lg_slice path, pair, key, value;
+	struct lg_slice rest = lg_slice_cut(target, '?', &path);
+
+	while (rest.len) {
+		rest = lg_slice_cut(rest, '&', &pair);
+		value = lg_slice_cut(pair, '=', &key);
+		if (lg_slice_eq(key, name))
+			return value;
+	}
+	return (struct lg_slice){NULL, 0};
+}
+
+static struct lg_slice find_key(struct lg_slice head)
+{
+	static const struct lg_slice fields[] = {
+		{"x-api-key", 9},
+		{"x-goog-api-key", 14},
+		{"api-key", 7},
+	};
+	struct lg_slice method, target, scheme;
+	struct lg_slice v = lg_http1_field(head, LG_SLICE("authorization"), 0);
+
+	if (v.len) {
+		struct lg_slice rest = lg_slice_cut(v, ' ', &scheme);
+
+		return rest.len ? lg_slice_trim(rest) : v;
+	}
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		v = lg_http1_field(head, fields[i], 0);
+		if (v.len)
+			return v;
+	}
+	if (!lg_http1_request_line(head, &method, &target))
+		return v;
+	return query_value(target, LG_SLICE("key"));
+}
+
+static void put_process(const struct lg_env *env, const struct lg_self *self,
+			struct lg_row *row)
+{
+	row->pid = lg_self_pid();
+	row->ppid = lg_self_ppid();
+	row->uid = self->uid;
+	memcpy(row->exe, self->exe, sizeof(row->exe));
+	memcpy(row->comm, self->comm, sizeof(row->comm));
+	lg_slice_copy(lg_slice_str(env->run_id), row->run_id,
+		      sizeof(row->run_id));
+	lg_slice_copy(lg_slice_str(env->experiment), row->experiment,
+		      sizeof(row->experiment));
+}
+
+static void put_phase(struct lg_slice v, struct lg_row *row)
+{
+	if (lg_slice_ieq(v, LG_SLICE("train")))
+		memcpy(row->phase, "train", 6);
+	else if (lg_slice_ieq(v, LG_SLICE("infer")))
+		memcpy(row->phase, "infer", 6);
+}
+
+void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
+			 struct lg_slice head, struct lg_row *row)
+{
+	struct lg_slice key = find_key(head);
+
+	put_process(env, self, row);
+	lg_slice_copy(said(head, LG_SLICE(PREFIX "project"), env->project),
+		      row->project, sizeof(row->project));
+	lg_slice_copy(said(head, LG_SLICE(PREFIX "user"), env->user), row->user,
+		      sizeof(row->user));
+	put_tags(said(head, LG_SLICE(PREFIX "tags"), env->tags), row);
+	put_conversation(
+		said(head, LG_SLICE(PREFIX "conversation"), env->conversation),
+		row);
+	put_phase(lg_slice_str(env->phase), row);
+	put_phase(lg_http1_field(head, LG_SLICE(PREFIX "phase"), 0), row);
+	if (key.len)
+		lg_sha256_hex12(key.p, key.len, row->key);
+}
+
+static void put_if_empty(char *dst, size_t cap, const char *text)
+{
+	if (!dst[0])
+		lg_slice_copy(lg_slice_str(text), dst, cap);
+}
+
+void lg_attribution_body(const struct lg_self *self,
+			 const struct lg_facts *facts, struct lg_row *row)
+{
+	put_if_empty(row->user, sizeof(row->user), facts->user);
+	put_if_empty(row->user, sizeof(row->user), self->login);
+	put_if_empty(row->conversation, sizeof(row->conversation),
+		     facts->conversation);
+	put_if_empty(row->conversation, sizeof(row->conversation),
+		     facts->previous_id);
+	if (!row->phase[0])
+		memcpy(row->phase,
+		       strcmp(row->request_type, "train") ? "infer" : "train",
+		       6);
+}
+
+bool lg_attribution_strip(struct lg_buf *buf)
+{
+	size_t from = 0, to = 0;
+	bool dropping = false, any = false;
+
+	while (from < buf->len) {
+		const char *line = buf->p + from;
+		const char *nl = memchr(line, '\n', buf->len - from);
+		size_t n = nl ? (size_t)(nl - line) + 1 : buf->len - from;
+		struct lg_slice text = {line, n};
+
+		/* a folded line belongs to the field above it */
+		if (*line != ' ' && *line != '\t')
+			dropping = lg_slice_istarts(text, LG_SLICE(PREFIX));
+		if (!dropping) {
+			memmove(buf->p + to, line, n);
+			to += n;
+		}
+		any |= dropping;
+		from += n;
+	}
+	buf->len = to;
+	return any;
+}

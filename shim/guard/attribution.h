@@ -1,0 +1,29 @@
+#ifndef LG_GUARD_ATTRIBUTION_H
+#define LG_GUARD_ATTRIBUTION_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "guard/env.h"
+#include "guard/self.h"
+#include "llm/facts.h"
+#include "ledger/row.h"
+
+/*
+ * To whom a call belongs. Precedence (design 10.16): request header,
+ * environment, body, login name (user only); so a field of the body never
+ * escapes a budget that the environment sets.
+ */
+
+/* Process, environment and headers; `target` may carry a key (?key=). */
+void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
+			 struct lg_slice head, struct lg_row *row);
+/* What only the body can say, and last resorts. */
+void lg_attribution_body(const struct lg_self *self,
+			 const struct lg_facts *facts, struct lg_row *row);
+/*
+ * Take our own x-llmguard-* fields out of a complete request head that is all
+ * of buf. True when there were any.
+ */
+bool lg_attribution_strip(struct lg_buf *buf);
+
+#endif

@@ -1,0 +1,263 @@
+#include "guard/cost.h"
+
+#include <string.h>
+
+#include "base/money.h"
+#include "guard/engine.h"
+#include "guard/tariff.h"
+
+/* What the money of a call is made from. */
+enum basis {
+	BY_USAGE,    /* the provider's last word */
+	BY_DELIVERY, /* what arrived, counted by us */
+	BY_ESTIMATE, /* nothing usable arrived: the hold */
+	BY_NOTHING,  /* it cost nothing, and that is certain */
+};
+
+static bool has_usage(const struct lg_exchange *x)
+{
+	return (x->answer.usage.flags & LG_USAGE_PRESENT) != 0;
+}
+
+static bool is_final(const struct lg_exchange *x)
+{
+	if (!has_usage(x))
+		return false;
+	return x->answer.usage_final || x->body == LG_BODY_JSON ||
+	       (x->complete && x->answer.done);
+}
+
+static bool was_delivered(const struct lg_exchange *x)
+{
+	const struct lg_answer *a = &x->answer;
+
+	if (a->delivered_bytes || a->delivered_reasoning_bytes ||
+	    has_usage(x) || a->done)
+		return true;
+	return x->route.type == LG_REQUEST_EMBED && x->body == LG_BODY_JSON &&
+	       x->complete && !(x->row.flags & LG_ROW_BAD_JSON);
+}
+
+static enum basis choose_basis(const struct lg_exchange *x)
+{
+	if (x->route.kind != LG_ROUTE_PAID || x->denial)
+		return BY_NOTHING;
+	if (!x->written && !x->answered)
+		return BY_NOTHING; /* the server never had all of it */
+	if (is_final(x))
+		return BY_USAGE;
+	if (x->answered && x->row.status >= 300 && !has_usage(x))
+		return BY_NOTHING;
+	return x->answered && was_delivered(x) ? BY_DELIVERY : BY_ESTIMATE;
+}
+
+static void max_of(struct lg_usage *u, enum lg_bucket b, uint64_t n)
+{
+	if (!(u->has >> b & 1) || u->n[b] < n)
+		lg_usage_set(u, b, n);
+}
+
+/* Interim usage keeps its input; output is what was delivered, if more. */
+static void count_delivery(const struct lg_exchange *x, struct lg_usage *u)
+{
+	uint64_t out = lg_answer_output_estimate(&x->answer);
+	uint64_t told = lg_usage_output(u);
+
+	if (!lg_usage_input(u))
+		lg_usage_set(u, LG_BUCKET_INPUT, x->input_estimate);
+	if (x->route.type == LG_REQUEST_EMBED)
+		return;
+	if (out > told)
+		max_of(u, LG_BUCKET_OUTPUT,
+		       u->n[LG_BUCKET_OUTPUT] + (out - told));
+}
+
+static uint64_t shown(const struct lg_usage *u, enum lg_bucket b)
+{
+	return u->has >> b & 1 ? u->n[b] : LG_ROW_ABSENT;
+}
+
+static uint64_t sum_shown(const struct lg_usage *u, const enum lg_bucket *b,
+			  unsigned n)
+{
+	uint64_t sum = LG_ROW_ABSENT;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!(u->has >> b[i] & 1))
+			continue;
+		if (sum == LG_ROW_ABSENT)
+			sum = 0;
+		if (__builtin_add_overflow(sum, u->n[b[i]], &sum))
+			sum = LG_ROW_ABSENT - 1;
+	}
+	return sum;
+}
+
+static void show_usage(struct lg_row *row, const struct lg_usage *u)
+{
+	static const enum lg_bucket cached[] = {
+		LG_BUCKET_CACHE_READ,
+		LG_BUCKET_AUDIO_CACHE_READ,
+		LG_BUCKET_IMAGE_CACHE_READ,
+	};
+	static const enum lg_bucket heard[] = {
+		LG_BUCKET_AUDIO_INPUT,
+		LG_BUCKET_AUDIO_CACHE_READ,
+	};
+
+	row->input_tokens = lg_usage_input(u);
+	row->output_tokens = lg_usage_output(u);
+	row->cache_read_tokens = sum_shown(u, cached, 3);
+	row->cache_write_5m_tokens = shown(u, LG_BUCKET_CACHE_WRITE_5M);
+	row->cache_write_1h_tokens = shown(u, LG_BUCKET_CACHE_WRITE_1H);
+	row->reasoning_tokens = shown(u, LG_BUCKET_REASONING);
+	row->audio_input_tokens = sum_shown(u, heard, 2);
+	row->audio_output_tokens = shown(u, LG_BUCKET_AUDIO_OUTPUT);
+	for (unsigned b = LG_BUCKET_UNITS; b < LG_BUCKETS; b++)
+		if (u->has >> b & 1)
+			row->units[b - LG_BUCKET_UNITS] = u->n[b];
+	if (row->cache_read_tokens != LG_ROW_ABSENT && row->cache_read_tokens)
+		row->cache_hit = LG_CACHE_PROVIDER;
+	if (u->flags & LG_USAGE_MISMATCH)
+		row->flags |= LG_ROW_MISMATCH;
+}
+
+/* Price of what was served; false: known only by the requested name. */
+static bool find_price(const struct lg_exchange *x, struct lg_price *p)
+{
+	const struct lg_row *row = &x->row;
+
+	if (!strcmp(row->model, row->model_requested) &&
+	    !strcmp(row->tier, x->facts.tier)) {
+		*p = x->price;
+		return true;
+	}
+	lg_tariff_lookup(x, row->model, row->tier, p);
+	if (lg_tariff_is_known(p) || !lg_tariff_is_known(&x->price))
+		return true;
+	lg_tariff_lookup(x, row->model_requested, row->tier, p);
+	return false;
+}
+
+static void name_price(struct lg_row *row, const struct lg_price *p,
+		       bool by_its_name)
+{
+	if (!lg_tariff_is_known(p) || p->tier_missing)
+		row->price_state = LG_PRICED_UNKNOWN;
+	else if (p->estimate || !by_its_name)
+		row->price_state = LG_PRICED_ESTIMATED;
+	else
+		row->price_state = LG_PRICED_EXACT;
+	if (p->entry)
+		lg_slice_copy(lg_img_text(p->img, p->entry->price_version),
+			      row->price_version, sizeof(row->price_version));
+}
+
+/* Keep the parts in proportion to ours; they must sum exactly. */
+static void take_provider_cost(struct lg_row *row, int64_t pusd)
+{
+	__int128 in = 0;
+
+	if (row->cost_pusd > 0)
+		in = (__int128)pusd * row->input_cost_pusd / row->cost_pusd;
+	row->provider_cost_pusd = pusd;
+	row->cost_pusd = pusd;
+	row->input_cost_pusd = (int64_t)in;
+	row->output_cost_pusd = pusd - (int64_t)in;
+	row->price_state = LG_PRICED_PROVIDER;
+}
+
+static void charge(struct lg_exchange *x, struct lg_usage *u)
+{
+	struct lg_row *row = &x->row;
+	struct lg_price p;
+	struct lg_cost cost;
+	bool by_its_name = find_price(x, &p);
+
+	name_price(row, &p, by_its_name);
+	lg_price_cost(&p, u, &cost);
+	if (cost.rate_missing && row->price_state == LG_PRICED_EXACT)
+		row->price_state = LG_PRICED_ESTIMATED;
+	if (!lg_tariff_is_known(&p) &&
+	    x->world->set.unknown_model == LG_UNKNOWN_ALLOW)
+		memset(&cost, 0, sizeof(cost));
+	row->cost_pusd = cost.total_pusd;
+	row->input_cost_pusd = cost.input_pusd;
+	row->output_cost_pusd = cost.output_pusd;
+	row->economic_pusd = cost.economic_pusd;
+	if (u->flags & LG_USAGE_PROVIDER_COST && u->provider_cost_pusd >= 0)
+		take_provider_cost(row, u->provider_cost_pusd);
+}
+
+static void charge_nothing(struct lg_exchange *x)
+{
+	struct lg_row *row = &x->row;
+
+	row->cost_pusd = row->economic_pusd = 0;
+	row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->usage_state = LG_USAGE_EXACT;
+	row->price_state = LG_PRICED_EXACT;
+	if (x->denial)
+		row->input_tokens = row->output_tokens = 0;
+	if (x->route.kind == LG_ROUTE_UNKNOWN) {
+		row->usage_state = LG_USAGE_MISSING;
+		row->price_state = LG_PRICED_UNKNOWN;
+	}
+}
+
+/* The amount that was held is what is owed: row and cells say the same. */
+static void charge_estimate(struct lg_exchange *x)
+{
+	struct lg_row *row = &x->row;
+
+	name_price(row, &x->price, true);
+	row->cost_pusd = row->economic_pusd = x->held_pusd;
+	if (lg_price_is_free(&x->price) ||
+	    (!lg_tariff_is_known(&x->price) &&
+	     x->world->set.unknown_model == LG_UNKNOWN_ALLOW))
+		row->cost_pusd = row->economic_pusd = 0;
+	row->input_cost_pusd = 0;
+	row->output_cost_pusd = row->cost_pusd;
+	row->usage_state = LG_USAGE_MISSING;
+}
+
+static void name_answer(struct lg_exchange *x)
+{
+	const struct lg_answer *a = &x->answer;
+	struct lg_row *row = &x->row;
+	const char *model = a->model[0] ? a->model : row->model_requested;
+	const char *tier = a->tier[0] ? a->tier : x->facts.tier;
+
+	lg_slice_copy(lg_slice_str(model), row->model, sizeof(row->model));
+	lg_slice_copy(lg_slice_str(tier), row->tier, sizeof(row->tier));
+	lg_slice_copy(lg_slice_str(a->id), row->response_id,
+		      sizeof(row->response_id));
+	/* a cut object would not be JSON */
+	if (strlen(a->usage_raw) < sizeof(row->usage_raw))
+		memcpy(row->usage_raw, a->usage_raw, strlen(a->usage_raw) + 1);
+}
+
+void lg_cost_fill(struct lg_exchange *x)
+{
+	enum basis basis = choose_basis(x);
+	struct lg_usage u = x->answer.usage;
+
+	name_answer(x);
+	if (basis == BY_NOTHING) {
+		charge_nothing(x);
+		return;
+	}
+	if (basis == BY_ESTIMATE) {
+		charge_estimate(x);
+		return;
+	}
+	x->row.usage_state = LG_USAGE_EXACT;
+	if (basis == BY_DELIVERY) {
+		count_delivery(x, &u);
+		x->row.usage_state = LG_USAGE_ESTIMATED;
+	}
+	show_usage(&x->row, &u);
+	charge(x, &u);
+	if (x->region && x->row.cost_pusd > x->held_pusd)
+		x->row.flags |= LG_ROW_OVERSHOOT;
+}

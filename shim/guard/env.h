@@ -1,0 +1,34 @@
+#ifndef LG_GUARD_ENV_H
+#define LG_GUARD_ENV_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* Environment as read by the constructor; borrowed for ever. NULL: unset. */
+struct lg_env {
+	const char *config, *state_dir, *region;
+	const char *project, *user, *tags, *conversation, *phase;
+	const char *run_id, *experiment;
+	const char *max_usd, *warn_usd, *max_train_usd, *max_infer_usd;
+	const char *monthly_usd;
+	const char *ignore_budget, *fail, *pricing_dir;
+	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
+};
+
+/* Fill from the process environment (getenv). One thread, at start. */
+void lg_env_read(struct lg_env *env);
+
+/*
+ * The budgets that stand in the environment, compiled into an image in *out;
+ * nothing is appended when there are none. all: every budget that the
+ * environment could define, with a limit of 0, for folding the ledger. An
+ * amount that cannot be read counts as 0 under `llmguard run` or fail:
+ * closed, and is left out (and logged) elsewhere. 0, -errno. May allocate.
+ */
+int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out);
+
+/* Does the environment ask to observe only? */
+bool lg_env_ignores(const struct lg_env *env);
+
+#endif

@@ -1,0 +1,116 @@
+#ifndef LG_GUARD_EXCHANGE_H
+#define LG_GUARD_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "budget/hold.h"
+#include "guard/codec.h"
+#include "guard/world.h"
+#include "ledger/row.h"
+#include "llm/dialect.h"
+#include "llm/facts.h"
+#include "llm/route.h"
+#include "price/price.h"
+#include "wire/content.h"
+#include "wire/json.h"
+#include "wire/sse.h"
+
+struct lg_engine;
+
+/* A counter that a call was admitted on. */
+struct lg_charged {
+	uint16_t rule; /* index in the world */
+	int cell;
+	uint32_t window;
+	int64_t limit_pusd;	/* in force at admission */
+	struct lg_rule_hit hit; /* to find it again in another region */
+};
+
+/* Why a call was refused. */
+struct lg_denial {
+	const char *reason; /* "budget", "contention", "unbounded" ... */
+	int rule;	    /* index in the world, -1: no budget */
+	char scope[160];    /* with the value of an each: budget */
+	int64_t spent_pusd, held_pusd, limit_pusd;
+	int64_t resets_at_ms; /* 0: does not reset */
+	bool transient;	      /* only other calls' holds are in the way */
+};
+
+enum lg_body_kind {
+	LG_BODY_UNSEEN,
+	LG_BODY_SNIFF, /* no telling Content-Type: by first byte */
+	LG_BODY_JSON,
+	LG_BODY_SSE,
+	LG_BODY_OPAQUE,
+};
+
+/*
+ * One request and its answer, from the head's last byte to the row. Memory
+ * from base/mem.h; one thread. It pins the world it was decided from.
+ */
+struct lg_exchange {
+	struct lg_exchange *next; /* in order of their requests */
+	struct lg_engine *engine;
+	struct lg_world *world;
+	struct lg_route route;
+	const struct lg_dialect *d; /* NULL: nothing to read */
+	const struct lg_codec *codec;
+	struct lg_facts facts;
+	struct lg_answer answer;
+	struct lg_row row;
+	struct lg_price price; /* of the requested model */
+
+	struct lg_hold hold;
+	struct lg_region_ref *region; /* where it was taken, NULL none */
+	int64_t held_pusd;
+	uint64_t input_estimate; /* tokens */
+	unsigned ncharged;
+	struct lg_charged *charged; /* ncharged of them, mem */
+	struct lg_denial *denial;   /* NULL: let go, mem */
+
+	int64_t start_boot_ns;
+	enum lg_body_kind body;
+	struct lg_json json; /* request's, then the answer's */
+	struct lg_sse sse;
+	struct lg_content *content;
+	char mark[8]; /* first bytes of an event's data */
+	uint8_t mark_len;
+
+	bool head_request, connect_request;
+	bool quiet;	  /* no row (not an LLM path) */
+	bool holding;	  /* its bytes are being kept */
+	bool released;	  /* may be answered by the server */
+	bool written;	  /* every byte of it was accepted */
+	bool dispatched;  /* stored in its hold */
+	bool continues;	  /* a 100 of ours is due to the program */
+	bool swallow_100; /* the server's 100 is not for the program */
+	bool denied_told; /* the 429 stands in the synthetic bytes */
+	bool answered;	  /* a final status line was seen */
+	bool complete;	  /* the answer ended as its framing says */
+	bool closed;	  /* the answer is over, one way or another */
+	bool settled;
+	bool disowned; /* another process has it (fork) */
+	bool scanning; /* json is in use */
+};
+
+/* NULL without memory. The world is pinned for it. */
+struct lg_exchange *lg_exchange_new(struct lg_engine *e);
+/* Frees; settles nothing. NULL is accepted. */
+void lg_exchange_del(struct lg_exchange *x);
+
+/* Request body bytes (transfer-decoded) for the facts. */
+void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice head);
+void lg_exchange_request_body(struct lg_exchange *x, const char *p, size_t n);
+/* The body is complete, or as much as will be seen. */
+void lg_exchange_request_end(struct lg_exchange *x, bool whole);
+
+/* The answer's head, its body and its end. */
+void lg_exchange_answer_head(struct lg_exchange *x, struct lg_slice head,
+			     unsigned status);
+void lg_exchange_answer_body(struct lg_exchange *x, const char *p, size_t n);
+/* complete: the framing's end was seen. */
+void lg_exchange_answer_end(struct lg_exchange *x, bool complete);
+
+#endif

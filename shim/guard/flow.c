@@ -1,0 +1,259 @@
+#include "guard/flow.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "guard/block.h"
+#include "guard/flow_state.h"
+#include "guard/self.h"
+#include "guard/settle.h"
+
+#define KEEP_HELD 4096
+#define SYNTH_MAX ((size_t)256 << 10)
+#define HELD_MAX ((size_t)1 << 30)
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+struct lg_flow *lg_flow_new(struct lg_engine *e,
+			    const struct lg_flow_peer *peer)
+{
+	struct lg_flow *f = lg_mem_alloc(sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->engine = e;
+	f->observe = peer->observe_only;
+	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
+	f->forks = lg_self_forks();
+	lg_slice_copy(peer->host, f->host, sizeof(f->host));
+	lg_framer_init(&f->req, LG_HTTP1_REQUEST);
+	lg_framer_init(&f->resp, LG_HTTP1_RESPONSE);
+	lg_buf_init(&f->held, HELD_MAX);
+	lg_buf_init(&f->synth, SYNTH_MAX);
+	lg_buf_init(&f->stash, LG_HTTP1_HEAD_MAX + 4096);
+	return f;
+}
+
+/* The connection ended under it. A request that never left leaves no row. */
+static void abandon(struct lg_flow *f, struct lg_exchange *x)
+{
+	if (f->forks != lg_self_forks()) {
+		x->disowned = true;
+		return;
+	}
+	if (!x->released && !x->denial)
+		x->quiet = true;
+	if (!x->closed)
+		lg_exchange_answer_end(x, false);
+	lg_settle(x);
+}
+
+void lg_flow_del(struct lg_flow *f)
+{
+	struct lg_exchange *x, *next;
+
+	if (!f)
+		return;
+	for (x = f->first; x; x = next) {
+		next = x->next;
+		abandon(f, x);
+		if (x == f->writing)
+			f->writing = NULL;
+		lg_exchange_del(x);
+	}
+	lg_exchange_del(f->writing);
+	lg_framer_fini(&f->req);
+	lg_framer_fini(&f->resp);
+	lg_buf_fini(&f->held);
+	lg_buf_fini(&f->synth);
+	lg_buf_fini(&f->stash);
+	lg_mem_free(f, sizeof(*f));
+}
+
+void lg_flow_own(struct lg_flow *f)
+{
+	if (f->forks == lg_self_forks())
+		return;
+	f->forks = lg_self_forks();
+	for (struct lg_exchange *x = f->first; x; x = x->next) {
+		x->row.pid = lg_self_pid();
+		x->row.ppid = lg_self_ppid();
+		if (x->hold.slot >= 0 && x->region &&
+		    lg_hold_adopt(x->region->r, &x->hold))
+			x->disowned = true;
+	}
+}
+
+void lg_flow_retire(struct lg_flow *f, struct lg_exchange *x)
+{
+	struct lg_exchange **at = &f->first, *prev = NULL;
+
+	while (*at && *at != x) {
+		prev = *at;
+		at = &prev->next;
+	}
+	if (*at) {
+		*at = x->next;
+		if (f->last == x)
+			f->last = prev;
+		f->depth--;
+	}
+	x->next = NULL;
+	if (x != f->writing)
+		lg_exchange_del(x);
+}
+
+void lg_flow_turn(struct lg_flow *f)
+{
+	struct lg_exchange *x = f->first;
+
+	if (!x)
+		return;
+	if (x->denial && !x->denied_told) {
+		x->denied_told = true;
+		f->ending = f->wake = true;
+		if (lg_block_answer(x, &f->synth))
+			f->shut = f->told == f->synth.len;
+	} else if (x->continues && !x->denial && !x->released) {
+		x->continues = false;
+		x->swallow_100 = !lg_buf_puts(&f->synth, CONTINUE);
+	}
+}
+
+/* -- writing ------------------------------------------------------------- */
+
+size_t lg_flow_offer(struct lg_flow *f, const char *p, size_t len,
+		     enum lg_flow_gate *gate)
+{
+	lg_flow_own(f);
+	return lg_request_offer(f, p, len, gate);
+}
+
+void lg_flow_passed(struct lg_flow *f, const char *p, size_t n)
+{
+	if (n)
+		lg_request_passed(f, p, n);
+}
+
+static void tell_dispatched(struct lg_exchange *x)
+{
+	if (x && x->region && x->hold.slot >= 0 && !x->disowned &&
+	    !x->dispatched) {
+		lg_hold_dispatched(x->region->r, &x->hold);
+		x->dispatched = true;
+	}
+}
+
+bool lg_flow_out(struct lg_flow *f, struct lg_slice *out)
+{
+	if (!f->out_ready || f->sent >= f->held.len)
+		return false;
+	tell_dispatched(f->writing);
+	out->p = f->held.p + f->sent;
+	out->len = f->held.len - f->sent;
+	return true;
+}
+
+static void drop_held(struct lg_flow *f)
+{
+	f->held.len = 0;
+	f->sent = 0;
+	f->out_ready = false;
+	lg_buf_shrink(&f->held, KEEP_HELD);
+}
+
+void lg_flow_sent(struct lg_flow *f, size_t n)
+{
+	size_t left = f->held.len - f->sent;
+
+	f->sent += n < left ? n : left;
+	if (f->sent < f->held.len)
+		return;
+	drop_held(f);
+	if (f->writing && f->in == LG_IN_HEAD) {
+		struct lg_exchange *x = f->writing;
+
+		x->written = true;
+		f->writing = NULL;
+		if (x->closed)
+			lg_exchange_del(x);
+	}
+}
+
+void lg_flow_write_failed(struct lg_flow *f)
+{
+	drop_held(f);
+	f->in = LG_IN_PASSING;
+}
+
+bool lg_flow_is_holding(const struct lg_flow *f)
+{
+	return f->in == LG_IN_HOLD;
+}
+
+void lg_flow_release(struct lg_flow *f)
+{
+	lg_flow_own(f);
+	if (f->in == LG_IN_HOLD)
+		lg_request_release(f);
+}
+
+/* -- reading ------------------------------------------------------------- */
+
+size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
+{
+	lg_flow_own(f);
+	return lg_response_arrived(f, p, n);
+}
+
+bool lg_flow_edits(const struct lg_flow *f)
+{
+	return f->stash.len ||
+	       (f->first && f->first->swallow_100 && !f->first->answered);
+}
+
+void lg_flow_eof(struct lg_flow *f)
+{
+	lg_flow_own(f);
+	lg_response_eof(f);
+}
+
+bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out)
+{
+	if (f->told >= f->synth.len)
+		return false;
+	out->p = f->synth.p + f->told;
+	out->len = f->synth.len - f->told;
+	return true;
+}
+
+void lg_flow_synth_taken(struct lg_flow *f, size_t n)
+{
+	size_t left = f->synth.len - f->told;
+
+	f->told += n < left ? n : left;
+	if (f->told < f->synth.len)
+		return;
+	f->synth.len = 0;
+	f->told = 0;
+	lg_buf_shrink(&f->synth, 0);
+	f->shut = f->ending;
+}
+
+bool lg_flow_wants_wakeup(struct lg_flow *f)
+{
+	bool yes = f->wake;
+
+	f->wake = false;
+	return yes;
+}
+
+bool lg_flow_is_shut(const struct lg_flow *f)
+{
+	return f->shut;
+}
+
+bool lg_flow_is_passing(const struct lg_flow *f)
+{
+	return f->in == LG_IN_PASSING && !f->first && f->sent >= f->held.len &&
+	       f->told >= f->synth.len && !f->stash.len;
+}

@@ -1,0 +1,66 @@
+#ifndef LG_GUARD_FLOW_STATE_H
+#define LG_GUARD_FLOW_STATE_H
+
+#include "base/buf.h"
+#include "guard/exchange.h"
+#include "guard/flow.h"
+#include "guard/framer.h"
+#include "guard/windows.h"
+
+/* Private to flow.c, request.c and response.c. */
+
+/* More requests than this without an answer: no pipelining goes so far. */
+#define LG_FLOW_DEPTH_MAX 256
+
+enum lg_flow_in {
+	LG_IN_LOOK,    /* not guarded by name: is this write a request? */
+	LG_IN_SKIP,    /* it was not; look again once an answer began */
+	LG_IN_HEAD,    /* taking a head */
+	LG_IN_HOLD,    /* taking a body until it can be decided */
+	LG_IN_BODY,    /* a body passes */
+	LG_IN_SWALLOW, /* refused: what follows is dropped */
+	LG_IN_PASSING, /* not HTTP any more, or our own fault */
+};
+
+struct lg_flow {
+	struct lg_engine *engine;
+	char host[256]; /* SNI, "" none */
+	enum lg_flow_in in;
+	bool observe;
+	bool out_ready; /* held may go out */
+	bool wake;	/* a refusal waits to be told */
+	bool ending;	/* it was the last answer */
+	bool shut;
+	bool deaf;	/* answers cannot be read any more */
+	uint32_t forks; /* lg_self_forks() of the owner */
+	struct lg_framer req, resp;
+	struct lg_buf held;  /* taken from the program */
+	size_t sent;	     /* of it, already written */
+	struct lg_buf synth; /* ours, for the program */
+	size_t told;	     /* of it, already read */
+	struct lg_buf stash; /* of the answer, not yet shown */
+	struct lg_exchange *first, *last;
+	struct lg_exchange *writing; /* whose request is not complete */
+	unsigned depth;
+	struct lg_windows wins;
+};
+
+/* A fork came between: take over what is ours now. */
+void lg_flow_own(struct lg_flow *f);
+/* Take x out of the queue and free it once its request is over too. */
+void lg_flow_retire(struct lg_flow *f, struct lg_exchange *x);
+/* Whatever of ours is due to the program now that `first` changed. */
+void lg_flow_turn(struct lg_flow *f);
+
+/* request.c */
+size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
+			enum lg_flow_gate *gate);
+void lg_request_passed(struct lg_flow *f, const char *p, size_t n);
+/* Decide the request that is being held on what is known of it. */
+void lg_request_release(struct lg_flow *f);
+
+/* response.c */
+size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n);
+void lg_response_eof(struct lg_flow *f);
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef LG_GUARD_RECOVER_H
+#define LG_GUARD_RECOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guard/rule.h"
+#include "guard/world.h"
+
+struct lg_engine;
+
+/*
+ * Finish the holds of dead owners in this world's region and write their
+ * rows; with `staged` also rows that waited. Returns how many slots were
+ * freed. Any thread; blocks on the ledger.
+ */
+int lg_recover_sweep(struct lg_engine *e, struct lg_world *w, bool staged);
+
+/*
+ * What the ledger's rows of this window, matched by scope, already cost: the
+ * checkpoint and the rows after it, or all rows where the checkpoint does not
+ * know the budget. Writes a new checkpoint when that saves work. Any thread;
+ * blocks on files.
+ */
+int64_t lg_recover_spent(struct lg_engine *e, struct lg_world *w, unsigned rule,
+			 const struct lg_rule_hit *hit,
+			 const struct lg_window *win);
+
+#endif

@@ -1,0 +1,494 @@
+#include "guard/flow_state.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "guard/admit.h"
+#include "guard/alert.h"
+#include "guard/attribution.h"
+#include "guard/engine.h"
+#include "guard/host.h"
+#include "guard/self.h"
+#include "guard/settle.h"
+#include "guard/tariff.h"
+
+/* Taken beyond hold_max_bytes, so that the offer which decides takes some. */
+#define OVERRUN ((size_t)4096)
+
+/* -- looking at connections that are not guarded by name ------------------- */
+
+/* The complete head at the start of p; empty when there is none. */
+static struct lg_slice head_of(const char *p, size_t len)
+{
+	const char *end = memmem(p, len, "\r\n\r\n", 4);
+
+	return (struct lg_slice){p, end ? (size_t)(end - p) + 4 : 0};
+}
+
+static bool is_llm_request(struct lg_flow *f, struct lg_slice head)
+{
+	struct lg_slice method, target;
+	struct lg_slice host = lg_http1_field(head, LG_SLICE("host"), 0);
+	struct lg_world *w;
+	struct lg_host_hit hit;
+	struct lg_route route;
+	bool named;
+
+	if (!lg_http1_request_line(head, &method, &target))
+		return false;
+	w = lg_engine_pin(f->engine);
+	named = lg_host_find(w, host, &hit);
+	lg_engine_unpin(f->engine, w);
+	if (named)
+		return true;
+	lg_route_request(NULL, NULL, lg_route_host_name(host), method, target,
+			 &route);
+	return route.kind == LG_ROUTE_PAID;
+}
+
+static bool begins_guarded(struct lg_flow *f, const char *p, size_t len)
+{
+	struct lg_slice head;
+
+	if (lg_http1_sniff(p, len) != 1)
+		return false;
+	head = head_of(p, len);
+	return head.len && is_llm_request(f, head);
+}
+
+/* -- a request begins ------------------------------------------------------ */
+
+static void enqueue(struct lg_flow *f, struct lg_exchange *x)
+{
+	if (f->last)
+		f->last->next = x;
+	else
+		f->first = x;
+	f->last = x;
+	f->depth++;
+	f->writing = x;
+}
+
+static struct lg_exchange *new_exchange(struct lg_flow *f)
+{
+	struct lg_exchange *x = NULL;
+
+	if (f->depth < LG_FLOW_DEPTH_MAX)
+		x = lg_exchange_new(f->engine);
+	if (!x)
+		return NULL;
+	x->row.ts_ms = lg_clock_real_ms();
+	lg_row_new_id(x->row.ts_ms, x->row.id);
+	return x;
+}
+
+/* A request that is not HTTP as we know it: at least it leaves a row. */
+static void begin_unread(struct lg_flow *f)
+{
+	struct lg_exchange *x = new_exchange(f);
+
+	if (!x)
+		return;
+	x->route.kind = LG_ROUTE_UNKNOWN;
+	lg_slice_copy(lg_slice_str(f->host), x->row.host, sizeof(x->row.host));
+	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
+			    (struct lg_slice){"", 0}, &x->row);
+	lg_attribution_body(lg_engine_self(f->engine), &x->facts, &x->row);
+	enqueue(f, x);
+}
+
+/* Nothing can be understood from here on. What was taken goes out. */
+static void give_up(struct lg_flow *f, uint32_t flag)
+{
+	struct lg_log_kv kv = {"host", lg_slice_str(f->host), 0};
+
+	lg_log(LG_LOG_WARN, "connection_unguarded", &kv, 1);
+	if (!f->writing && flag && f->in == LG_IN_HEAD && f->held.len)
+		begin_unread(f);
+	if (f->writing) {
+		f->writing->row.flags |= flag;
+		f->writing->written = true;
+		f->writing->released = true;
+		f->writing = NULL;
+	}
+	f->in = LG_IN_PASSING;
+	f->out_ready = f->held.len > f->sent;
+}
+
+static void route(struct lg_flow *f, struct lg_exchange *x,
+		  struct lg_slice head)
+{
+	struct lg_slice method, target, path;
+	struct lg_slice host = lg_http1_field(head, LG_SLICE("host"), 0);
+	struct lg_slice sni = lg_slice_str(f->host);
+	struct lg_host_hit hit = {NULL, NULL};
+
+	if (!lg_http1_request_line(head, &method, &target))
+		return;
+	if (!lg_host_find(x->world, host, &hit) && sni.len &&
+	    lg_host_find(x->world, sni, &hit))
+		host = sni;
+	host = lg_route_host_name(host.len ? host : sni);
+	lg_route_request(hit.family, hit.provider, host, method, target,
+			 &x->route);
+	x->quiet = x->route.kind == LG_ROUTE_NONE;
+	x->head_request = lg_slice_eq(method, LG_SLICE("HEAD"));
+	lg_slice_cut(target, '?', &path);
+	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
+	lg_slice_copy(path, x->row.endpoint, sizeof(x->row.endpoint));
+}
+
+static const char *const type_names[] = {
+	"other",  "generate", "embed", "image", "audio",
+	"rerank", "batch",    "train", "count",
+};
+
+static void name_route(struct lg_exchange *x)
+{
+	struct lg_row *row = &x->row;
+	const struct lg_route *r = &x->route;
+
+	if (r->kind == LG_ROUTE_PAID && r->dialect) {
+		x->d = r->dialect;
+		x->codec = lg_codec_get(r->dialect);
+	}
+	lg_slice_copy(lg_slice_str(r->provider), row->provider,
+		      sizeof(row->provider));
+	lg_slice_copy(lg_slice_str(r->dialect ? r->dialect->name : ""),
+		      row->dialect, sizeof(row->dialect));
+	if ((unsigned)r->type < sizeof(type_names) / sizeof(type_names[0]))
+		lg_slice_copy(lg_slice_str(type_names[r->type]),
+			      row->request_type, sizeof(row->request_type));
+	lg_slice_copy(lg_slice_str(r->model), row->model_requested,
+		      sizeof(row->model_requested));
+}
+
+static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
+		    struct lg_slice head)
+{
+	struct lg_slice type =
+		lg_http1_field(head, LG_SLICE("content-type"), 0);
+
+	return x->d && m->framing != LG_HTTP1_NO_BODY &&
+	       !lg_slice_istarts(type, LG_SLICE("multipart/"));
+}
+
+static void decide(struct lg_flow *f, struct lg_exchange *x);
+
+/* The head is complete and stands in `held` as it will go out. */
+static void begin(struct lg_flow *f)
+{
+	struct lg_slice head = lg_framer_head(&f->req);
+	struct lg_slice expect = lg_http1_field(head, LG_SLICE("expect"), 0);
+	struct lg_exchange *x = new_exchange(f);
+
+	if (!x) {
+		give_up(f, 0);
+		return;
+	}
+	x->row.request_bytes = head.len;
+	route(f, x, head);
+	name_route(x);
+	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
+			    head, &x->row);
+	if (!f->observe)
+		lg_attribution_strip(&f->held);
+	lg_exchange_request_head(x, head);
+	enqueue(f, x);
+	if (is_held(x, &f->req.m, head)) {
+		f->in = LG_IN_HOLD;
+		x->continues = !f->observe && f->req.m.minor &&
+			       lg_slice_ieq(expect, LG_SLICE("100-continue"));
+		lg_flow_turn(f);
+		return;
+	}
+	f->in = LG_IN_BODY;
+	lg_exchange_request_end(x, f->req.m.framing == LG_HTTP1_NO_BODY);
+	decide(f, x);
+}
+
+/* -- the decision ---------------------------------------------------------- */
+
+static void refuse(struct lg_flow *f, struct lg_exchange *x)
+{
+	f->held.len = f->sent = 0;
+	f->in = LG_IN_SWALLOW;
+	f->writing = NULL;
+	x->row.status = 429;
+	lg_alert_blocked(x);
+	lg_settle(x);
+	lg_flow_turn(f);
+}
+
+static void decide(struct lg_flow *f, struct lg_exchange *x)
+{
+	struct lg_row *row = &x->row;
+
+	if (!row->model_requested[0])
+		lg_slice_copy(lg_slice_str(x->facts.model),
+			      row->model_requested,
+			      sizeof(row->model_requested));
+	row->stream = x->facts.stream;
+	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
+		      sizeof(row->tier));
+	memcpy(row->model, row->model_requested, sizeof(row->model));
+	lg_attribution_body(lg_engine_self(f->engine), &x->facts, row);
+	if (x->route.kind == LG_ROUTE_PAID) {
+		lg_tariff_lookup(x, row->model_requested, x->facts.tier,
+				 &x->price);
+		lg_admit(x, &f->wins, f->observe);
+	}
+	if (x->denial && x->d) {
+		refuse(f, x);
+		return;
+	}
+	x->continues = false;
+	x->released = true;
+	f->out_ready = f->held.len > f->sent;
+}
+
+/* The request is over for its reader: a new one may begin. */
+static void end_request(struct lg_flow *f)
+{
+	lg_framer_next(&f->req);
+	if (f->in != LG_IN_SWALLOW && f->in != LG_IN_PASSING)
+		f->in = LG_IN_HEAD;
+}
+
+static void end_held(struct lg_flow *f, bool whole)
+{
+	struct lg_exchange *x = f->writing;
+
+	lg_exchange_request_end(x, whole);
+	decide(f, x);
+}
+
+void lg_request_release(struct lg_flow *f)
+{
+	f->in = LG_IN_BODY;
+	end_held(f, false);
+}
+
+/* More than may be held: decided on what Content-Length says. */
+static void end_oversize(struct lg_flow *f)
+{
+	struct lg_exchange *x = f->writing;
+
+	x->row.flags |= LG_ROW_OVERSIZE;
+	if (f->req.m.framing == LG_HTTP1_LENGTH &&
+	    x->facts.body_bytes < f->req.m.length)
+		x->facts.body_bytes = f->req.m.length;
+	lg_request_release(f);
+}
+
+/* -- consuming bytes ---------------------------------------------------------
+ */
+
+/* The request's last byte was accepted by the real write. */
+static void written(struct lg_flow *f)
+{
+	struct lg_exchange *x = f->writing;
+
+	f->writing = NULL;
+	if (!x)
+		return;
+	x->written = true;
+	if (x->closed)
+		lg_exchange_del(x);
+}
+
+static void on_end(struct lg_flow *f, bool passed)
+{
+	if (f->in == LG_IN_HOLD)
+		end_held(f, true);
+	end_request(f);
+	/* what is held is written when lg_flow_sent says so */
+	if (passed || (f->writing && !f->out_ready && f->in != LG_IN_SWALLOW &&
+		       f->in != LG_IN_PASSING))
+		written(f);
+}
+
+/*
+ * What one step of the framing means. False when no further step may follow
+ * in these bytes: what was taken has to go out first, or nothing is read.
+ */
+static bool on_event(struct lg_flow *f, enum lg_http1_event ev,
+		     struct lg_slice body, bool passed)
+{
+	switch (ev) {
+	case LG_HTTP1_HEAD:
+		begin(f);
+		return f->in != LG_IN_SWALLOW && f->in != LG_IN_PASSING;
+	case LG_HTTP1_BODY:
+		if (f->in == LG_IN_HOLD)
+			lg_exchange_request_body(f->writing, body.p, body.len);
+		else if (f->writing)
+			f->writing->row.request_bytes += body.len;
+		return true;
+	case LG_HTTP1_END:
+		on_end(f, passed);
+		return false;
+	case LG_HTTP1_BAD:
+	case LG_HTTP1_TOO_LARGE:
+		if (f->in == LG_IN_HOLD)
+			lg_request_release(f);
+		if (f->in != LG_IN_SWALLOW)
+			give_up(f, LG_ROW_BAD_HTTP);
+		return false;
+	case LG_HTTP1_UPGRADE:
+		give_up(f, 0);
+		return false;
+	case LG_HTTP1_MORE:
+		break;
+	}
+	return false;
+}
+
+/* -- taking --------------------------------------------------------------- */
+
+/* How much is kept of len; 0: no memory. */
+static size_t room_for(struct lg_flow *f, size_t len)
+{
+	struct lg_world *w = f->writing ? f->writing->world : NULL;
+	size_t max, n = len;
+
+	if (f->in == LG_IN_HOLD && w) {
+		max = (size_t)w->set.hold_max_bytes;
+		if (f->held.len < max && n > max - f->held.len)
+			n = max - f->held.len;
+		else if (f->held.len >= max && n > OVERRUN)
+			n = OVERRUN;
+	}
+	return lg_buf_reserve(&f->held, n) ? 0 : n;
+}
+
+static bool is_oversize(const struct lg_flow *f)
+{
+	return f->in == LG_IN_HOLD && f->writing &&
+	       f->held.len > f->writing->world->set.hold_max_bytes;
+}
+
+static bool is_taking(const struct lg_flow *f)
+{
+	return f->in == LG_IN_HEAD || f->in == LG_IN_HOLD;
+}
+
+/* Take from p until a decision, the message's end or all of it. */
+static size_t take(struct lg_flow *f, const char *p, size_t len)
+{
+	size_t used = 0;
+	bool on = true;
+
+	while (on && is_taking(f)) {
+		enum lg_http1_event ev;
+		struct lg_slice body;
+		size_t n = room_for(f, len - used);
+
+		if (!n && used < len) {
+			if (f->in == LG_IN_HOLD)
+				end_oversize(f);
+			else
+				give_up(f, LG_ROW_UNGUARDED);
+			break;
+		}
+		n = lg_framer_feed(&f->req, p + used, n, &ev, &body);
+		lg_buf_put(&f->held, p + used, n);
+		used += n;
+		on = on_event(f, ev, body, false) ||
+		     (ev == LG_HTTP1_MORE && used < len);
+		if (n && is_oversize(f))
+			end_oversize(f);
+	}
+	return used;
+}
+
+/*
+ * A head without a body is over with its last byte, which only the next step
+ * of the framing says; likewise a body's.
+ */
+static void drain_end(struct lg_flow *f)
+{
+	enum lg_http1_event ev;
+	struct lg_slice body;
+
+	if (f->in != LG_IN_BODY || !f->req.in_body)
+		return;
+	lg_framer_feed(&f->req, NULL, 0, &ev, &body);
+	if (ev != LG_HTTP1_MORE)
+		on_event(f, ev, body, false);
+}
+
+/* -- passing -----------------------------------------------------------------
+ */
+
+/* How far these bytes belong to the body that passes: a dry run. */
+static size_t run_of_body(const struct lg_flow *f, const char *p, size_t len)
+{
+	struct lg_http1 m = f->req.m;
+	size_t used = 0;
+
+	for (;;) {
+		enum lg_http1_event ev;
+		struct lg_slice body;
+
+		used += lg_http1_feed(&m, p + used, len - used, &ev, &body);
+		if (ev == LG_HTTP1_END)
+			return used ? used : len;
+		if (ev != LG_HTTP1_BODY && (ev != LG_HTTP1_MORE || used == len))
+			return len;
+	}
+}
+
+static void consume(struct lg_flow *f, const char *p, size_t n)
+{
+	size_t used = 0;
+	bool more = true;
+
+	while (more && f->in != LG_IN_PASSING) {
+		enum lg_http1_event ev;
+		struct lg_slice body;
+
+		used += lg_framer_feed(&f->req, p + used, n - used, &ev, &body);
+		on_event(f, ev, body, true);
+		more = ev != LG_HTTP1_MORE || used < n;
+	}
+}
+
+size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
+			enum lg_flow_gate *gate)
+{
+	size_t n;
+
+	*gate = LG_FLOW_PASS;
+	if (f->in == LG_IN_LOOK && begins_guarded(f, p, len))
+		f->in = LG_IN_HEAD;
+	switch (f->in) {
+	case LG_IN_LOOK:
+	case LG_IN_SKIP:
+	case LG_IN_PASSING:
+		return len;
+	case LG_IN_SWALLOW:
+		*gate = LG_FLOW_TAKEN;
+		return len;
+	case LG_IN_BODY:
+		return f->observe ? len : run_of_body(f, p, len);
+	default:
+		break;
+	}
+	if (f->observe)
+		return len;
+	n = take(f, p, len);
+	drain_end(f);
+	if (n)
+		*gate = LG_FLOW_TAKEN;
+	return n ? n : lg_request_offer(f, p, len, gate);
+}
+
+void lg_request_passed(struct lg_flow *f, const char *p, size_t n)
+{
+	if (f->in == LG_IN_LOOK)
+		f->in = LG_IN_SKIP;
+	else if (f->in == LG_IN_BODY || (f->observe && is_taking(f)))
+		consume(f, p, n);
+}

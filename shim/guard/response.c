@@ -1,0 +1,218 @@
+#include "guard/flow_state.h"
+
+#include <string.h>
+
+#include "guard/settle.h"
+
+/* Whose answer comes next: the oldest request that went out. */
+static struct lg_exchange *answering(const struct lg_flow *f)
+{
+	return f->first && f->first->released ? f->first : NULL;
+}
+
+static bool is_interim(const struct lg_http1 *m)
+{
+	return m->status < 200 && m->status != 101;
+}
+
+static void finish(struct lg_flow *f, struct lg_exchange *x, bool complete)
+{
+	lg_exchange_answer_end(x, complete);
+	lg_settle(x);
+	lg_flow_retire(f, x);
+	lg_flow_turn(f);
+}
+
+static void on_head(struct lg_flow *f, struct lg_exchange *x)
+{
+	const struct lg_http1 *m = &f->resp.m;
+
+	if (!x || is_interim(m))
+		return;
+	x->row.response_bytes += m->head_len;
+	lg_exchange_answer_head(x, lg_framer_head(&f->resp), m->status);
+}
+
+static void on_bad(struct lg_flow *f, struct lg_exchange *x)
+{
+	f->deaf = true;
+	if (!x)
+		return;
+	x->row.flags |= LG_ROW_BAD_HTTP;
+	finish(f, x, false);
+}
+
+static void on_upgrade(struct lg_flow *f, struct lg_exchange *x)
+{
+	f->deaf = true;
+	f->in = LG_IN_PASSING;
+	f->out_ready = f->held.len > f->sent;
+	if (!x)
+		return;
+	lg_exchange_answer_head(x, lg_framer_head(&f->resp), f->resp.m.status);
+	finish(f, x, true);
+}
+
+static void on_event(struct lg_flow *f, struct lg_exchange *x,
+		     enum lg_http1_event ev, struct lg_slice body)
+{
+	switch (ev) {
+	case LG_HTTP1_HEAD:
+		on_head(f, x);
+		break;
+	case LG_HTTP1_BODY:
+		if (x)
+			lg_exchange_answer_body(x, body.p, body.len);
+		break;
+	case LG_HTTP1_END:
+		if (x && !is_interim(&f->resp.m))
+			finish(f, x, true);
+		lg_framer_next(&f->resp);
+		break;
+	case LG_HTTP1_UPGRADE:
+		on_upgrade(f, x);
+		break;
+	case LG_HTTP1_BAD:
+	case LG_HTTP1_TOO_LARGE:
+		on_bad(f, x);
+		break;
+	case LG_HTTP1_MORE:
+		break;
+	}
+}
+
+static size_t step(struct lg_flow *f, struct lg_exchange *x, const char *p,
+		   size_t n, enum lg_http1_event *ev)
+{
+	struct lg_slice body;
+	size_t used;
+
+	if (!f->resp.in_body && x) {
+		f->resp.m.head_request = x->head_request;
+		f->resp.m.connect_request = x->connect_request;
+	}
+	used = lg_framer_feed(&f->resp, p, n, ev, &body);
+	on_event(f, x, *ev, body);
+	return used;
+}
+
+struct view {
+	char *p;
+	size_t at, shown;
+	bool divert; /* the program reads on in the synthetic bytes */
+};
+
+/* The next n bytes are the program's. */
+static void show(struct lg_flow *f, struct view *v, size_t n)
+{
+	if (v->divert) {
+		lg_buf_put(&f->synth, v->p + v->at, n);
+		return;
+	}
+	memmove(v->p + v->shown, v->p + v->at, n);
+	v->shown += n;
+}
+
+/* What was withheld is the program's after all: before all that follows. */
+static void show_stash(struct lg_flow *f, struct view *v)
+{
+	if (!f->stash.len)
+		return;
+	v->divert = true;
+	lg_buf_put(&f->synth, f->stash.p, f->stash.len);
+	f->stash.len = 0;
+	lg_buf_shrink(&f->stash, 0);
+}
+
+/*
+ * Bytes of an answer's head while it may be the 100 that the program has
+ * already had from us. They wait in the stash until the head is complete.
+ */
+static void withhold(struct lg_flow *f, struct lg_exchange *x, struct view *v,
+		     size_t n, enum lg_http1_event ev)
+{
+	bool is_100 = ev == LG_HTTP1_HEAD && f->resp.m.status == 100;
+
+	if (ev != LG_HTTP1_MORE)
+		x->swallow_100 = false;
+	if (is_100) {
+		f->stash.len = 0;
+	} else if (ev == LG_HTTP1_MORE) {
+		lg_buf_put(&f->stash, v->p + v->at, n);
+	} else {
+		show_stash(f, v);
+		show(f, v, n);
+	}
+}
+
+/* One step of the answer; its bytes move to where the program sees them. */
+static enum lg_http1_event advance(struct lg_flow *f, struct view *v, size_t n)
+{
+	struct lg_exchange *x = answering(f);
+	bool hide = x && x->swallow_100 && !x->answered && !f->resp.in_body;
+	const char *from = v->p + v->at;
+	enum lg_http1_event ev;
+	size_t used;
+
+	if (hide) {
+		/* the parser first: `from` may be moved over afterwards */
+		struct lg_slice body;
+
+		used = lg_framer_feed(&f->resp, from, n - v->at, &ev, &body);
+		withhold(f, x, v, used, ev);
+		on_event(f, x, ev, body);
+	} else {
+		used = step(f, x, from, n - v->at, &ev);
+		show(f, v, used);
+	}
+	v->at += used;
+	return ev;
+}
+
+static void wait_for_answer(struct lg_flow *f, const char *p, size_t n)
+{
+	struct lg_slice s = {p, n};
+
+	/* after a 100 comes the rest of an upload, not a request */
+	if (n > 9 && lg_slice_starts(s, LG_SLICE("HTTP/1.")) && p[9] == '1')
+		return;
+	f->in = LG_IN_LOOK;
+}
+
+size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n)
+{
+	struct view v = {.p = p};
+	enum lg_http1_event ev;
+
+	if (f->ending)
+		return 0;
+	if (f->in == LG_IN_SKIP && n)
+		wait_for_answer(f, p, n);
+	if (f->deaf || !n ||
+	    (!f->first && f->in != LG_IN_HEAD && f->in != LG_IN_HOLD &&
+	     f->in != LG_IN_BODY))
+		return n;
+	do {
+		ev = advance(f, &v, n);
+	} while (!f->deaf && !f->ending && (ev != LG_HTTP1_MORE || v.at < n));
+	/* behind a refusal nothing of the server's is shown */
+	if (!f->ending)
+		show(f, &v, n - v.at);
+	return v.shown;
+}
+
+void lg_response_eof(struct lg_flow *f)
+{
+	enum lg_http1_event end;
+	struct lg_exchange *x = answering(f);
+	struct view none = {.p = NULL};
+
+	show_stash(f, &none);
+	if (!x)
+		return;
+	end = f->deaf ? LG_HTTP1_BAD : lg_http1_eof(&f->resp.m);
+	finish(f, x, x->answered && end == LG_HTTP1_END);
+	f->deaf = true;
+	while ((x = answering(f)))
+		finish(f, x, false);
+}

@@ -1,0 +1,35 @@
+#ifndef LG_GUARD_SETTINGS_H
+#define LG_GUARD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/image.h"
+#include "config/config.h"
+
+/* Where the settings of one process come from and where they are kept. */
+struct lg_settings {
+	char config[512];	 /* the YAML file, "" none */
+	char live[300];		 /* $STATE/budgets.jsonl */
+	char image[300];	 /* $STATE/settings-<hash>.bin */
+	const char *pricing_dir; /* NULL none */
+};
+
+/* 0, -ENAMETOOLONG. config NULL: found by lg_config_find. */
+int lg_settings_init(struct lg_settings *s, const char *state_dir,
+		     const char *config, const char *pricing_dir);
+/*
+ * The compiled settings: the image file while it is fresh, else compiled anew
+ * and written there by rename (a file that cannot be written is no error).
+ * 0 with *out on base/mem.h; -EINVAL with err; -errno. Blocks on files.
+ */
+int lg_settings_load(const struct lg_settings *s, struct lg_image **out,
+		     struct lg_config_error *err);
+void lg_settings_free(struct lg_image *img);
+/* Do the settings still stand for their sources? A few stat calls. */
+bool lg_settings_is_fresh(const struct lg_settings *s,
+			  const struct lg_image *img);
+/* Changes when a source changes: so a broken one is compiled only once. */
+uint64_t lg_settings_signature(const struct lg_settings *s);
+
+#endif

@@ -1,0 +1,156 @@
+#include "guard/tariff.h"
+
+#include <string.h>
+
+#define OUTPUT_EXPECTED 4096
+/*
+ * The dearest picture known: gpt-4o-mini counts 2,833 + 5,667 a tile, 8 tiles
+ * at most (platform.openai.com/docs/guides/images-vision, read 2026-11).
+ */
+#define IMAGE_TOKENS_MAX UINT64_C(48169)
+
+static const struct {
+	const char *family, *provider;
+} owners[] = {
+	{"openai", "openai"},
+	{"anthropic", "anthropic"},
+	{"google", "google"},
+	{"gemini", "google"},
+};
+
+/* Whose prices make the ceiling of a host that is known by its paths only. */
+static struct lg_slice owner_of(const struct lg_dialect *d)
+{
+	for (size_t i = 0; d && i < sizeof(owners) / sizeof(owners[0]); i++)
+		if (!strcmp(owners[i].family, d->family))
+			return lg_slice_str(owners[i].provider);
+	return lg_slice_str(d ? d->family : "");
+}
+
+void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
+		      const char *tier, struct lg_price *out)
+{
+	const struct lg_world *w = x->world;
+	struct lg_price_query q = {
+		.provider = lg_slice_str(x->row.provider),
+		.ceiling_provider = owner_of(x->d),
+		.host = lg_slice_str(x->row.host),
+		.model = lg_slice_str(model),
+		.tier = lg_slice_str(tier),
+		.at_ms = x->row.ts_ms,
+	};
+
+	if (w->img)
+		q.version = lg_img_text(w->img, w->set.price_version);
+	lg_price_lookup(&w->catalog, &q, out);
+}
+
+bool lg_tariff_is_known(const struct lg_price *p)
+{
+	return p->how != LG_PRICE_CEILING && p->how != LG_PRICE_UNKNOWN;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t mul_u64(uint64_t a, uint64_t b)
+{
+	uint64_t out;
+
+	return __builtin_mul_overflow(a, b, &out) ? UINT64_MAX : out;
+}
+
+static uint64_t add_u64(uint64_t a, uint64_t b)
+{
+	uint64_t out;
+
+	return __builtin_add_overflow(a, b, &out) ? UINT64_MAX : out;
+}
+
+static bool has_output(const struct lg_exchange *x)
+{
+	return x->route.type != LG_REQUEST_EMBED &&
+	       x->route.type != LG_REQUEST_RERANK &&
+	       x->route.type != LG_REQUEST_COUNT;
+}
+
+static uint64_t expected_output(const struct lg_exchange *x)
+{
+	const struct lg_facts *f = &x->facts;
+	uint64_t most = x->price.max_output_tokens;
+	uint64_t n;
+
+	if (!has_output(x))
+		return 0;
+	n = f->has_max ? f->max_output_tokens : OUTPUT_EXPECTED;
+	return mul_u64(most ? min_u64(n, most) : n, f->n);
+}
+
+/* False when nothing bounds it. */
+static bool worst_output(const struct lg_exchange *x, uint64_t *out)
+{
+	const struct lg_facts *f = &x->facts;
+	uint64_t most = x->price.max_output_tokens;
+
+	*out = 0;
+	if (!has_output(x))
+		return true;
+	if (!most)
+		most = x->price.context_window;
+	if (f->has_max)
+		most = most ? min_u64(most, f->max_output_tokens)
+			    : f->max_output_tokens;
+	*out = mul_u64(most, f->n);
+	return most || f->has_max;
+}
+
+/* Bytes of the body are at least its tokens; pictures may be links. */
+static bool worst_input(const struct lg_exchange *x, uint64_t *out)
+{
+	const struct lg_facts *f = &x->facts;
+	uint64_t window = x->price.context_window;
+	uint64_t seen =
+		add_u64(f->body_bytes, mul_u64(f->images, IMAGE_TOKENS_MAX));
+	bool hidden = f->remote_refs || f->server_tools;
+
+	if (hidden)
+		seen = window;
+	else if (window)
+		seen = min_u64(seen, window);
+	*out = mul_u64(seen, f->n);
+	return !hidden || window;
+}
+
+static bool has_fee(const struct lg_price *p)
+{
+	for (unsigned b = LG_BUCKET_WEB_SEARCHES; b < LG_BUCKETS; b++)
+		if (p->rate[b] != LG_RATE_ABSENT && p->rate[b] > 0)
+			return true;
+	return false;
+}
+
+void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
+{
+	const struct lg_price *p = &x->price;
+	struct lg_usage u = {.n = {0}};
+	struct lg_cost cost;
+	uint64_t in, most;
+	bool in_ok, out_ok;
+
+	out->input_tokens = lg_facts_input_estimate(&x->facts);
+	out->output_tokens = expected_output(x);
+	lg_usage_set(&u, LG_BUCKET_INPUT, out->input_tokens);
+	lg_usage_set(&u, LG_BUCKET_OUTPUT, out->output_tokens);
+	lg_price_cost(p, &u, &cost);
+	out->expected_pusd = cost.total_pusd;
+	in_ok = worst_input(x, &in);
+	out_ok = worst_output(x, &most);
+	out->worst_pusd = lg_price_worst(p, in, most);
+	out->bounded = in_ok && out_ok && p->how != LG_PRICE_UNKNOWN &&
+		       !(x->facts.server_tools && has_fee(p)) &&
+		       !(x->row.flags & (LG_ROW_OVERSIZE | LG_ROW_UNDECODABLE));
+	if (out->worst_pusd < out->expected_pusd)
+		out->worst_pusd = out->expected_pusd;
+}

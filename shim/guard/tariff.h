@@ -1,0 +1,31 @@
+#ifndef LG_GUARD_TARIFF_H
+#define LG_GUARD_TARIFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guard/exchange.h"
+#include "price/price.h"
+
+/* What a call may cost before it is made, and what prices it afterwards. */
+
+/* The price of a model as this exchange would be billed; fills *out always. */
+void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
+		      const char *tier, struct lg_price *out);
+/* Is this model's price known (an entry, a rule, or free)? */
+bool lg_tariff_is_known(const struct lg_price *p);
+
+struct lg_estimate {
+	uint64_t input_tokens, output_tokens;
+	int64_t expected_pusd; /* adaptive: what the call will likely cost */
+	int64_t worst_pusd;    /* strict: what it cannot exceed */
+	bool bounded;	       /* worst_pusd is proven */
+};
+
+/*
+ * expected: the prompt's estimated tokens and the declared maximum output (or
+ * the model's, at most 4,096) at the standard rates. worst: design 10.13.
+ */
+void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out);
+
+#endif
