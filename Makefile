@@ -29,9 +29,9 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev nettle-dev libjansson-dev
 DEPS_DEMO := python3 openssl curl ca-certificates tzdata
-DEPS_CHECK := libcmocka-dev libhttp-parser-dev libssl-dev clang clang-format llvm \
-	universal-ctags libjemalloc2 libpython3.11-testsuite python3-requests \
-	python3-httpx python3-aiohttp dpkg-dev procps \
+DEPS_CHECK := libcmocka-dev libhttp-parser-dev libssl-dev clang \
+	clang-format llvm universal-ctags libjemalloc2 \
+	libpython3.11-testsuite python3-requests python3-httpx python3-aiohttp dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
 
@@ -101,22 +101,20 @@ $(B)/hooks.map: $(wildcard shim/hook/hooks.def) Makefile
 		shim/hook/hooks.def | sort -u | awk 'BEGIN {print "{ global:"} \
 		{print "  " $$1 ";"} END {print "  local: *; };"}' > $@
 
+SO_LINK = -Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
+	-Wl,-z,relro,-z,now,-z,nodelete -Wl,-Bsymbolic-functions \
+	-Wl,--gc-sections $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs)
 $(B)/libllmguard.so: $(HOOK_OBJ) $(B)/libengine.a $(B)/hooks.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(HOOK_OBJ) $(B)/libengine.a \
-		-Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
-		-Wl,-z,relro,-z,now,-z,defs,-z,nodelete \
-		-Wl,-Bsymbolic-functions -Wl,--gc-sections \
-		-Wl,--as-needed $(STATIC) -ldl -lpthread
+		$(SO_LINK) -Wl,--as-needed $(STATIC) -ldl -lpthread
 
 # The hooks over a stand-in for the engine: their mechanics by themselves.
 $(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
 		$(B)/hooks.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(HOOK_OBJ) $(B)/libengine.a \
-		-Wl,--version-script=$(B)/hooks.map -Wl,--exclude-libs,ALL \
-		-Wl,-z,relro,-z,now,-z,defs,-z,nodelete \
-		-Wl,-Bsymbolic-functions -Wl,--gc-sections
+		$(SO_LINK)
 
 $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
