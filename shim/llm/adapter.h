@@ -82,6 +82,7 @@ enum lg_raw {
 	LG_RAW_COST,	 /* picodollars */
 	LG_RAW_UPSTREAM, /* picodollars billed by somebody else */
 	LG_RAW_BYOK,
+	LG_RAW_ODD,	  /* a counter could not be believed */
 	LG_RAW_USAGE_END, /* what stands above goes with its object */
 	/* web searches counted by us, and as the provider bills them */
 	LG_RAW_WEB = LG_RAW_USAGE_END,
@@ -117,6 +118,11 @@ void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v);
 bool lg_raw_has(const struct lg_answer *a, enum lg_raw id);
 void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n);
 void lg_raw_drop(struct lg_answer *a, enum lg_raw id);
+/*
+ * At the end of finish: where a counter was no believable number, the usage
+ * is not the last word, whoever settles has to estimate.
+ */
+void lg_answer_distrust(struct lg_answer *a);
 /* JSON without its white space and its length; "" and 0 if it does not fit. */
 size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap);
 /* Keep a JSON object as a->usage_raw, white space removed; "" if too long. */
@@ -125,6 +131,9 @@ void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v);
 /* Take part out of *rest: what is there at most. Tells if it did not fit. */
 bool lg_usage_split(uint64_t *rest, uint64_t part, struct lg_usage *u,
 		    enum lg_bucket b);
+/* The same for a counter; one that was not told leaves its bucket absent. */
+bool lg_usage_split_raw(struct lg_answer *a, uint64_t *rest, enum lg_raw id,
+			enum lg_bucket b);
 /* Sets a bucket that has a value, leaves an unreported one absent. */
 void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id);
 

@@ -72,7 +72,8 @@ size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap)
 
 void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v)
 {
-	lg_value_compact(v, a->usage_raw, sizeof(a->usage_raw));
+	if (v->text.len && v->text.p[0] == '{')
+		lg_value_compact(v, a->usage_raw, sizeof(a->usage_raw));
 }
 
 static void usage_object(struct lg_answer *a, const struct lg_value *v)
@@ -186,8 +187,20 @@ static void set_counter(struct lg_answer *a, enum lg_raw id,
 {
 	uint64_t n;
 
-	if (!lg_value_u64(v, &n))
+	if (v->type == LG_VALUE_NULL)
+		return;
+	if (!lg_value_u64(v, &n) && n <= LG_COUNTER_MAX)
 		lg_raw_put(a, id, n);
+	else
+		lg_raw_put(a, LG_RAW_ODD, 1);
+}
+
+void lg_answer_distrust(struct lg_answer *a)
+{
+	if (!lg_raw_has(a, LG_RAW_ODD))
+		return;
+	a->usage_final = false;
+	a->usage.flags |= LG_USAGE_MISMATCH;
 }
 
 static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
@@ -199,9 +212,10 @@ static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
 		usage_object(a, v);
 		break;
 	case LG_ANSWER_CACHED_TOO:
-		if (!lg_value_u64(v, &n) && (!lg_raw_has(a, LG_RAW_CACHED) ||
-					     n > a->raw[LG_RAW_CACHED]))
-			lg_raw_put(a, LG_RAW_CACHED, n);
+		n = a->raw[LG_RAW_CACHED];
+		set_counter(a, LG_RAW_CACHED, v);
+		if (n > a->raw[LG_RAW_CACHED])
+			a->raw[LG_RAW_CACHED] = n;
 		break;
 	case LG_ANSWER_COST:
 		set_cost(a, LG_RAW_COST, v);
@@ -267,6 +281,14 @@ bool lg_usage_split(uint64_t *rest, uint64_t part, struct lg_usage *u,
 	*rest -= part;
 	lg_usage_set(u, b, u->n[b] + part);
 	return fits;
+}
+
+bool lg_usage_split_raw(struct lg_answer *a, uint64_t *rest, enum lg_raw id,
+			enum lg_bucket b)
+{
+	if (!lg_raw_has(a, id))
+		return true;
+	return lg_usage_split(rest, a->raw[id], &a->usage, b);
 }
 
 void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id)

@@ -229,12 +229,11 @@ static void finish(struct lg_answer *a)
 	lg_usage_set(u, LG_BUCKET_INPUT, a->raw[LG_RAW_INPUT]);
 	lg_usage_put_raw(a, LG_BUCKET_CACHE_READ, LG_RAW_CACHED);
 	cache_writes(a);
-	if (lg_raw_has(a, LG_RAW_REASONING) &&
-	    !lg_usage_split(&out, a->raw[LG_RAW_REASONING], u,
-			    LG_BUCKET_REASONING))
+	if (!lg_usage_split_raw(a, &out, LG_RAW_REASONING, LG_BUCKET_REASONING))
 		u->flags |= LG_USAGE_MISMATCH;
 	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
 	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);
+	lg_answer_distrust(a);
 }
 
 static int error_body(const struct lg_refusal *r, struct lg_buf *out)

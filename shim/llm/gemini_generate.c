@@ -346,9 +346,8 @@ static void split_input(struct lg_answer *a)
 			fits &= lg_usage_split(&n, read, u, media[i].read);
 		lg_usage_set(u, media[i].fresh, n);
 	}
-	if (lg_raw_has(a, LG_RAW_VIDEO_IN))
-		fits &= lg_usage_split(&fresh, a->raw[LG_RAW_VIDEO_IN], u,
-				       LG_BUCKET_VIDEO_INPUT);
+	fits &= lg_usage_split_raw(a, &fresh, LG_RAW_VIDEO_IN,
+				   LG_BUCKET_VIDEO_INPUT);
 	if (lg_raw_has(a, LG_RAW_CACHED))
 		fits &= lg_usage_split(&fresh, text_cached, u,
 				       LG_BUCKET_CACHE_READ);
@@ -361,6 +360,7 @@ static void finish(struct lg_answer *a)
 {
 	struct lg_usage *u = &a->usage;
 	uint64_t out = a->raw[LG_RAW_OUTPUT], sum;
+	bool fits = true;
 
 	*u = (struct lg_usage){.flags = u->flags & LG_USAGE_PRESENT};
 	lg_usage_put_raw(a, LG_BUCKET_GROUNDING, LG_RAW_GROUNDING);
@@ -368,21 +368,21 @@ static void finish(struct lg_answer *a)
 		return;
 	split_input(a);
 	lg_usage_put_raw(a, LG_BUCKET_REASONING, LG_RAW_REASONING);
-	if (lg_raw_has(a, LG_RAW_AUDIO_OUT))
-		lg_usage_split(&out, a->raw[LG_RAW_AUDIO_OUT], u,
-			       LG_BUCKET_AUDIO_OUTPUT);
-	if (lg_raw_has(a, LG_RAW_IMAGE_OUT))
-		lg_usage_split(&out, a->raw[LG_RAW_IMAGE_OUT], u,
-			       LG_BUCKET_IMAGE_OUTPUT);
+	fits &= lg_usage_split_raw(a, &out, LG_RAW_AUDIO_OUT,
+				   LG_BUCKET_AUDIO_OUTPUT);
+	fits &= lg_usage_split_raw(a, &out, LG_RAW_IMAGE_OUT,
+				   LG_BUCKET_IMAGE_OUTPUT);
 	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
 	sum = a->raw[LG_RAW_INPUT] + a->raw[LG_RAW_TOOL_INPUT] +
 	      a->raw[LG_RAW_OUTPUT] + a->raw[LG_RAW_REASONING];
 	if (lg_raw_has(a, LG_RAW_TOTAL)) {
 		u->total = a->raw[LG_RAW_TOTAL];
 		u->flags |= LG_USAGE_TOTAL;
-		if (u->total != sum)
-			u->flags |= LG_USAGE_MISMATCH;
+		fits &= u->total == sum;
 	}
+	if (!fits)
+		u->flags |= LG_USAGE_MISMATCH;
+	lg_answer_distrust(a);
 }
 
 static void put_details(const struct lg_refusal *r, struct lg_buf *out)

@@ -32,26 +32,29 @@ static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
 
 static void split_input(struct lg_answer *a, uint64_t in)
 {
-	struct lg_usage *u = &a->usage;
-	uint64_t cached = a->raw[LG_RAW_CACHED];
-	uint64_t media[3] = {a->raw[LG_RAW_AUDIO_IN], a->raw[LG_RAW_IMAGE_IN],
-			     a->raw[LG_RAW_VIDEO_IN]};
-	static const enum lg_bucket bucket[] = {LG_BUCKET_AUDIO_INPUT,
-						LG_BUCKET_IMAGE_INPUT,
-						LG_BUCKET_VIDEO_INPUT};
+	static const struct {
+		enum lg_raw raw;
+		enum lg_bucket bucket;
+	} media[] = {
+		{LG_RAW_AUDIO_IN, LG_BUCKET_AUDIO_INPUT},
+		{LG_RAW_IMAGE_IN, LG_BUCKET_IMAGE_INPUT},
+		{LG_RAW_VIDEO_IN, LG_BUCKET_VIDEO_INPUT},
+	};
 	bool fits = true;
 	unsigned i;
 
-	fits &= lg_usage_split(&in, cached, u, LG_BUCKET_CACHE_READ);
-	fits &= lg_usage_split(&in, a->raw[LG_RAW_WRITE], u,
-			       LG_BUCKET_CACHE_WRITE_5M);
-	for (i = 0; i < 3; i++)
-		if (lg_raw_has(a, LG_RAW_AUDIO_IN + i) &&
-		    !lg_usage_split(&in, media[i], u, bucket[i]) && !cached)
+	fits &= lg_usage_split_raw(a, &in, LG_RAW_CACHED, LG_BUCKET_CACHE_READ);
+	fits &= lg_usage_split_raw(a, &in, LG_RAW_WRITE,
+				   LG_BUCKET_CACHE_WRITE_5M);
+	/* What was cached may have been media. */
+	for (i = 0; i < LG_COUNT_OF(media); i++)
+		if (!lg_usage_split_raw(a, &in, media[i].raw,
+					media[i].bucket) &&
+		    !a->raw[LG_RAW_CACHED])
 			fits = false;
-	lg_usage_set(u, LG_BUCKET_INPUT, in);
+	lg_usage_set(&a->usage, LG_BUCKET_INPUT, in);
 	if (!fits)
-		u->flags |= LG_USAGE_MISMATCH;
+		a->usage.flags |= LG_USAGE_MISMATCH;
 }
 
 static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
@@ -59,13 +62,12 @@ static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
 	struct lg_usage *u = &a->usage;
 	bool fits = true;
 
-	fits &= lg_usage_split(&out, reasoning, u, LG_BUCKET_REASONING);
-	if (lg_raw_has(a, LG_RAW_AUDIO_OUT))
-		fits &= lg_usage_split(&out, a->raw[LG_RAW_AUDIO_OUT], u,
-				       LG_BUCKET_AUDIO_OUTPUT);
-	if (lg_raw_has(a, LG_RAW_IMAGE_OUT))
-		fits &= lg_usage_split(&out, a->raw[LG_RAW_IMAGE_OUT], u,
-				       LG_BUCKET_IMAGE_OUTPUT);
+	if (reasoning || lg_raw_has(a, LG_RAW_REASONING))
+		fits &= lg_usage_split(&out, reasoning, u, LG_BUCKET_REASONING);
+	fits &= lg_usage_split_raw(a, &out, LG_RAW_AUDIO_OUT,
+				   LG_BUCKET_AUDIO_OUTPUT);
+	fits &= lg_usage_split_raw(a, &out, LG_RAW_IMAGE_OUT,
+				   LG_BUCKET_IMAGE_OUTPUT);
 	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
 	if (!fits)
 		u->flags |= LG_USAGE_MISMATCH;
@@ -104,6 +106,7 @@ void lg_openai_finish(struct lg_answer *a)
 	split_input(a, in);
 	split_output(a, out, reasoning);
 	provider_cost(a);
+	lg_answer_distrust(a);
 }
 
 void lg_openai_on_response(struct lg_answer *a, int id,

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 struct story {
 	uint64_t hash;	   /* of all body bytes and ends */
 	unsigned messages; /* ended */
-	bool bad, upgrade;
+	bool bad, upgrade, midway;
 };
 
 static void mix(struct story *s, const char *p, size_t n)
@@ -51,8 +51,10 @@ static void ours(struct story *s, enum lg_http1_kind kind, const char *p,
 		case LG_HTTP1_MORE:
 			if (used != upto)
 				abort();
-			if (upto == len)
+			if (upto == len) {
+				s->midway = lg_http1_eof(&m) != LG_HTTP1_MORE;
 				return;
+			}
 			upto = step && len - upto > step ? upto + step : len;
 			break;
 		case LG_HTTP1_BODY:
@@ -134,13 +136,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef HAVE_PEER
 	struct story c = {0};
 
-	/* The peer reads on after close, and some requests as upgrades. */
+	/* It takes some heads that we refuse, but only at their end. */
 	peer(&c, kind, p, size);
-	if (!a.bad && !c.bad && !a.upgrade && !c.upgrade &&
-	    a.messages == c.messages && a.hash != c.hash)
-		abort();
-	if (kind == LG_HTTP1_REQUEST && !a.bad && !c.bad && !a.upgrade &&
-	    !c.upgrade && a.messages != c.messages)
+	if (a.bad || c.bad || a.upgrade || c.upgrade || a.midway)
+		return 0;
+	if (a.messages != c.messages || a.hash != c.hash)
 		abort();
 #endif
 	return 0;
