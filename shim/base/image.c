@@ -122,6 +122,14 @@ static bool clause_ok(struct probe *pr, const void *p)
 	return each_ok(pr, c->atoms, sizeof(struct lg_img_atom), atom_ok);
 }
 
+static bool matcher_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_matcher *m = p;
+
+	return text_ok(pr, m->provider) &&
+	       each_ok(pr, m->clauses, sizeof(struct lg_img_clause), clause_ok);
+}
+
 static bool minute_ok(uint16_t m)
 {
 	return m < 24 * 60 || m == 0xffff;
@@ -165,6 +173,7 @@ static bool body_ok(struct probe *pr, const struct lg_image *img)
 		{img->providers, sizeof(struct lg_img_provider), provider_ok},
 		{img->prices, sizeof(struct lg_img_price), price_ok},
 		{img->names, sizeof(struct lg_img_name), name_ok},
+		{img->matchers, sizeof(struct lg_img_matcher), matcher_ok},
 	};
 
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)

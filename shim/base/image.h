@@ -219,6 +219,17 @@ struct lg_img_name {
 	uint32_t price;		/* index of the group's first entry */
 };
 
+/*
+ * The rules by which a model is found that no exact name stands for: all
+ * clauses of its entries but those that lg_img_name knows. In file order.
+ */
+struct lg_img_matcher {
+	struct lg_img_ref provider;
+	struct lg_img_span clauses; /* lg_img_clause */
+	uint32_t price;		    /* index of the group's first entry */
+	uint32_t pad;
+};
+
 /* Provider-wide rules: fine-tune premiums and the like. */
 struct lg_img_provider {
 	struct lg_img_ref id;
@@ -243,6 +254,7 @@ struct lg_image {
 	struct lg_img_span prices;     /* lg_img_price, grouped by model, the
 					  models in file order */
 	struct lg_img_span names;      /* lg_img_name, a hash table */
+	struct lg_img_span matchers;   /* lg_img_matcher */
 	struct lg_img_ref config_path; /* absent: none */
 };
 

@@ -212,11 +212,10 @@ static struct lg_img_ref full_name(struct lg_conf *c, struct lg_img_ref a,
 	return lg_build_text(&c->b, lg_buf_slice(&buf));
 }
 
-static uint32_t count_aliases(struct lg_conf *c, const struct index *x)
+static uint32_t count_aliases(const struct index *x)
 {
 	uint32_t n = 0;
 
-	(void)c;
 	for (uint32_t g = 0; g < x->ngroups; g++)
 		n += x->sorted[x->first[g]].match.n;
 	return n;
@@ -259,7 +258,7 @@ static void insert_names(struct lg_conf *c, struct index *x)
 static int emit_names(struct lg_conf *c, struct index *x,
 		      struct lg_img_span *out)
 {
-	uint32_t want = 2 * (2 * x->ngroups + count_aliases(c, x));
+	uint32_t want = 2 * (2 * x->ngroups + count_aliases(x));
 
 	x->slots = 64;
 	while (x->slots < want)
@@ -270,6 +269,55 @@ static int emit_names(struct lg_conf *c, struct index *x,
 	insert_names(c, x);
 	*out = lg_build_array(&c->b, x->name, x->slots, sizeof(*x->name));
 	lg_mem_free(x->name, x->slots * sizeof(*x->name));
+	return c->b.err;
+}
+
+/* The clauses of one model that the table of names does not cover. */
+static struct lg_img_span other_clauses(struct lg_conf *c,
+					const struct lg_img_price *e)
+{
+	struct lg_img_span none = {0, 0};
+	struct lg_img_clause cl;
+	struct lg_img_atom a;
+	struct lg_buf keep;
+	int err = 0;
+
+	if (!e->match.n)
+		return none;
+	lg_buf_init(&keep, (size_t)1 << 20);
+	for (uint32_t i = 0; i < e->match.n && !err; i++) {
+		memcpy(&cl, c->b.out->p + e->match.off + i * sizeof(cl),
+		       sizeof(cl));
+		memcpy(&a, c->b.out->p + cl.atoms.off, sizeof(a));
+		if (cl.atoms.n != 1 || a.op != LG_MATCH_EQUALS)
+			err = lg_buf_put(&keep, &cl, sizeof(cl));
+	}
+	if (err && !c->b.err)
+		c->b.err = err;
+	none = lg_build_array(&c->b, keep.p, keep.len / sizeof(cl), sizeof(cl));
+	lg_buf_fini(&keep);
+	return none;
+}
+
+static int emit_matchers(struct lg_conf *c, const struct index *x,
+			 struct lg_img_span *out)
+{
+	const size_t size = sizeof(struct lg_img_matcher);
+	struct lg_img_matcher *m = lg_mem_alloc(x->ngroups * size);
+	uint32_t n = 0;
+
+	if (!m)
+		return -ENOMEM;
+	for (uint32_t g = 0; g < x->ngroups; g++) {
+		const struct lg_img_price *e = &x->sorted[x->first[g]];
+
+		m[n].provider = e->provider;
+		m[n].price = x->first[g];
+		m[n].clauses = other_clauses(c, e);
+		n += m[n].clauses.n > 0;
+	}
+	*out = lg_build_array(&c->b, m, n, size);
+	lg_mem_free(m, x->ngroups * size);
 	return c->b.err;
 }
 
@@ -293,7 +341,8 @@ static int emit_providers(struct lg_conf *c, struct lg_img_span *out)
 
 static int emit(struct lg_conf *c, struct index *x, uint8_t *have)
 {
-	struct lg_img_span prices, names = {0, 0}, providers = {0, 0};
+	struct lg_img_span prices, names = {0, 0}, matchers = {0, 0};
+	struct lg_img_span providers = {0, 0};
 	struct lg_image *img;
 	int err;
 
@@ -310,6 +359,8 @@ static int emit(struct lg_conf *c, struct index *x, uint8_t *have)
 	if (!err)
 		err = emit_names(c, x, &names);
 	if (!err)
+		err = emit_matchers(c, x, &matchers);
+	if (!err)
 		err = emit_providers(c, &providers);
 	if (err)
 		return err;
@@ -317,6 +368,7 @@ static int emit(struct lg_conf *c, struct index *x, uint8_t *have)
 	img = lg_build_header(&c->b);
 	img->prices = prices;
 	img->names = names;
+	img->matchers = matchers;
 	img->providers = providers;
 	return c->b.err;
 }

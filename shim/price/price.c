@@ -113,6 +113,8 @@ static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
 	case LG_MATCH_CONTAINS:
 		return contains(name, t);
 	default:
+		if (t.p[0] != '*' && t.p[0] != '?' && t.p[0] != name.p[0])
+			return false;
 		return lg_slice_glob(name, t);
 	}
 }
@@ -129,29 +131,31 @@ static bool clause_holds(const struct lg_image *img,
 	return c->atoms.n > 0;
 }
 
-static bool entry_matches(const struct lg_image *img,
-			  const struct lg_img_price *e, struct lg_slice name)
+static bool matches(const struct lg_image *img, const struct lg_img_matcher *m,
+		    struct lg_slice name)
 {
 	const struct lg_img_clause *c =
-		LG_IMG_ARRAY(img, e->match, struct lg_img_clause);
+		LG_IMG_ARRAY(img, m->clauses, struct lg_img_clause);
 
-	for (uint32_t i = 0; i < e->match.n; i++)
+	for (uint32_t i = 0; i < m->clauses.n; i++)
 		if (clause_holds(img, &c[i], name))
 			return true;
 	return false;
 }
 
-static bool find_rule(const struct lg_image *img, struct lg_slice provider,
-		      struct lg_slice name, uint32_t *first)
+static bool find_rule(const struct lg_image *img, const struct key *k,
+		      uint32_t *first)
 {
-	const struct lg_img_price *e = entries(img);
+	const struct lg_img_matcher *m =
+		LG_IMG_ARRAY(img, img->matchers, struct lg_img_matcher);
+	size_t n = k->len - k->name.len - 1; /* of the provider in the key */
 
-	for (uint32_t i = 0; i < img->prices.n; i += group_size(img, i)) {
-		if (!e[i].match.n ||
-		    !lg_slice_ieq(lg_img_text(img, e[i].provider), provider) ||
-		    !entry_matches(img, &e[i], name))
+	for (uint32_t i = 0; i < img->matchers.n; i++) {
+		if (m[i].provider.len != n || m[i].price >= img->prices.n ||
+		    memcmp(lg_img_text(img, m[i].provider).p, k->text, n) ||
+		    !matches(img, &m[i], k->name))
 			continue;
-		*first = i;
+		*first = m[i].price;
 		return true;
 	}
 	return false;
@@ -261,7 +265,7 @@ static bool find_named(const struct lg_catalog *c, struct lg_slice provider,
 		how = LG_PRICE_EXACT_NAME;
 		if (!find_exact(img, &k, &first)) {
 			how = LG_PRICE_MATCH_RULE;
-			if (!find_rule(img, provider, k.name, &first))
+			if (!find_rule(img, &k, &first))
 				continue;
 		}
 		e = choose(img, first, w, w->tier);
