@@ -121,7 +121,7 @@ $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
 
 LIBS-unit := -lcmocka -ljansson
-LIBS-golden := -lcmocka -ljansson
+LIBS-golden := -lcmocka -ljansson -lm
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto

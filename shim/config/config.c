@@ -88,6 +88,8 @@ static int parse_yaml(struct lg_conf *c, struct lg_slice text,
 
 	if (err == -EPROTO)
 		return lg_conf_fail_at(c, e.line, e.key, none, e.what);
+	if (!err && *root && lg_yaml_is_null(*root))
+		*root = NULL;
 	return err;
 }
 
