@@ -127,7 +127,7 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 {
 	const struct lg_row *row = &x->row;
 
-	if (!strcmp(row->model, row->model_requested) &&
+	if (!strcmp(row->model, lg_tariff_name(x)) &&
 	    !strcmp(row->tier, x->facts.tier)) {
 		*p = x->price;
 		return true;
@@ -135,7 +135,7 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 	lg_tariff_lookup(x, row->model, row->tier, p);
 	if (lg_tariff_is_known(p) || !lg_tariff_is_known(&x->price))
 		return true;
-	lg_tariff_lookup(x, row->model_requested, row->tier, p);
+	lg_tariff_lookup(x, lg_tariff_name(x), row->tier, p);
 	return false;
 }
 
@@ -225,7 +225,7 @@ static void name_answer(struct lg_exchange *x)
 {
 	const struct lg_answer *a = &x->answer;
 	struct lg_row *row = &x->row;
-	const char *model = a->model[0] ? a->model : row->model_requested;
+	const char *model = a->model[0] ? a->model : row->model;
 	const char *tier = a->tier[0] ? a->tier : x->facts.tier;
 
 	lg_slice_copy(lg_slice_str(model), row->model, sizeof(row->model));

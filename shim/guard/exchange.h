@@ -60,6 +60,7 @@ struct lg_exchange {
 	struct lg_facts facts;
 	struct lg_answer answer;
 	struct lg_row row;
+	bool priced_by_body;   /* price is of the body's model, not the URL's */
 	struct lg_price price; /* of the requested model */
 
 	struct lg_hold hold;

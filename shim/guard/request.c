@@ -160,8 +160,6 @@ static void name_route(struct lg_exchange *x)
 	if ((unsigned)r->type < sizeof(type_names) / sizeof(type_names[0]))
 		lg_slice_copy(lg_slice_str(type_names[r->type]),
 			      row->request_type, sizeof(row->request_type));
-	lg_slice_copy(lg_slice_str(r->model), row->model_requested,
-		      sizeof(row->model_requested));
 }
 
 static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
@@ -221,22 +219,28 @@ static void refuse(struct lg_flow *f, struct lg_exchange *x)
 	lg_flow_turn(f);
 }
 
+/* What was asked for: the body's word; what will answer: the URL's. */
+static void name_model(struct lg_exchange *x)
+{
+	struct lg_slice body = lg_slice_str(x->facts.model);
+	struct lg_slice url = lg_slice_str(x->route.model);
+
+	lg_slice_copy(body.len ? body : url, x->row.model_requested,
+		      sizeof(x->row.model_requested));
+	lg_slice_copy(url.len ? url : body, x->row.model, sizeof(x->row.model));
+}
+
 static void decide(struct lg_flow *f, struct lg_exchange *x)
 {
 	struct lg_row *row = &x->row;
 
-	if (!row->model_requested[0])
-		lg_slice_copy(lg_slice_str(x->facts.model),
-			      row->model_requested,
-			      sizeof(row->model_requested));
+	name_model(x);
 	row->stream = x->facts.stream;
 	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
 		      sizeof(row->tier));
-	memcpy(row->model, row->model_requested, sizeof(row->model));
 	lg_attribution_body(lg_engine_self(f->engine), &x->facts, row);
 	if (x->route.kind == LG_ROUTE_PAID) {
-		lg_tariff_lookup(x, row->model_requested, x->facts.tier,
-				 &x->price);
+		lg_tariff_requested(x);
 		lg_admit(x, &f->wins, f->observe);
 	}
 	if (x->denial && x->d) {

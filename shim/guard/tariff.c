@@ -45,6 +45,23 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 	lg_price_lookup(&w->catalog, &q, out);
 }
 
+void lg_tariff_requested(struct lg_exchange *x)
+{
+	lg_tariff_lookup(x, lg_tariff_name(x), x->facts.tier, &x->price);
+	if (lg_tariff_is_known(&x->price) || !x->route.model[0] ||
+	    !strcmp(x->route.model, x->row.model_requested))
+		return;
+	x->priced_by_body = true;
+	lg_tariff_lookup(x, lg_tariff_name(x), x->facts.tier, &x->price);
+}
+
+const char *lg_tariff_name(const struct lg_exchange *x)
+{
+	if (x->route.model[0] && !x->priced_by_body)
+		return x->route.model;
+	return x->row.model_requested;
+}
+
 bool lg_tariff_is_known(const struct lg_price *p)
 {
 	return p->how != LG_PRICE_CEILING && p->how != LG_PRICE_UNKNOWN;

@@ -12,6 +12,13 @@
 /* The price of a model as this exchange would be billed; fills *out always. */
 void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		      const char *tier, struct lg_price *out);
+/*
+ * The price before the answer is known, into x->price: of the URL's model, or
+ * of the body's where that one says nothing to the catalog.
+ */
+void lg_tariff_requested(struct lg_exchange *x);
+/* Whose price that is. */
+const char *lg_tariff_name(const struct lg_exchange *x);
 /* Is this model's price known (an entry, a rule, or free)? */
 bool lg_tariff_is_known(const struct lg_price *p);
 
