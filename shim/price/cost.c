@@ -6,8 +6,10 @@
 
 typedef unsigned __int128 u128;
 
-/* INPUT is 0 and ends a list. */
-/* By which rate a bucket is charged when it has none of its own. */
+/*
+ * By which rate a bucket is charged when it has none of its own. INPUT is 0
+ * and ends a list.
+ */
 static const uint8_t parents[LG_BUCKETS][3] = {
 	[LG_BUCKET_CACHE_READ] = {LG_BUCKET_INPUT},
 	[LG_BUCKET_CACHE_WRITE_5M] = {LG_BUCKET_INPUT},
@@ -24,7 +26,7 @@ static const uint8_t parents[LG_BUCKETS][3] = {
 	[LG_BUCKET_AUDIO_OUTPUT] = {LG_BUCKET_OUTPUT},
 	[LG_BUCKET_IMAGE_OUTPUT] = {LG_BUCKET_OUTPUT},
 	[LG_BUCKET_VIDEO_OUTPUT] = {LG_BUCKET_OUTPUT},
-	[LG_BUCKET_CITATION] = {LG_BUCKET_OUTPUT},
+	[LG_BUCKET_CITATION] = {LG_BUCKET_INPUT},
 };
 
 static int64_t own_rate(const int64_t *base, const struct lg_img_tier *t,
@@ -58,7 +60,6 @@ bool lg_rate_is_output(unsigned b)
 	case LG_BUCKET_AUDIO_OUTPUT:
 	case LG_BUCKET_IMAGE_OUTPUT:
 	case LG_BUCKET_VIDEO_OUTPUT:
-	case LG_BUCKET_CITATION:
 		return true;
 	default:
 		return b >= LG_BUCKET_UNITS;

@@ -26,7 +26,7 @@ struct dir {
 
 static struct dir dir;
 
-static int dir_setup(void **state)
+static inline int dir_setup(void **state)
 {
 	(void)state;
 	strcpy(dir.path, "/tmp/lg-config-XXXXXX");
@@ -38,7 +38,7 @@ static int dir_setup(void **state)
 	return 0;
 }
 
-static int dir_teardown(void **state)
+static inline int dir_teardown(void **state)
 {
 	char cmd[128];
 
