@@ -59,44 +59,16 @@ int lg_buf_reserve(struct lg_buf *b, size_t n)
 	return grow(b, b->len + n);
 }
 
-/* Room for n bytes, or the sticky mark that something was lost. */
-static inline int room(struct lg_buf *b, size_t n)
+int lg_buf_put_grow(struct lg_buf *b, const void *p, size_t n)
 {
-	int err;
+	int err = lg_buf_reserve(b, n);
 
-	if (__builtin_expect(n <= b->cap - b->len, 1))
-		return 0;
-	err = lg_buf_reserve(b, n);
-	if (err)
+	if (err) {
 		b->overflow = true;
-	return err;
-}
-
-int lg_buf_put(struct lg_buf *b, const void *p, size_t n)
-{
-	int err = room(b, n);
-
-	if (err)
 		return err;
-	if (n) {
-		memcpy(b->p + b->len, p, n);
-		b->len += n;
 	}
-	return 0;
-}
-
-int lg_buf_puts(struct lg_buf *b, const char *s)
-{
-	return lg_buf_put(b, s, strlen(s));
-}
-
-int lg_buf_putc(struct lg_buf *b, char c)
-{
-	int err = room(b, 1);
-
-	if (err)
-		return err;
-	b->p[b->len++] = c;
+	memcpy(b->p + b->len, p, n);
+	b->len += n;
 	return 0;
 }
 
@@ -192,14 +164,33 @@ static int put_escaped(struct lg_buf *b, unsigned char c)
 	return lg_buf_put(b, tmp, tmp[1] == 'u' ? 6 : 2);
 }
 
+/* How far all bytes stand as they are, from `at` on. */
+static size_t plain_run(const unsigned char *p, size_t n, size_t at)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t w, quote, slash, odd;
+
+	for (; n - at >= 8; at += 8) {
+		memcpy(&w, p + at, 8);
+		quote = w ^ ones * '"';
+		slash = w ^ ones * '\\';
+		odd = (quote - ones) | (slash - ones) | (w - ones * 0x20) |
+		      (w + ones) | w;
+		if (odd & ones * 0x80)
+			break;
+	}
+	while (at < n && !escape[p[at]])
+		at++;
+	return at;
+}
+
 static int put_json_inner(struct lg_buf *b, const unsigned char *p, size_t n)
 {
 	size_t run = 0, seq;
 	int err = 0;
 
 	while (n && !err) {
-		while (run < n && !escape[p[run]])
-			run++;
+		run = plain_run(p, n, run);
 		seq = 0;
 		if (run < n && escape[p[run]] == 1)
 			seq = utf8_len(p + run, n - run);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/slice.h"
 
@@ -32,10 +33,30 @@ void lg_buf_fini(struct lg_buf *b);
  * b->p may move.
  */
 int lg_buf_reserve(struct lg_buf *b, size_t n);
+/* The slow half of the three below: makes room first. */
+int lg_buf_put_grow(struct lg_buf *b, const void *p, size_t n);
+
 /* Append; all or nothing. 0, -EMSGSIZE, -ENOMEM (also sets overflow). */
-int lg_buf_put(struct lg_buf *b, const void *p, size_t n);
-int lg_buf_puts(struct lg_buf *b, const char *s);
-int lg_buf_putc(struct lg_buf *b, char c);
+static inline int lg_buf_put(struct lg_buf *b, const void *p, size_t n)
+{
+	if (n > b->cap - b->len)
+		return lg_buf_put_grow(b, p, n);
+	if (n)
+		memcpy(b->p + b->len, p, n);
+	b->len += n;
+	return 0;
+}
+
+static inline int lg_buf_puts(struct lg_buf *b, const char *s)
+{
+	return lg_buf_put(b, s, strlen(s));
+}
+
+static inline int lg_buf_putc(struct lg_buf *b, char c)
+{
+	return lg_buf_put(b, &c, 1);
+}
+
 int lg_buf_put_u64(struct lg_buf *b, uint64_t v);
 int lg_buf_put_i64(struct lg_buf *b, int64_t v);
 /* Picodollars as an exact decimal literal. */
