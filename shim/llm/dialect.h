@@ -20,16 +20,16 @@
 struct lg_refusal {
 	struct lg_slice budget, scope, period, reason;
 	int64_t spent_pusd, held_pusd, limit_pusd, estimate_pusd;
-	int64_t resets_at_ms;		/* 0: does not reset */
-	int32_t retry_after_s;		/* < 0: no retry-after header */
-	bool should_retry;		/* x-should-retry */
-	const struct lg_slice *remedies;/* plain sentences */
+	int64_t resets_at_ms;		 /* 0: does not reset */
+	int32_t retry_after_s;		 /* < 0: no retry-after header */
+	bool should_retry;		 /* x-should-retry */
+	const struct lg_slice *remedies; /* plain sentences */
 	unsigned nremedies;
 };
 
 struct lg_dialect {
-	const char *name;		/* the row's `dialect`: "openai-chat" */
-	const char *family;		/* hosts: value: openai, anthropic ... */
+	const char *name;   /* the row's `dialect`: "openai-chat" */
+	const char *family; /* hosts: value: openai, anthropic ... */
 	enum lg_request_type type;
 
 	/* Request body, JSON. */
@@ -47,8 +47,7 @@ struct lg_dialect {
 	/* One SSE event's data, a JSON value; NULL fields: not streamed. */
 	const struct lg_field *event_fields;
 	unsigned nevent_fields;
-	void (*on_event)(struct lg_answer *a, int id,
-			 const struct lg_value *v);
+	void (*on_event)(struct lg_answer *a, int id, const struct lg_value *v);
 	/* After an event: its name (event:) and whether data was "[DONE]". */
 	void (*end_event)(struct lg_answer *a, struct lg_slice name,
 			  bool done_marker);
@@ -76,9 +75,11 @@ int lg_refusal_object(const struct lg_refusal *r, struct lg_buf *out);
 /* How an error_body ends: 0, or -EMSGSIZE where something did not fit. */
 int lg_refusal_end(const struct lg_buf *out);
 
-/* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an image. */
+/* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an
+ * image. */
 uint64_t lg_facts_input_estimate(const struct lg_facts *f);
-/* Output tokens guessed from delivered text: ceil(bytes / 4), at least 1 if any. */
+/* Output tokens guessed from delivered text: ceil(bytes / 4), at least 1 if
+ * any. */
 uint64_t lg_answer_output_estimate(const struct lg_answer *a);
 
 #endif

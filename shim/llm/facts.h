@@ -26,44 +26,44 @@ struct lg_facts {
 	char model[LG_MODEL_MAX];	/* requested; "" when not said */
 	char tier[24];			/* requested service tier */
 	char user[LG_NAME_MAX];		/* body's user / metadata.user_id */
-	char conversation[LG_NAME_MAX];	/* body's conversation id */
+	char conversation[LG_NAME_MAX]; /* body's conversation id */
 	char previous_id[LG_NAME_MAX];	/* previous_response_id */
 	uint64_t prompt_bytes;		/* decoded bytes of all prompt text */
 	uint64_t body_bytes;
-	uint64_t max_output_tokens;	/* valid when has_max */
-	uint64_t reasoning_budget;	/* thinking budget, 0 unknown */
-	uint32_t n;			/* choices asked for, at least 1 */
+	uint64_t max_output_tokens; /* valid when has_max */
+	uint64_t reasoning_budget;  /* thinking budget, 0 unknown */
+	uint32_t n;		    /* choices asked for, at least 1 */
 	uint32_t images;
 	uint32_t audios;
 	uint32_t tools;
 	bool has_max;
 	bool stream;
-	bool include_usage;		/* stream_options.include_usage */
-	bool include_usage_set;		/* ... was said at all */
+	bool include_usage;	/* stream_options.include_usage */
+	bool include_usage_set; /* ... was said at all */
 	bool background;
-	bool cache_1h;			/* a cache_control with ttl 1h */
-	bool remote_refs;		/* things that stand on the server */
-	bool server_tools;		/* web search and the like */
-	bool json_ok;			/* body was one whole JSON value */
-	uint64_t scratch[2];		/* the adapter's own */
+	bool cache_1h;	     /* a cache_control with ttl 1h */
+	bool remote_refs;    /* things that stand on the server */
+	bool server_tools;   /* web search and the like */
+	bool json_ok;	     /* body was one whole JSON value */
+	uint64_t scratch[2]; /* the adapter's own */
 };
 
 /* What an answer said, gathered while it streams by. Plain data. */
 struct lg_answer {
 	char model[LG_MODEL_MAX];
-	char id[LG_NAME_MAX];		/* response id */
-	char tier[24];			/* served tier */
-	char usage_raw[LG_NAME_MAX * 8];/* provider's usage object, or "" */
-	struct lg_usage usage;		/* disjoint after finish() */
-	uint64_t raw[32];		/* adapter's own counters */
-	uint32_t raw_has;		/* which of them were told */
-	uint64_t delivered_bytes;	/* output text seen, decoded bytes */
+	char id[LG_NAME_MAX];		 /* response id */
+	char tier[24];			 /* served tier */
+	char usage_raw[LG_NAME_MAX * 8]; /* provider's usage object, or "" */
+	struct lg_usage usage;		 /* disjoint after finish() */
+	uint64_t raw[32];		 /* adapter's own counters */
+	uint32_t raw_has;		 /* which of them were told */
+	uint64_t delivered_bytes;	 /* output text seen, decoded bytes */
 	uint64_t delivered_reasoning_bytes;
-	uint32_t events;		/* stream events seen */
-	bool done;			/* provider's last word was seen */
-	bool error;			/* error object or error event */
-	bool usage_final;		/* usage is the last word, not interim */
-	bool cache_1h;			/* set by the caller: the request's */
+	uint32_t events;  /* stream events seen */
+	bool done;	  /* provider's last word was seen */
+	bool error;	  /* error object or error event */
+	bool usage_final; /* usage is the last word, not interim */
+	bool cache_1h;	  /* set by the caller: the request's */
 };
 
 /* All zero but for n. */

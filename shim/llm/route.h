@@ -12,25 +12,25 @@
  * Any thread, no allocation.
  */
 struct lg_provider_host {
-	const char *pattern;		/* glob over the host, no port */
-	const char *provider;		/* price-list id: openai, anthropic */
-	const char *family;		/* dialect family of its paths */
+	const char *pattern;  /* glob over the host, no port */
+	const char *provider; /* price-list id: openai, anthropic */
+	const char *family;   /* dialect family of its paths */
 };
 
 enum lg_route_kind {
-	LG_ROUTE_NONE,			/* not an LLM host or path */
-	LG_ROUTE_PAID,			/* dialect known: hold and decide */
-	LG_ROUTE_FREE,			/* known free endpoint: row, exact 0 */
-	LG_ROUTE_UNKNOWN,		/* LLM host, unknown path: row, unknown */
+	LG_ROUTE_NONE,	  /* not an LLM host or path */
+	LG_ROUTE_PAID,	  /* dialect known: hold and decide */
+	LG_ROUTE_FREE,	  /* known free endpoint: row, exact 0 */
+	LG_ROUTE_UNKNOWN, /* LLM host, unknown path: row, unknown */
 };
 
 struct lg_route {
 	enum lg_route_kind kind;
-	const struct lg_dialect *dialect;	/* of PAID (and error shape) */
+	const struct lg_dialect *dialect; /* of PAID (and error shape) */
 	enum lg_request_type type;
 	char provider[LG_NAME_MAX];
-	char model[LG_MODEL_MAX];	/* from the path, else "" */
-	bool stream;			/* the path says so (Gemini) */
+	char model[LG_MODEL_MAX]; /* from the path, else "" */
+	bool stream;		  /* the path says so (Gemini) */
 };
 
 /*

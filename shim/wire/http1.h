@@ -20,13 +20,13 @@
 enum lg_http1_kind { LG_HTTP1_REQUEST, LG_HTTP1_RESPONSE };
 
 enum lg_http1_event {
-	LG_HTTP1_MORE,		/* all consumed, nothing to say */
-	LG_HTTP1_HEAD,		/* the head is complete: head, len */
-	LG_HTTP1_BODY,		/* body: a run of decoded-transfer bytes */
-	LG_HTTP1_END,		/* the message ended */
-	LG_HTTP1_UPGRADE,	/* 101 or CONNECT: no HTTP from here on */
-	LG_HTTP1_BAD,		/* not HTTP/1.x, or contradictory framing */
-	LG_HTTP1_TOO_LARGE,	/* head beyond its storage */
+	LG_HTTP1_MORE,	    /* all consumed, nothing to say */
+	LG_HTTP1_HEAD,	    /* the head is complete: head, len */
+	LG_HTTP1_BODY,	    /* body: a run of decoded-transfer bytes */
+	LG_HTTP1_END,	    /* the message ended */
+	LG_HTTP1_UPGRADE,   /* 101 or CONNECT: no HTTP from here on */
+	LG_HTTP1_BAD,	    /* not HTTP/1.x, or contradictory framing */
+	LG_HTTP1_TOO_LARGE, /* head beyond its storage */
 };
 
 enum lg_http1_framing {
@@ -40,16 +40,16 @@ struct lg_http1 {
 	enum lg_http1_kind kind;
 	enum lg_http1_framing framing;
 	uint8_t state;
-	bool head_request;	/* RESPONSE: answers a HEAD (set by caller) */
-	bool connect_request;	/* RESPONSE: answers a CONNECT */
-	bool keep_alive;	/* of this message's head */
-	uint16_t status;	/* RESPONSE */
-	uint8_t minor;		/* HTTP/1.minor */
-	uint64_t length;	/* framing LENGTH: declared */
-	uint64_t left;		/* body or chunk bytes still to come */
-	uint64_t body_bytes;	/* decoded-transfer body bytes so far */
-	uint32_t line;		/* bytes in the current chunk-size/trailer line */
-	char *head;		/* caller's storage */
+	bool head_request;    /* RESPONSE: answers a HEAD (set by caller) */
+	bool connect_request; /* RESPONSE: answers a CONNECT */
+	bool keep_alive;      /* of this message's head */
+	uint16_t status;      /* RESPONSE */
+	uint8_t minor;	      /* HTTP/1.minor */
+	uint64_t length;      /* framing LENGTH: declared */
+	uint64_t left;	      /* body or chunk bytes still to come */
+	uint64_t body_bytes;  /* decoded-transfer body bytes so far */
+	uint32_t line;	      /* bytes in the current chunk-size/trailer line */
+	char *head;	      /* caller's storage */
 	size_t head_cap, head_len;
 };
 

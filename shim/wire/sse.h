@@ -23,11 +23,11 @@ struct lg_sse_sink {
 struct lg_sse {
 	const struct lg_sse_sink *sink;
 	void *ctx;
-	uint64_t events;	/* dispatched so far */
-	uint64_t offset;	/* bytes fed so far */
-	uint64_t boundary;	/* offset after the last blank line */
+	uint64_t events;   /* dispatched so far */
+	uint64_t offset;   /* bytes fed so far */
+	uint64_t boundary; /* offset after the last blank line */
 	uint8_t state, field, flags, pad;
-	uint8_t match;		/* bytes of a field's name or the BOM matched */
+	uint8_t match; /* bytes of a field's name or the BOM matched */
 	char name[64];
 	uint8_t name_len;
 };
