@@ -1,5 +1,6 @@
 #include "wire/sse.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum state { BOM, LINE, NAME, VALUE_START, VALUE };
@@ -148,6 +149,17 @@ static void skip_lf(struct lg_sse *s, const char *at, uint64_t offset)
 	s->flags &= ~(SKIP_LF | AT_BOUNDARY);
 }
 
+/* The usual beginning of a line, at once; false when it is not that. */
+static bool take_data(struct lg_sse *s, const char *p, size_t len)
+{
+	if (s->state != LINE || len < 6 || memcmp(p, "data: ", 6))
+		return false;
+	s->field = DATA;
+	begin_value(s);
+	s->state = VALUE;
+	return true;
+}
+
 void lg_sse_feed(struct lg_sse *s, const char *p, size_t len)
 {
 	const char *start = p, *end = p + len, *nl = NULL, *stop;
@@ -160,6 +172,8 @@ void lg_sse_feed(struct lg_sse *s, const char *p, size_t len)
 			p += *p == '\n';
 			continue;
 		}
+		if (take_data(s, p, (size_t)(end - p)))
+			p += 6;
 		if (s->state == VALUE) {
 			stop = find_end(p, end, &nl);
 			if (stop > p)
