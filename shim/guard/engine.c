@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -411,6 +412,8 @@ static struct lg_engine *build(void)
 	struct lg_log_kv kv;
 	int err;
 
+	lg_log_init(getenv("LLMGUARD_LOG"), getenv("LLMGUARD_LOG_LEVEL"),
+		    getenv("LLMGUARD_LOG_FORMAT"));
 	lg_env_read(&env);
 	err = lg_engine_open(&env, &e);
 	kv = (struct lg_log_kv){"errno", {NULL, 0}, -err};

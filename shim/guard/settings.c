@@ -129,16 +129,20 @@ int lg_settings_load(const struct lg_settings *s, struct lg_image **out,
 		     struct lg_config_error *err)
 {
 	struct lg_image *img = NULL;
+	int rc;
 
 	err->text[0] = '\0';
-	if (!load_file(s, &img)) {
-		if (lg_settings_is_fresh(s, img)) {
-			*out = img;
-			return 0;
-		}
-		lg_settings_free(img);
+	if (!load_file(s, &img) && lg_settings_is_fresh(s, img)) {
+		*out = img;
+		return 0;
 	}
-	return compile(s, out, err);
+	rc = compile(s, out, err);
+	if (rc && img) { /* the last good one stays in force */
+		*out = img;
+		return 0;
+	}
+	lg_settings_free(img);
+	return rc;
 }
 
 void lg_settings_free(struct lg_image *img)

@@ -21,7 +21,9 @@ int lg_settings_init(struct lg_settings *s, const char *state_dir,
 /*
  * The compiled settings: the image file while it is fresh, else compiled anew
  * and written there by rename (a file that cannot be written is no error).
- * 0 with *out on base/mem.h; -EINVAL with err; -errno. Blocks on files.
+ * When the sources cannot be compiled the last good image stays in force: 0,
+ * and err->text says why. 0 with *out on base/mem.h; -EINVAL with err;
+ * -errno. Blocks on files.
  */
 int lg_settings_load(const struct lg_settings *s, struct lg_image **out,
 		     struct lg_config_error *err);

@@ -101,7 +101,9 @@ static uint64_t expected_output(const struct lg_exchange *x)
 
 	if (!has_output(x))
 		return 0;
-	n = f->has_max ? f->max_output_tokens : OUTPUT_EXPECTED;
+	if (f->has_max) /* whatever the catalog believes */
+		return mul_u64(f->max_output_tokens, f->n);
+	n = OUTPUT_EXPECTED;
 	return mul_u64(most ? min_u64(n, most) : n, f->n);
 }
 
@@ -117,8 +119,7 @@ static bool worst_output(const struct lg_exchange *x, uint64_t *out)
 	if (!most)
 		most = x->price.context_window;
 	if (f->has_max)
-		most = most ? min_u64(most, f->max_output_tokens)
-			    : f->max_output_tokens;
+		most = f->max_output_tokens;
 	*out = mul_u64(most, f->n);
 	return most || f->has_max;
 }

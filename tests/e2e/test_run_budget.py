@@ -21,7 +21,7 @@ CALL = ('import http.client, json, sys\n'
         '    r = c.getresponse(); r.read()\n'
         '    ok += r.status == 200; no += r.status == 429\n'
         '    c.close()\n'
-        'print(ok, no)\n')
+        'sys.stdout.write("%d %d\\n" % (ok, no))\n')
 
 
 def eight(box, prefix=(), **env):
