@@ -6,27 +6,33 @@
 
 #define BODY_MAX ((size_t)16 << 10)
 
+#define S(lit)                                                                 \
+	{                                                                      \
+		(lit), sizeof(lit) - 1                                         \
+	}
+
+/* The first of these is for budgets whose window ends. */
 static const struct lg_slice over_budget[] = {
-	{"wait until the budget's window ends", 35},
-	{"raise it: llmguard budget set NAME --limit USD", 46},
-	{"use a cheaper model or a smaller output limit", 45},
-	{"ignore it once: LLMGUARD_IGNORE_BUDGET=1", 40},
+	S("Wait until it resets."),
+	S("Raise it: llmguard budget set NAME --limit USD."),
+	S("Use a cheaper model or a smaller output limit."),
+	S("Ignore it for one run: LLMGUARD_IGNORE_BUDGET=1."),
 };
 static const struct lg_slice busy[] = {
-	{"try again: other calls hold what is left", 40},
-	{"raise it: llmguard budget set NAME --limit USD", 46},
+	S("Try again: other calls hold what is left."),
+	S("Raise it: llmguard budget set NAME --limit USD."),
 };
 static const struct lg_slice unbounded[] = {
-	{"declare the largest output (max_tokens)", 39},
-	{"set the budget's mode to adaptive", 33},
+	S("Declare the largest output (max_tokens)."),
+	S("Set the budget's mode to adaptive."),
 };
 static const struct lg_slice unknown[] = {
-	{"name a price for it: models: or pricing.files", 45},
-	{"set unknown_model to ceiling", 28},
+	S("Give the model a price: models: or pricing: files:."),
+	S("Set unknown_model to ceiling."),
 };
 static const struct lg_slice broken[] = {
-	{"see: llmguard config check", 26},
-	{"set fail to open", 16},
+	S("See what is wrong: llmguard config check."),
+	S("Set fail to open."),
 };
 
 #define LIST(a) a, sizeof(a) / sizeof((a)[0])
@@ -36,11 +42,11 @@ static const struct {
 	const struct lg_slice *text;
 	unsigned n;
 } remedies[] = {
-	{{"over_budget", 11}, LIST(over_budget)},
-	{{"contention", 10}, LIST(busy)},
-	{{"unbounded", 9}, LIST(unbounded)},
-	{{"unknown_model", 13}, LIST(unknown)},
-	{{"", 0}, LIST(broken)},
+	{S("over_budget"), LIST(over_budget)},
+	{S("contention"), LIST(busy)},
+	{S("unbounded"), LIST(unbounded)},
+	{S("unknown_model"), LIST(unknown)},
+	{S(""), LIST(broken)},
 };
 
 static void add_remedies(struct lg_refusal *r, bool transient)
@@ -53,6 +59,10 @@ static void add_remedies(struct lg_refusal *r, bool transient)
 		i++;
 	r->remedies = remedies[i].text;
 	r->nremedies = remedies[i].n;
+	if (r->remedies == over_budget && !r->resets_at_ms) {
+		r->remedies++;
+		r->nremedies--;
+	}
 }
 
 /* Whole seconds until the window ends, rounded up; -1: it never does. */
