@@ -26,8 +26,8 @@ static const char *const flags[LG_ROW_FLAGS] = {
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define FIELD(key, member, type, cap, names)                                   \
 	{                                                                      \
-		key, sizeof(key) - 1, type, offsetof(struct lg_row, member),   \
-			cap, names                                             \
+		key, ",\"" key "\":", sizeof(key) - 1, type,                   \
+			offsetof(struct lg_row, member), cap, names            \
 	}
 #define NUMBER(member, type) FIELD(#member, member, type, 0, NULL)
 #define NAMED(key, member, type) FIELD(key, member, type, 0, NULL)

@@ -285,9 +285,9 @@ static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain)
 
 		if (is_left_out(r, f))
 			continue;
-		lg_buf_puts(out, i ? ",\"" : "{\"");
-		lg_buf_put(out, f->key, f->key_len);
-		lg_buf_puts(out, "\":");
+		lg_buf_put(out, f->open, f->key_len + 4u);
+		if (!i && !out->overflow)
+			out->p[out->len - f->key_len - 4] = '{';
 		put_value(out, r, f, plain);
 	}
 	return out->overflow ? -EMSGSIZE : 0;

@@ -54,6 +54,12 @@ size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap)
 	bool in_string = false, escaped = false;
 	size_t i, n = 0;
 
+	/* the scanner has dropped the white space already */
+	if (v->type == LG_VALUE_RAW && !v->truncated && v->text.len < cap) {
+		memcpy(dst, v->text.p, v->text.len);
+		dst[v->text.len] = 0;
+		return v->text.len;
+	}
 	for (i = 0; !v->truncated && i < v->text.len && n + 1 < cap; i++) {
 		char c = v->text.p[i];
 

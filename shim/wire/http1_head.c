@@ -99,15 +99,32 @@ bool lg_http1_next_field(struct lg_slice head, size_t *pos,
 	return false;
 }
 
+/* Does the line at p begin with this name and its colon? */
+static bool is_named(const char *p, size_t left, struct lg_slice name)
+{
+	return left > name.len && p[name.len] == ':' &&
+	       lg_slice_ieq((struct lg_slice){p, name.len}, name);
+}
+
 struct lg_slice lg_http1_field(struct lg_slice head, struct lg_slice name,
 			       unsigned nth)
 {
 	struct lg_slice key, value;
+	const char *p, *nl, *end = head.p + head.len;
 	size_t pos = 0;
 
-	while (lg_http1_next_field(head, &pos, &key, &value))
-		if (lg_slice_ieq(key, name) && !nth--)
+	for (p = head.p; head.len && name.len; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (!nl || nl + 1 == end || nl[1] == '\n' ||
+		    (nl[1] == '\r' && nl + 2 < end && nl[2] == '\n'))
+			break;
+		if (!is_named(nl + 1, (size_t)(end - nl) - 1, name) || nth--)
+			continue;
+		pos = (size_t)(nl + 1 - head.p);
+		if (lg_http1_next_field(head, &pos, &key, &value))
 			return value;
+		break;
+	}
 	return (struct lg_slice){NULL, 0};
 }
 

@@ -429,6 +429,42 @@ static void test_fields(void **state)
 	assert_false(lg_http1_request_line(LG_SLICE("G H"), &method, &target));
 }
 
+/* Finding a field by name is the walk, stopped at that name. */
+static void test_fields_random(void **state)
+{
+	static const char *const bits[] = {
+		"X",	   "x:", "X: 1", "xx: 2", "Host: a", " x: no",
+		"\tX: no", ":",	 "x",	 "\r\n",  "\n",	     "\r\n",
+		"\r\n",	   "\r", "\n",	 "X:",
+	};
+	struct edge e = edge_new(4096);
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 100000; round++) {
+		char text[256] = "GET / HTTP/1.1\r\n";
+		struct lg_slice h, name, value, got;
+		unsigned nth = 0;
+		size_t pos = 0;
+
+		for (int i = 0; i < 12; i++) {
+			seed = seed * 1664525 + 1013904223;
+			strcat(text, bits[seed >> 28]);
+		}
+		h.len = strlen(text);
+		h.p = edge_put(&e, text, h.len);
+		while (lg_http1_next_field(h, &pos, &name, &value)) {
+			if (!lg_slice_ieq(name, LG_SLICE("x")))
+				continue;
+			got = lg_http1_field(h, LG_SLICE("x"), nth++);
+			assert_ptr_equal(got.p, value.p);
+			assert_int_equal(got.len, value.len);
+		}
+		assert_null(lg_http1_field(h, LG_SLICE("x"), nth).p);
+	}
+	edge_del(&e);
+}
+
 static void sniff(const char *in, size_t len, int want)
 {
 	struct edge e = edge_new(4096);
@@ -489,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_large_head),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_fields_random),
 		cmocka_unit_test(test_sniff),
 	};
 
