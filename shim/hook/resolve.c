@@ -21,11 +21,13 @@
 #ifdef OLDEST
 __asm__(".symver dlsym,dlsym@" OLDEST);
 __asm__(".symver dlopen,dlopen@" OLDEST);
+__asm__(".symver dlvsym,dlvsym@" OLDEST);
 __asm__(".symver dlerror,dlerror@" OLDEST);
 __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
 #endif
 #pragma weak dlsym
 #pragma weak dlopen
+#pragma weak dlvsym
 #pragma weak dlerror
 #pragma weak dladdr1
 
@@ -44,7 +46,7 @@ static uintptr_t generation;
 
 bool lg_can_resolve(void)
 {
-	return dlsym && dlopen && dlerror && dladdr1;
+	return dlsym && dlvsym && dlopen && dlerror && dladdr1;
 }
 
 void *lg_next_symbol(const char *name)
@@ -79,11 +81,28 @@ static void close_handle(void *h)
 }
 
 /*
+ * The dynamic linker looks into the global scope first and takes what has the
+ * caller's version there; so a plugin of another libssl than the program's
+ * gets its own exactly where their versions differ.
+ */
+static bool is_global_meant(void *h, const char *name)
+{
+	static const char *const version[] = {"OPENSSL_3.0.0", "OPENSSL_1_1_0",
+					      "OPENSSL_1_1_1"};
+	unsigned i;
+
+	for (i = 0; i < sizeof(version) / sizeof(*version); i++)
+		if (dlvsym(h, name, version[i]))
+			return dlvsym(RTLD_NEXT, name, version[i]);
+	return true;
+}
+
+/*
  * A wrapper library that exports the name itself means the next one; libssl
  * that calls itself means itself. The handle is closed again: a plugin that
  * only calls must stay unloadable.
  */
-static void *from_module(struct link_map *lm, const char *name)
+static void *from_module(struct link_map *lm, const char *name, void *global)
 {
 	void *addr, *ex, *h;
 
@@ -97,6 +116,9 @@ static void *from_module(struct link_map *lm, const char *name)
 		ex = dlsym(h, "SSL_get_ex_data");
 		if (!ex || module_of(ex) != lm)
 			addr = NULL;
+	} else if (addr && global && addr != global &&
+		   is_global_meant(h, name)) {
+		addr = NULL;
 	}
 	close_handle(h);
 	return addr;
@@ -150,19 +172,18 @@ static void *from_any(const char *name)
 
 static void *find(struct link_map *caller, const char *name)
 {
-	void *addr = from_module(caller, name);
+	void *global = not_ours(dlsym(RTLD_NEXT, name));
+	void *addr = from_module(caller, name, global);
 
 	if (!addr)
-		addr = not_ours(dlsym(RTLD_NEXT, name));
-	if (!addr)
-		addr = from_any(name);
-	return addr;
+		addr = global;
+	return addr ? addr : from_any(name);
 }
 
 /* Helpers must come from the copy that owns the SSL. */
 static void *find_helper(struct link_map *lib, const char *name)
 {
-	void *addr = from_module(lib, name);
+	void *addr = from_module(lib, name, NULL);
 
 	return addr ? addr : find(NULL, name);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/x509.h>
 #include <poll.h>
 #include <pthread.h>
@@ -198,6 +199,7 @@ int client_socket(bool nonblocking)
 	a.sin_port = htons((uint16_t)peer.port);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
 		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (nonblocking)
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
