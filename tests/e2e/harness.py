@@ -56,7 +56,7 @@ def ok(cond, what):
 
 def short(x):
     s = repr(x)
-    return s if len(s) < 700 else s[:450] + ' ... ' + s[-200:]
+    return s if len(s) < 500 else s[:300] + ' ... ' + s[-150:]
 
 
 def sanitizer():
@@ -135,7 +135,8 @@ class Box:
 
     def env(self, guard=True, preload='', **more):
         e = {k: v for k, v in os.environ.items()
-             if not k.startswith('LLMGUARD_') and k != 'LD_PRELOAD'}
+             if not k.startswith(('LLMGUARD_', 'PYTHON', 'NODE_')) and
+             k != 'LD_PRELOAD'}
         e.update(LANG='C.UTF-8', SSL_CERT_FILE=self.server.ca,
                  REQUESTS_CA_BUNDLE=self.server.ca,
                  NODE_EXTRA_CA_CERTS=self.server.ca,
@@ -179,6 +180,8 @@ class Box:
         return argv + list(extra) + [url]
 
     def cli(self, *args, check=True):
+        if not os.path.exists(CLI):
+            raise Skip('no llmguard to ask')
         p = subprocess.run([CLI, *args], env=self.env(LD_PRELOAD=None),
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            stdin=subprocess.DEVNULL, timeout=60)
@@ -313,7 +316,7 @@ def read(path):
 
 def main(scope, needs_guard=True):
     """Run the case_* functions of a module (or those named in argv)."""
-    if needs_guard and not (os.path.exists(SHIM) and os.path.exists(CLI)):
+    if needs_guard and not os.path.exists(SHIM):
         print('%s is not built' % os.path.basename(SHIM))
         sys.exit(77)
     signal.alarm(280)

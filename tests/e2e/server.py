@@ -137,7 +137,7 @@ class Call:
         self.headers = headers
         try:
             self.body = json.loads(raw) if raw else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             self.body = {}
         if not isinstance(self.body, dict):
             self.body = {}
@@ -151,9 +151,10 @@ class Call:
         self.model = self.opts.get('model') or str(self.body.get('model', ''))
         b = self.body
         cap = b.get('max_tokens') or b.get('max_completion_tokens') or \
-            b.get('max_output_tokens') or 20
+            b.get('max_output_tokens')
+        cap = cap if isinstance(cap, int) and cap > 0 else 20
         self.tin = number(self.opts, 'in', prompt_tokens(b))
-        self.tout = number(self.opts, 'out', min(20, int(cap)))
+        self.tout = number(self.opts, 'out', min(20, cap))
         self.cached = number(self.opts, 'cached', 0)
         self.reason = number(self.opts, 'reason', 0)
         self.text = words(number(self.opts, 'text', 40))
@@ -194,7 +195,8 @@ def chat(c):
     head = {'id': 'chatcmpl-%d' % c.seq, 'created': 1760000000,
             'model': c.model, 'service_tier': 'default',
             'system_fingerprint': 'fp_test'}
-    n = int(c.body.get('n') or 1)
+    n = c.body.get('n')
+    n = n if isinstance(n, int) and 0 < n < 100 else 1
     if not c.stream:
         out = dict(head, object='chat.completion', choices=[
             {'index': i, 'message': {'role': 'assistant', 'content': c.text,

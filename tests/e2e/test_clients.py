@@ -45,7 +45,7 @@ def exchange_list():
          'gemini-2.5-flash', 1000, 400, 30, False),
         (request(GEMINI + 'streamGenerateContent?alt=sse', test=t),
          'gemini-generate', 'gemini-2.5-flash', 1000, 400, 30, True),
-        (request(PLAIN, method='GET'), None, None, 0, 0, 0, False),
+        (request(PLAIN, method='GET', test='seq=7'), None, None, 0, 0, 0, False),
     ]
 
 
@@ -183,7 +183,7 @@ def parallel(box, kind):
     eq(len(box.arrived()), 8, 'requests that arrived')
 
 
-def case_of(fn, kind):
+def make_case(fn, kind):
     return lambda box: fn(box, kind)
 
 
@@ -191,7 +191,7 @@ for _fn, _kinds in ((within_budget, ALL), (blocked, ALL),
                     (then_blocked, ALL), (large, ALL),
                     (parallel, ('httpx-async', 'aiohttp', 'https', 'fetch'))):
     for _kind in _kinds:
-        globals()['case_%s %s' % (_kind, _fn.__name__)] = case_of(_fn, _kind)
+        globals()['case_%s %s' % (_kind, _fn.__name__)] = make_case(_fn, _kind)
 
 if __name__ == '__main__':
     main(globals())

@@ -40,12 +40,12 @@ def same(box, suite):
     eq(got[2], bare[2], 'summary')
 
 
-def case_of(suite):
+def make_case(suite):
     return lambda box: same(box, suite)
 
 
 for _s in SUITES:
-    globals()['case_' + _s] = case_of(_s)
+    globals()['case_' + _s] = make_case(_s)
 
 if __name__ == '__main__':
     main(globals())

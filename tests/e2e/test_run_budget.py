@@ -9,15 +9,15 @@ import time
 from harness import CLI, PY, eq, main, ok
 
 D = decimal.Decimal
-# 166,000 output tokens at $0.60 a million: each call costs about $0.10.
+# 10,000 output tokens at $10 a million: each call costs $0.10 and a little.
 CALL = ('import http.client, json, sys\n'
         'ok = no = 0\n'
         'for i in range(20):\n'
         '    c = http.client.HTTPSConnection("api.openai.com")\n'
         '    c.request("POST", "/v1/chat/completions", json.dumps({"model":'
-        '"gpt-4o-mini", "max_tokens": 166000, "messages": [{"role": "user",'
+        '"gpt-4o", "max_tokens": 10000, "messages": [{"role": "user",'
         '"content": "x"}]}), {"Content-Type": "application/json",'
-        '"x-test": "in=1;out=166000;delay=5"})\n'
+        '"x-test": "in=1;out=10000;delay=5"})\n'
         '    r = c.getresponse(); r.read()\n'
         '    ok += r.status == 200; no += r.status == 429\n'
         '    c.close()\n'
@@ -45,7 +45,7 @@ def check(box, p, limit):
        'rows of allowed calls')
     eq(len([r for r in rows if r['verdict'] == 'block']), refused,
        'rows of refused calls')
-    one = D('0.00000015') + D('0.0996')
+    one = D('0.0000025') + D('0.1')
     eq(spent, passed * one, 'spent = what the server counted')
     ok(spent <= limit, 'spent %s of %s' % (spent, limit))
     eq(len({r['run_id'] for r in rows}), 1, 'run ids')

@@ -53,13 +53,13 @@ def parallel(box, kind):
     eq(box.arrived(), [], 'what arrived')
 
 
-def case_of(fn, kind):
+def make_case(fn, kind):
     return lambda box: fn(box, kind)
 
 
 for _fn in (within_budget, blocked, parallel):
     for _kind in ('openai', 'anthropic'):
-        globals()['case_%s %s' % (_kind, _fn.__name__)] = case_of(_fn, _kind)
+        globals()['case_%s %s' % (_kind, _fn.__name__)] = make_case(_fn, _kind)
 
 if __name__ == '__main__':
     main(globals())
