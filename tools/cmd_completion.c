@@ -1,0 +1,132 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cmds.h"
+#include "tool.h"
+
+static const struct opt opts[] = {OPT_END};
+
+static void words_after(const char *first)
+{
+	size_t n = strlen(first);
+	unsigned i;
+
+	for (i = 0; i < tool_ncmds; i++)
+		if (!strncmp(tool_cmds[i]->name, first, n) &&
+		    tool_cmds[i]->name[n] == ' ')
+			printf(" %s", tool_cmds[i]->name + n + 1);
+}
+
+static bool seen_before(unsigned i, size_t n)
+{
+	unsigned k;
+
+	for (k = 0; k < i; k++)
+		if (!strncmp(tool_cmds[k]->name, tool_cmds[i]->name, n) &&
+		    (tool_cmds[k]->name[n] == ' ' || !tool_cmds[k]->name[n]))
+			return true;
+	return false;
+}
+
+static void first_words(void)
+{
+	unsigned i;
+	size_t n;
+
+	printf("    local cmds=\"");
+	for (i = 0; i < tool_ncmds; i++) {
+		n = strcspn(tool_cmds[i]->name, " ");
+		if (!seen_before(i, n))
+			printf("%s%.*s", i ? " " : "", (int)n,
+			       tool_cmds[i]->name);
+	}
+	printf("\"\n");
+}
+
+static void choices(const struct opt *o)
+{
+	const char *p;
+
+	if (!o->arg || !strchr(o->arg, '|'))
+		return;
+	printf("    *' --%s') COMPREPLY=($(compgen -W '", o->name);
+	for (p = o->arg; *p; p++)
+		putchar(*p == '|' ? ' ' : *p);
+	printf("' -- \"$cur\")); return ;;\n");
+}
+
+static void options(void)
+{
+	const struct opt *o;
+	unsigned i;
+
+	printf("    case \"$at\" in\n");
+	for (i = 0; i < tool_ncmds; i++) {
+		printf("    '%s'*) opts='", tool_cmds[i]->name);
+		for (o = tool_cmds[i]->opts; o->name; o++)
+			printf("--%s ", o->name);
+		printf("--help' ;;\n");
+	}
+	printf("    esac\n    case \" $prev\" in\n");
+	for (i = 0; i < tool_ncmds; i++)
+		for (o = tool_cmds[i]->opts; o->name; o++)
+			choices(o);
+	printf("    esac\n");
+}
+
+static void verbs(void)
+{
+	unsigned i;
+	size_t n;
+	char first[32];
+
+	printf("    case \"$at\" in\n");
+	for (i = 0; i < tool_ncmds; i++) {
+		n = strcspn(tool_cmds[i]->name, " ");
+		if (!tool_cmds[i]->name[n] || seen_before(i, n))
+			continue;
+		snprintf(first, sizeof(first), "%.*s", (int)n,
+			 tool_cmds[i]->name);
+		printf("    '%s ') words='", first);
+		words_after(first);
+		printf("' ;;\n");
+	}
+	printf("    esac\n");
+}
+
+static int run(struct call *c)
+{
+	if (strcmp(c->argv[0], "bash"))
+		return tool_usage(c->cmd, "%s: bash is the one shell so far",
+				  c->argv[0]);
+	printf("# bash completion of llmguard, made by `llmguard completion "
+	       "bash`\n_llmguard()\n{\n"
+	       "    local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''\n"
+	       "    local prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	       "    local at=\"${COMP_WORDS[*]:1:COMP_CWORD-1} \"\n");
+	first_words();
+	printf("    if [ \"$COMP_CWORD\" = 1 ]; then\n"
+	       "        COMPREPLY=($(compgen -W \"$cmds\" -- \"$cur\"))\n"
+	       "        return\n    fi\n");
+	verbs();
+	options();
+	printf("    if [ -n \"$words\" ]; then\n"
+	       "        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	       "    elif [[ $cur == -* ]]; then\n"
+	       "        COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))\n"
+	       "    else\n"
+	       "        COMPREPLY=($(compgen -o default -c -- \"$cur\"))\n"
+	       "    fi\n}\ncomplete -o default -F _llmguard llmguard\n");
+	return EXIT_OK;
+}
+
+const struct cmd cmd_completion = {
+	.name = "completion",
+	.args = "bash",
+	.summary = "print the shell's completion",
+	.about = "  source <(llmguard completion bash)",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

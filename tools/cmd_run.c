@@ -1,0 +1,292 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/money.h"
+#include "cmds.h"
+#include "cover.h"
+#include "guard/engine.h"
+#include "preload.h"
+#include "spend.h"
+#include "tool.h"
+
+enum {
+	O_MAX,
+	O_WARN,
+	O_MAX_TRAIN,
+	O_MAX_INFER,
+	O_PROJECT,
+	O_TAGS,
+	O_USER,
+	O_CONVERSATION,
+	O_PHASE,
+	O_EXPERIMENT,
+	O_CONFIG,
+	O_QUIET,
+};
+static const struct opt opts[] = {
+	[O_MAX] = {"max-usd", 'm', OPT_MONEY, "USD",
+		   "block calls beyond this amount"},
+	[O_WARN] = {"warn-usd", 'w', OPT_MONEY, "USD", "warn at this amount"},
+	[O_MAX_TRAIN] = {"max-train-usd", 0, OPT_MONEY, "USD",
+			 "the same for phase train"},
+	[O_MAX_INFER] = {"max-infer-usd", 0, OPT_MONEY, "USD",
+			 "the same for phase infer"},
+	[O_PROJECT] = {"project", 'p', OPT_TEXT, "NAME",
+		       "project that rows name"},
+	[O_TAGS] = {"tags", 't', OPT_TEXT, "A,B", "tags that rows carry"},
+	[O_USER] = {"user", 'u', OPT_TEXT, "NAME", "user that rows name"},
+	[O_CONVERSATION] = {"conversation", 'c', OPT_TEXT, "ID",
+			    "conversation that rows name"},
+	[O_PHASE] = {"phase", 0, OPT_TEXT, "infer|train", "phase of its calls"},
+	[O_EXPERIMENT] = {"experiment", 'e', OPT_TEXT, "NAME",
+			  "experiment that rows name"},
+	[O_CONFIG] = {"config", 0, OPT_TEXT, "FILE",
+		      "settings and budgets from this file"},
+	[O_QUIET] = {"quiet", 'q', OPT_FLAG, NULL, "no summary at the end"},
+	OPT_END,
+};
+
+static const struct {
+	int option;
+	const char *variable;
+	bool is_cap; /* an outer run's lower amount stays */
+} variables[] = {
+	{O_MAX, "LLMGUARD_MAX_USD", true},
+	{O_WARN, "LLMGUARD_WARN_USD", false},
+	{O_MAX_TRAIN, "LLMGUARD_MAX_TRAIN_USD", true},
+	{O_MAX_INFER, "LLMGUARD_MAX_INFER_USD", true},
+	{O_PROJECT, "LLMGUARD_PROJECT", false},
+	{O_TAGS, "LLMGUARD_TAGS", false},
+	{O_USER, "LLMGUARD_USER", false},
+	{O_CONVERSATION, "LLMGUARD_CONVERSATION", false},
+	{O_PHASE, "LLMGUARD_PHASE", false},
+	{O_EXPERIMENT, "LLMGUARD_EXPERIMENT", false},
+	{O_CONFIG, "LLMGUARD_CONFIG", false},
+};
+
+static volatile sig_atomic_t child;
+
+static void forward(int sig)
+{
+	int saved = errno;
+
+	if (child > 0)
+		kill((pid_t)child, sig);
+	errno = saved;
+}
+
+/* The terminal itself sends INT and QUIT to the child. */
+static void catch_signals(void)
+{
+	static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+	struct sigaction sa = {.sa_handler = forward, .sa_flags = SA_RESTART};
+	size_t i;
+
+	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		sigaction(passed[i], &sa, NULL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+}
+
+static bool is_lower(const char *a, const char *b)
+{
+	int64_t x, y;
+
+	return a && *a && !lg_money_parse(lg_slice_str(a), &x) &&
+	       !lg_money_parse(lg_slice_str(b), &y) && x < y;
+}
+
+static void set_variables(const struct call *c, bool nested)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		const struct opt_value *v = &c->v[variables[i].option];
+		const char *old = getenv(variables[i].variable);
+
+		if (!v->set)
+			continue;
+		if (nested && variables[i].is_cap && is_lower(old, v->text)) {
+			tool_warn("inside another run: its $%s stays", old);
+			continue;
+		}
+		setenv(variables[i].variable, v->text, 1);
+	}
+}
+
+/* A run inside a run is part of it: it cannot escape the outer budget. */
+static const char *run_id(bool *nested)
+{
+	static char id[64];
+	const char *outer = getenv("LLMGUARD_RUN_ID");
+	uint64_t r = 0;
+
+	*nested = outer && *outer;
+	if (*nested)
+		return outer;
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+		r = (uint64_t)lg_clock_boot_ns();
+	snprintf(id, sizeof(id), "run-%llx-%d-%08llx",
+		 (unsigned long long)lg_clock_real_ms() / 1000, getpid(),
+		 (unsigned long long)r & 0xffffffff);
+	setenv("LLMGUARD_RUN_ID", id, 1);
+	return id;
+}
+
+static int set_preload(void)
+{
+	const char *old = getenv("LD_PRELOAD");
+	char lib[1024], all[8192];
+
+	if (preload_find(lib, sizeof(lib)))
+		return tool_fail("libllmguard.so is neither beside this "
+				 "program nor in " LG_PREFIX "/lib");
+	if (strpbrk(lib, " :"))
+		return tool_fail("%s: LD_PRELOAD takes no path with a blank "
+				 "or a colon",
+				 lib);
+	if (old && strstr(old, "libllmguard.so"))
+		return -1;
+	if (snprintf(all, sizeof(all), "%s%s%s", lib, old && *old ? ":" : "",
+		     old ? old : "") >= (int)sizeof(all))
+		return tool_fail("LD_PRELOAD is too long");
+	setenv("LD_PRELOAD", all, 1);
+	setenv("LLMGUARD_UNDER_RUN", "1", 1);
+	return -1;
+}
+
+static void warn_if_uncovered(const char *command)
+{
+	struct cover cv;
+
+	if (cover_command(command, &cv))
+		return;
+	if (cv.verdict == COVER_NO)
+		tool_warn("warning: %s", cv.why);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 127 << 8;
+	return status;
+}
+
+static int start(struct call *c)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		execvp(c->argv[0], c->argv);
+		tool_warn("%s: %s", c->argv[0], strerror(errno));
+		_exit(errno == ENOENT ? 127 : 126);
+	}
+	child = pid;
+	catch_signals();
+	return 0;
+}
+
+static void summary(const struct spend *s)
+{
+	const char *max = getenv("LLMGUARD_MAX_USD");
+
+	fprintf(stderr, "llmguard: %llu call%s, %s",
+		(unsigned long long)(s->calls - s->blocked),
+		s->calls - s->blocked == 1 ? "" : "s", tool_usd(s->cost_pusd));
+	if (max && *max)
+		fprintf(stderr, " of $%s", max);
+	if (s->by[SPEND_UNKNOWN].calls)
+		fprintf(stderr, ", %llu at an unknown price",
+			(unsigned long long)s->by[SPEND_UNKNOWN].calls);
+	if (s->blocked)
+		fprintf(stderr, "; %llu refused (%s not spent): %s",
+			(unsigned long long)s->blocked,
+			tool_usd(s->refused_pusd), s->reason);
+	fputc('\n', stderr);
+}
+
+/* Does the ledger say that the guard refused something of this run? */
+static bool report(struct call *c, const char *id, int64_t since_ms)
+{
+	struct spend s = {.since_ms = since_ms, .run_id = id};
+	struct lg_engine *e;
+	int err;
+
+	if (tool_open(&e) >= 0)
+		return false;
+	err = spend_read(&s, e);
+	if (err)
+		tool_warn("ledger: %s", strerror(-err));
+	else if (!c->v[O_QUIET].set)
+		summary(&s);
+	lg_engine_close(e);
+	return s.blocked || s.cut;
+}
+
+static int end_as(int status)
+{
+	struct rlimit none = {0, 0};
+	int sig;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	sig = WTERMSIG(status);
+	setrlimit(RLIMIT_CORE, &none);
+	signal(sig, SIG_DFL);
+	fflush(NULL);
+	raise(sig);
+	return 128 + sig;
+}
+
+static int run(struct call *c)
+{
+	int64_t since_ms = lg_clock_real_ms();
+	const char *id;
+	int ret, status;
+	bool nested;
+
+	warn_if_uncovered(c->argv[0]);
+	ret = set_preload();
+	if (ret >= 0)
+		return ret;
+	id = run_id(&nested);
+	set_variables(c, nested);
+	ret = start(c);
+	if (ret)
+		return tool_fail("%s: %s", c->argv[0], strerror(-ret));
+	status = wait_for((pid_t)child);
+	child = 0;
+	unsetenv("LD_PRELOAD");
+	if (report(c, id, since_ms))
+		return EXIT_OVER;
+	return end_as(status);
+}
+
+const struct cmd cmd_run = {
+	.name = "run",
+	.args = "[--] COMMAND [ARGS]",
+	.summary = "run a command under the guard",
+	.about =
+		"The command and all its children are one run: one budget, one "
+		"id in the ledger.\nExits as the command does, or 3 when the "
+		"guard refused one of its calls. A run\ninside a run is part "
+		"of it and cannot raise its limits.\n\n"
+		"  llmguard run --max-usd 5 -- ./agent.py",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = -1,
+	.run = run,
+};

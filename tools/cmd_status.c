@@ -1,0 +1,331 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "budget/hold.h"
+#include "budget/window.h"
+#include "cmds.h"
+#include "guard/engine.h"
+#include "guard/rule.h"
+#include "guard/world.h"
+#include "ledger/ledger.h"
+#include "spend.h"
+#include "table.h"
+#include "tool.h"
+#include "view.h"
+
+enum { O_WATCH, O_INTERVAL, O_CHECK, O_ALL, O_JSON };
+static const struct opt opts[] = {
+	[O_WATCH] = {"watch", 'w', OPT_FLAG, NULL, "show it again and again"},
+	[O_INTERVAL] = {"interval", 'i', OPT_COUNT, "SECONDS",
+			"how often with --watch (2)"},
+	[O_CHECK] = {"check", 0, OPT_FLAG, NULL,
+		     "exit 3 when a hard budget is exceeded"},
+	[O_ALL] = {"all", 'a', OPT_FLAG, NULL, "budgets of all past runs too"},
+	[O_JSON] = OPT_JSON,
+	OPT_END,
+};
+
+static const char *const fails[] = {"open", "closed"};
+
+/* Everything that one picture shows. */
+struct picture {
+	struct lg_engine *e;
+	struct lg_region *r; /* NULL: none */
+	struct views views;
+	struct spend month;
+	unsigned holds, dead, staged;
+	char uuid[33];
+	const char *fail;
+	bool disabled;
+};
+
+static void count_slots(struct picture *p)
+{
+	struct lg_hold_view h;
+	unsigned i;
+
+	p->holds = p->dead = p->staged = 0;
+	for (i = 0; p->r && i < lg_hold_slots(p->r); i++) {
+		if (lg_hold_view(p->r, i, &h, NULL))
+			continue;
+		if (h.staged)
+			p->staged++;
+		else if (h.alive || h.foreign)
+			p->holds++;
+		else
+			p->dead++;
+	}
+}
+
+static int look(struct picture *p, bool all)
+{
+	struct lg_window month;
+	struct lg_world *w;
+	int err;
+
+	lg_engine_touch(p->e);
+	p->r = lg_engine_region(p->e);
+	strcpy(p->uuid, "");
+	if (p->r)
+		lg_region_uuid(p->r, p->uuid);
+	p->disabled = p->r && lg_region_is_disabled(p->r);
+	w = lg_engine_pin(p->e);
+	p->fail = fails[w->set.fail == LG_FAIL_CLOSED];
+	if (w->zone)
+		lg_window_at(LG_PERIOD_MONTHLY, w->zone, w->set.week_start,
+			     lg_clock_real_ms(), &month);
+	else
+		month.start_ms = 0;
+	lg_engine_unpin(p->e, w);
+	if (p->month.since_ms != month.start_ms)
+		p->month = (struct spend){.since_ms = month.start_ms};
+	err = spend_read(&p->month, p->e);
+	if (err)
+		tool_warn("ledger: %s", strerror(-err));
+	count_slots(p);
+	err = views_read(p->e, all, &p->views);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int print_json(struct picture *p)
+{
+	struct json j;
+	unsigned i;
+
+	json_init(&j);
+	json_open(&j, NULL, '{');
+	if (p->r) {
+		json_text(&j, "region", lg_engine_region_path(p->e));
+		json_text(&j, "region_uuid", p->uuid);
+		json_u64(&j, "generation", lg_region_generation(p->r));
+	} else {
+		json_null(&j, "region");
+		json_null(&j, "region_uuid");
+		json_u64(&j, "generation", 0);
+	}
+	json_text(&j, "state_dir", lg_engine_state_dir(p->e));
+	json_text(&j, "config", lg_engine_config_path(p->e));
+	json_text(&j, "trouble", lg_engine_trouble(p->e));
+	json_text(&j, "fail", p->fail);
+	json_bool(&j, "disabled", p->disabled);
+	json_u64(&j, "holds", p->holds);
+	json_u64(&j, "dead_holds", p->dead);
+	json_u64(&j, "staged_rows", p->staged);
+	json_open(&j, "budgets", '[');
+	for (i = 0; i < p->views.n; i++)
+		view_json(&j, &p->views.v[i]);
+	json_close(&j, ']');
+	spend_json(&j, &p->month);
+	json_close(&j, '}');
+	json_line(&j);
+	return tool_print(&j.b);
+}
+
+static const char *percent(int64_t ppm)
+{
+	static char buf[32];
+
+	if (ppm < 0)
+		return "-";
+	snprintf(buf, sizeof(buf), "%lld.%lld%%", (long long)(ppm / 10000),
+		 (long long)(ppm / 1000 % 10));
+	return buf;
+}
+
+static const char *state_text(const struct view *v)
+{
+	if (v->cell.refusing)
+		return "refusing";
+	return view_state_name(v->state);
+}
+
+static void print_budgets(struct picture *p, struct lg_buf *out)
+{
+	struct table t;
+	unsigned i;
+
+	if (!p->views.n) {
+		lg_buf_puts(out, "No budget: calls are recorded, none is "
+				 "blocked.\n");
+		return;
+	}
+	table_init(&t, "BUDGET\tSCOPE\tPERIOD\tSPENT\rHELD\rLIMIT\rUSED\rSTATE"
+		       "\tRESETS");
+	for (i = 0; i < p->views.n; i++) {
+		const struct view *v = &p->views.v[i];
+
+		table_cell(&t, v->cell.name);
+		table_cell(&t,
+			   v->cell.value[0] ? v->cell.value : v->cell.scope);
+		table_cell(&t, lg_period_name(v->cell.period));
+		table_cell(&t, tool_usd(v->spent_pusd));
+		table_cell(&t, tool_usd(v->cell.held_pusd));
+		table_cell(&t, tool_usd(v->cell.limit_pusd));
+		table_cell(&t, percent(v->ratio_ppm));
+		table_cell(&t, state_text(v));
+		table_cell(&t, tool_time(p->e, v->cell.window_end_ms));
+	}
+	table_print(&t, out);
+	if (p->views.hidden) {
+		lg_buf_puts(out, "(");
+		lg_buf_put_u64(out, p->views.hidden);
+		lg_buf_puts(out, " budgets of other runs: --all)\n");
+	}
+}
+
+static void print_bounds(const struct picture *p, struct lg_buf *out)
+{
+	unsigned i;
+
+	for (i = 0; i < p->views.n; i++) {
+		const struct view *v = &p->views.v[i];
+
+		if (!v->cell.hard || v->cell.strict || !v->cell.held_pusd)
+			continue;
+		lg_buf_puts(out, v->cell.name);
+		lg_buf_puts(out, ": calls under way could overshoot by ");
+		lg_buf_puts(out, v->overshoot_pusd == INT64_MIN
+					 ? "an unknown amount"
+					 : tool_usd(v->overshoot_pusd));
+		lg_buf_puts(out, "\n");
+	}
+	for (i = 0; i < p->views.n; i++)
+		if (p->views.v[i].note) {
+			lg_buf_puts(out, p->views.v[i].cell.name);
+			lg_buf_puts(out, ": ");
+			lg_buf_puts(out, p->views.v[i].note);
+			lg_buf_puts(out, "\n");
+		}
+}
+
+static void print_coverage(const struct picture *p, struct lg_buf *out)
+{
+	const struct spend *s = &p->month;
+	unsigned i;
+
+	lg_buf_puts(out, "\nThis month: ");
+	lg_buf_put_u64(out, s->calls);
+	lg_buf_puts(out, s->calls == 1 ? " call, " : " calls, ");
+	lg_buf_puts(out, tool_usd(s->cost_pusd));
+	if (s->blocked) {
+		lg_buf_puts(out, "; ");
+		lg_buf_put_u64(out, s->blocked);
+		lg_buf_puts(out, " refused (");
+		lg_buf_puts(out, tool_usd(s->refused_pusd));
+		lg_buf_puts(out, " not spent)");
+	}
+	lg_buf_puts(out, "\nCoverage:");
+	for (i = SPEND_CLASSES; i-- > 0;) {
+		lg_buf_puts(out, i == SPEND_EXACT ? " " : ", ");
+		lg_buf_puts(out, spend_class_name((enum spend_class)i));
+		lg_buf_puts(out, " ");
+		lg_buf_put_u64(out, s->by[i].calls);
+		lg_buf_puts(out, " (");
+		lg_buf_puts(out, tool_usd(s->by[i].pusd));
+		lg_buf_puts(out, ")");
+	}
+	lg_buf_puts(out, "\n");
+	if (s->stats.torn) {
+		lg_buf_put_u64(out, s->stats.torn);
+		lg_buf_puts(out, " torn lines in the ledger were passed "
+				 "over\n");
+	}
+}
+
+static void print_region(const struct picture *p, struct lg_buf *out)
+{
+	if (!p->r) {
+		lg_buf_puts(out, "Region: none yet\n");
+		return;
+	}
+	lg_buf_puts(out, "Region: ");
+	lg_buf_puts(out, lg_engine_region_path(p->e));
+	lg_buf_puts(out, ", generation ");
+	lg_buf_put_u64(out, lg_region_generation(p->r));
+	lg_buf_puts(out, ", fail ");
+	lg_buf_puts(out, p->fail);
+	lg_buf_puts(out, "; ");
+	lg_buf_put_u64(out, p->holds);
+	lg_buf_puts(out, " calls under way");
+	if (p->dead) {
+		lg_buf_puts(out, ", ");
+		lg_buf_put_u64(out, p->dead);
+		lg_buf_puts(out, " left by dead programs");
+	}
+	if (p->staged) {
+		lg_buf_puts(out, ", ");
+		lg_buf_put_u64(out, p->staged);
+		lg_buf_puts(out, " rows wait to be written");
+	}
+	lg_buf_puts(out, "\n");
+	if (p->disabled)
+		lg_buf_puts(out, "The guard is switched off: llmguard "
+				 "enable\n");
+}
+
+static int print_text(struct picture *p, bool clear)
+{
+	struct lg_buf out;
+
+	lg_buf_init(&out, (size_t)1 << 26);
+	if (clear)
+		lg_buf_puts(&out, "\033[H\033[2J");
+	print_budgets(p, &out);
+	print_bounds(p, &out);
+	print_coverage(p, &out);
+	print_region(p, &out);
+	return tool_print(&out);
+}
+
+static int show(struct picture *p, struct call *c)
+{
+	int err = look(p, c->v[O_ALL].set), ret;
+	bool clear = c->v[O_WATCH].set && isatty(STDOUT_FILENO);
+
+	if (err)
+		return tool_fail("%s", strerror(-err));
+	ret = c->v[O_JSON].set ? print_json(p) : print_text(p, clear);
+	if (!ret && c->v[O_CHECK].set && p->views.exceeded)
+		ret = EXIT_OVER;
+	views_fini(&p->views);
+	return ret;
+}
+
+static int run(struct call *c)
+{
+	uint64_t every = c->v[O_INTERVAL].set ? c->v[O_INTERVAL].n : 2;
+	struct picture p = {.month.since_ms = -1};
+	int ret = tool_open(&p.e);
+
+	if (ret >= 0)
+		return ret;
+	ret = show(&p, c);
+	while (c->v[O_WATCH].set && (ret == EXIT_OK || ret == EXIT_OVER)) {
+		struct timespec nap = {(time_t)(every ? every : 1), 0};
+
+		nanosleep(&nap, NULL);
+		lg_engine_refresh(p.e);
+		if (p.r && !lg_engine_is_readonly(p.e))
+			lg_engine_sweep(p.e);
+		ret = show(&p, c);
+	}
+	lg_engine_close(p.e);
+	return ret;
+}
+
+const struct cmd cmd_status = {
+	.name = "status",
+	.args = "",
+	.summary = "budgets, calls under way, coverage",
+	.about = "What each budget has spent, what calls under way hold of it, "
+		 "and how much of\nthis month's money is exact. Holds of dead "
+		 "programs are finished and rows that\nwaited are written "
+		 "first.",
+	.opts = opts,
+	.run = run,
+};

@@ -1,0 +1,98 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cmds.h"
+#include "tool.h"
+
+const char tool_version[] = "0.1.0";
+
+const struct cmd *const tool_cmds[] = {
+	&cmd_status,	   &cmd_run,	      &cmd_budget_set,
+	&cmd_budget_list,  &cmd_budget_rm,    &cmd_holds,
+	&cmd_tail,	   &cmd_pricing_list, &cmd_pricing_show,
+	&cmd_config_check, &cmd_config_show,  &cmd_doctor,
+	&cmd_enable,	   &cmd_disable,      &cmd_completion,
+	&cmd_help,
+};
+const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
+
+/* "budget set" takes two words. Returns how many, 0: no such command. */
+static int match(const struct cmd *cmd, int argc, char **argv)
+{
+	const char *space = strchr(cmd->name, ' ');
+	size_t n = space ? (size_t)(space - cmd->name) : strlen(cmd->name);
+
+	if (strlen(argv[0]) != n || memcmp(argv[0], cmd->name, n))
+		return 0;
+	if (!space)
+		return 1;
+	return argc > 1 && !strcmp(argv[1], space + 1) ? 2 : 0;
+}
+
+/* "budget" alone, or with a second word that is none of its own. */
+static int complete_me(const char *word)
+{
+	size_t n = strlen(word);
+	bool first = true;
+	unsigned i;
+
+	for (i = 0; i < tool_ncmds; i++) {
+		const char *name = tool_cmds[i]->name;
+
+		if (strncmp(name, word, n) || name[n] != ' ')
+			continue;
+		if (first)
+			fprintf(stderr, "llmguard %s: which one?\n", word);
+		first = false;
+		fprintf(stderr, "  llmguard %-16s %s\n", name,
+			tool_cmds[i]->summary);
+	}
+	if (first)
+		fprintf(stderr,
+			"llmguard: %s: no such command\n"
+			"try: llmguard help\n",
+			word);
+	return EXIT_USAGE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	struct call c;
+	unsigned i;
+	int n, ret;
+
+	for (i = 0; i < tool_ncmds; i++) {
+		n = match(tool_cmds[i], argc, argv);
+		if (!n)
+			continue;
+		ret = opt_parse(&c, tool_cmds[i], argc - n, argv + n);
+		return ret >= 0 ? ret : tool_cmds[i]->run(&c);
+	}
+	return complete_me(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	static char status[] = "status";
+	char *fallback[] = {status, NULL};
+	int ret;
+
+	if (argc < 2)
+		return dispatch(1, fallback);
+	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
+		printf("llmguard %s\n", tool_version);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
+		ret = help_overview();
+	else if (argv[1][0] == '-') {
+		/* llmguard --json is llmguard status --json */
+		argv[0] = status;
+		ret = dispatch(argc, argv);
+	} else {
+		ret = dispatch(argc - 1, argv + 1);
+	}
+	if (fflush(stdout) && ret == EXIT_OK)
+		ret = EXIT_FAILED;
+	return ret;
+}

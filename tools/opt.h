@@ -1,0 +1,74 @@
+#ifndef LG_TOOLS_OPT_H
+#define LG_TOOLS_OPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * A command's options as a table: it feeds the parser, --help, the manual
+ * pages and the completion.
+ */
+enum opt_type {
+	OPT_FLAG,
+	OPT_TEXT,
+	OPT_MONEY, /* a decimal amount of USD, 0..9000000; text is kept */
+	OPT_COUNT, /* a whole number */
+};
+
+struct opt {
+	const char *name; /* long name without dashes; NULL ends the table */
+	char letter;	  /* short name, or 0 */
+	enum opt_type type;
+	const char *arg; /* name of its argument; "a|b" lists what it may be */
+	const char *help;
+};
+
+#define OPTS_MAX 16
+
+struct opt_value {
+	bool set;
+	const char *text; /* borrowed from argv */
+	uint64_t n;	  /* of OPT_COUNT */
+};
+
+struct call;
+
+struct cmd {
+	const char *name;    /* "status", "budget set" */
+	const char *args;    /* "NAME", "[FILE]", "" */
+	const char *summary; /* one line */
+	const char *about;   /* paragraphs for --help and the manual */
+	const struct opt *opts;
+	int min_args, max_args; /* max -1: the rest belongs to a command */
+	int (*run)(struct call *c);
+};
+
+struct call {
+	const struct cmd *cmd;
+	struct opt_value v[OPTS_MAX];
+	int argc; /* what is left after the options */
+	char **argv;
+};
+
+/* Exit codes (docs/man/llmguard.1). */
+enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_OVER };
+
+/*
+ * argv[0] is the first word after the command's name. -1: go on; otherwise
+ * the exit code (--help was printed, or what is wrong was said).
+ */
+int opt_parse(struct call *c, const struct cmd *cmd, int argc, char **argv);
+/* The usage line and the options, to stdout. */
+void opt_help(const struct cmd *cmd);
+
+/* Every option table ends with these two. */
+#define OPT_JSON                                                               \
+	{                                                                      \
+		"json", 0, OPT_FLAG, NULL, "print JSON"                        \
+	}
+#define OPT_END                                                                \
+	{                                                                      \
+		0                                                              \
+	}
+
+#endif

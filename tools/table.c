@@ -1,0 +1,95 @@
+#include "table.h"
+
+#include <string.h>
+
+#define TEXT_MAX ((size_t)1 << 28)
+
+void table_init(struct table *t, const char *head)
+{
+	size_t n;
+
+	memset(t, 0, sizeof(*t));
+	lg_buf_init(&t->text, TEXT_MAX);
+	while (*head && t->columns < TABLE_COLUMNS) {
+		n = strcspn(head, "\t\r");
+		t->title[t->columns] = head;
+		t->title_len[t->columns] = (unsigned)n;
+		t->align[t->columns++] = head[n];
+		head += n + (head[n] != 0);
+	}
+}
+
+void table_cell(struct table *t, const char *text)
+{
+	if (!*text)
+		text = "-";
+	for (; *text; text++)
+		lg_buf_putc(&t->text,
+			    (unsigned char)*text < 0x20 || *text == 0x7f
+				    ? '?'
+				    : *text);
+	lg_buf_putc(&t->text, 0);
+}
+
+void table_u64(struct table *t, uint64_t v)
+{
+	lg_buf_put_u64(&t->text, v);
+	lg_buf_putc(&t->text, 0);
+}
+
+/* Columns that UTF-8 text takes, one a character. */
+static unsigned width(const char *p, size_t n)
+{
+	unsigned w = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		w += ((unsigned char)p[i] & 0xc0) != 0x80;
+	return w;
+}
+
+static void put(struct lg_buf *out, const char *p, size_t n, unsigned to,
+		char align, bool last)
+{
+	unsigned pad = to - width(p, n);
+
+	if (align == '\r')
+		for (; pad; pad--)
+			lg_buf_putc(out, ' ');
+	lg_buf_put(out, p, n);
+	if (last)
+		return;
+	for (pad += 2; pad; pad--)
+		lg_buf_putc(out, ' ');
+}
+
+void table_print(struct table *t, struct lg_buf *out)
+{
+	unsigned to[TABLE_COLUMNS], i, w;
+	const char *p, *end = t->text.p + t->text.len;
+	size_t n;
+
+	for (i = 0; i < t->columns; i++)
+		to[i] = t->title_len[i];
+	for (p = t->text.p, i = 0; p < end; p += n + 1) {
+		n = strlen(p);
+		w = width(p, n);
+		if (w > to[i])
+			to[i] = w;
+		i = (i + 1) % t->columns;
+	}
+	for (i = 0; i < t->columns; i++)
+		put(out, t->title[i], t->title_len[i], to[i], t->align[i],
+		    i + 1 == t->columns);
+	lg_buf_putc(out, '\n');
+	for (p = t->text.p, i = 0; p < end; p += n + 1) {
+		n = strlen(p);
+		put(out, p, n, to[i], t->align[i], i + 1 == t->columns);
+		if (i + 1 == t->columns)
+			lg_buf_putc(out, '\n');
+		i = (i + 1) % t->columns;
+	}
+	if (t->text.overflow)
+		out->overflow = true;
+	lg_buf_fini(&t->text);
+}

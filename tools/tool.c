@@ -1,0 +1,149 @@
+#include "tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/civil.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/money.h"
+#include "guard/engine.h"
+#include "guard/env.h"
+#include "guard/record.h"
+#include "guard/self.h"
+#include "guard/world.h"
+
+static void say(const char *prefix, const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fprintf(stderr, "llmguard%s%s: ", *prefix ? " " : "", prefix);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void tool_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+}
+
+int tool_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+	return EXIT_FAILED;
+}
+
+int tool_usage(const struct cmd *cmd, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(cmd->name, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "try: llmguard %s --help\n", cmd->name);
+	return EXIT_USAGE;
+}
+
+int tool_open(struct lg_engine **out)
+{
+	static struct lg_env env;
+	const char *why;
+	int err;
+
+	lg_mem_set_cap((size_t)2 << 30);
+	lg_env_read(&env);
+	err = lg_engine_open(&env, out);
+	if (err)
+		return tool_fail("cannot open the guard's state: %s",
+				 strerror(-err));
+	why = lg_engine_trouble(*out);
+	if (*why)
+		tool_warn("%s", why);
+	if (lg_engine_region(*out) && !lg_engine_is_readonly(*out))
+		lg_engine_sweep(*out);
+	return -1;
+}
+
+int tool_print(struct lg_buf *b)
+{
+	int ret = EXIT_OK;
+
+	if (b->overflow)
+		ret = tool_fail("out of memory");
+	else if (fwrite(b->p, 1, b->len, stdout) != b->len || fflush(stdout))
+		ret = tool_fail("writing: %s", strerror(errno));
+	lg_buf_fini(b);
+	return ret;
+}
+
+int tool_audit(struct lg_engine *e, const char *note)
+{
+	struct lg_row *row = lg_mem_alloc(sizeof(*row));
+	struct lg_self self;
+	int err;
+
+	if (!row)
+		return -ENOMEM;
+	lg_row_init(row);
+	row->kind = LG_ROW_AUDIT;
+	row->ts_ms = row->end_ms = lg_clock_real_ms();
+	lg_row_new_id(row->ts_ms, row->id);
+	lg_self_read(&self);
+	row->uid = self.uid;
+	row->pid = getpid();
+	row->ppid = getppid();
+	strcpy(row->exe, self.exe);
+	strcpy(row->comm, self.comm);
+	lg_slice_copy(lg_slice_str(self.login), row->user, sizeof(row->user));
+	lg_slice_copy(lg_slice_str(note), row->note, sizeof(row->note));
+	err = lg_record_write(e, row);
+	lg_mem_free(row, sizeof(*row));
+	return err;
+}
+
+const char *tool_usd(int64_t pusd)
+{
+	static char bufs[8][32];
+	static unsigned turn;
+	char *buf = bufs[turn++ % 8];
+
+	if (pusd == INT64_MIN)
+		return "-";
+	lg_money_pretty(pusd, 6, buf, sizeof(bufs[0]));
+	return buf;
+}
+
+const char *tool_time(struct lg_engine *e, int64_t unix_ms)
+{
+	static char bufs[4][64];
+	static unsigned turn;
+	char *buf = bufs[turn++ % 4];
+	struct lg_world *w;
+	struct lg_civil c;
+	int64_t s, day;
+
+	if (unix_ms == INT64_MIN || unix_ms == INT64_MAX)
+		return "-";
+	w = lg_engine_pin(e);
+	s = lg_floor_div(unix_ms, 1000);
+	if (w->zone)
+		s += lg_zone_offset(w->zone, s);
+	lg_engine_unpin(e, w);
+	day = lg_floor_div(s, 86400);
+	s -= day * 86400;
+	lg_civil_from_days(day, &c);
+	snprintf(buf, sizeof(bufs[0]), "%04d-%02u-%02u %02d:%02d", (int)c.year,
+		 c.month, c.day, (int)(s / 3600), (int)(s / 60 % 60));
+	return buf;
+}

@@ -1,0 +1,44 @@
+#ifndef LG_TOOLS_TOOL_H
+#define LG_TOOLS_TOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "ledger/row.h"
+#include "opt.h"
+
+struct lg_engine;
+
+/* What the commands share. Messages go to stderr, data to stdout. */
+
+extern const struct cmd *const tool_cmds[];
+extern const unsigned tool_ncmds;
+extern const char tool_version[];
+
+/* "llmguard: ..." with a line's end. */
+void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same; returns EXIT_FAILED. */
+int tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* "llmguard CMD: ..." and where help is; returns EXIT_USAGE. */
+int tool_usage(const struct cmd *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * The engine of this user's environment. Rows that waited are written and
+ * holds of dead owners finished first (design: every command that reads the
+ * ledger does so). -1: go on with *out; else the exit code, said why.
+ */
+int tool_open(struct lg_engine **out);
+/* All of b to stdout; EXIT_OK or EXIT_FAILED. b is released. */
+int tool_print(struct lg_buf *b);
+
+/* Append an audit row: who changed what. 0, -errno. */
+int tool_audit(struct lg_engine *e, const char *note);
+
+/* "$12.87"; "-" for INT64_MIN. Two static buffers of its own per call x 8. */
+const char *tool_usd(int64_t pusd);
+/* Local time by the engine's zone: "2026-11-22 15:30"; "-" for none. */
+const char *tool_time(struct lg_engine *e, int64_t unix_ms);
+
+#endif
