@@ -46,8 +46,8 @@ static const char *const bad[] = {
 	"model:*a*b*c*d*e*f*g*h*i",
 	"phase:x",
 	"uid:root",
-	"user:1 & user:2 & user:3 & user:4 & user:5 & user:6 & user:7 & "
-	"user:8 & user:9",
+	("user:1 & user:2 & user:3 & user:4 & user:5 & user:6 & user:7 & "
+	 "user:8 & user:9"),
 };
 
 static void test_canonical(void **state)

@@ -358,6 +358,44 @@ static void test_fresh_and_write(void **state)
 	lg_buf_fini(&out);
 }
 
+static void test_directory_of_prices(void **state)
+{
+	char sub[96], a[128], b[128], other[128];
+	struct lg_config_paths paths = {.pricing_dir = sub};
+	struct lg_config_error err;
+	const struct lg_img_price *e;
+	const struct lg_image *img;
+	struct lg_buf out;
+
+	(void)state;
+	snprintf(sub, sizeof(sub), "%s/pricing", dir.path);
+	snprintf(a, sizeof(a), "%s/a.yaml", sub);
+	snprintf(b, sizeof(b), "%s/b.yaml", sub);
+	snprintf(other, sizeof(other), "%s/c.txt", sub);
+	lg_buf_init(&out, 0);
+	assert_int_equal(lg_config_compile(&paths, &out, &err), 0);
+	img = (const struct lg_image *)(const void *)out.p;
+	assert_true(lg_config_is_fresh(img, &paths));
+	assert_int_equal(mkdir(sub, 0700), 0);
+	assert_false(lg_config_is_fresh(img, &paths));
+	put_text(b, "provider: p\nprices: [{model: b, input_per_1m: 1}]\n");
+	put_text(a, "provider: p\nprices: [{model: a, input_per_1m: 1}]\n");
+	put_text(other, "not yaml: [\n");
+	assert_int_equal(lg_config_compile(&paths, &out, &err), 0);
+	assert_int_equal(lg_image_check(out.p, out.len), 0);
+	img = (const struct lg_image *)(const void *)out.p;
+	e = LG_IMG_ARRAY(img, img->prices, struct lg_img_price);
+	assert_int_equal(img->prices.n, 2);
+	assert_string_equal(text(img, e[0].model), "a");
+	assert_true(lg_config_is_fresh(img, &paths));
+	set_mtime(b, 1);
+	assert_false(lg_config_is_fresh(img, &paths));
+	put_text(b, "prices: [{model: b}]\n");
+	assert_int_equal(lg_config_compile(&paths, &out, &err), -EINVAL);
+	assert_int_equal(strncmp(err.text, b, strlen(b)), 0);
+	lg_buf_fini(&out);
+}
+
 static void test_paths(void **state)
 {
 	char p[256];
@@ -393,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_empty_is_nothing),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_fresh_and_write),
+		cmocka_unit_test(test_directory_of_prices),
 		cmocka_unit_test(test_paths),
 	};
 
