@@ -94,6 +94,7 @@ void lg_draft_reclaim(struct lg_map *m, uint32_t slot)
 {
 	uint32_t keep = in_use(&m->slot[slot]), i;
 
+	lg_store_release(&m->slot[slot].draft[0], keep);
 	for (i = 0; i < LG_BUFS; i++)
 		if (i != buf_of(keep) &&
 		    lg_load_relaxed(&m->head.buf_owner[i]) == slot + 1)

@@ -116,10 +116,24 @@ static int confirm(struct lg_map *m, const struct plan *p, unsigned k,
 	return -EDQUOT;
 }
 
+/* For display: the coarse clock, led back to BOOTTIME once a second. */
+static uint64_t since_ns(void)
+{
+	static int64_t checked_ms = INT64_MIN / 2, offset_ms;
+	int64_t now_ms = lg_clock_coarse_ms();
+
+	if (now_ms - lg_load_relaxed(&checked_ms) >= 1000) {
+		lg_store_relaxed(&offset_ms,
+				 lg_clock_boot_ns() / 1000000 - now_ms);
+		lg_store_relaxed(&checked_ms, now_ms);
+	}
+	now_ms += lg_load_relaxed(&offset_ms);
+	return (uint64_t)now_ms * 1000000 & ~UINT64_C(0xff);
+}
+
 static void fill(struct lg_map *m, uint32_t slot, const struct plan *p)
 {
 	struct lg_slot *s = &m->slot[slot];
-	uint64_t now = (uint64_t)lg_clock_boot_ns();
 	unsigned i;
 
 	for (i = 0; i < p->n; i++) {
@@ -127,7 +141,7 @@ static void fill(struct lg_map *m, uint32_t slot, const struct plan *p)
 		lg_store_relaxed(&s->window[i], p->c[i].window);
 		lg_store_relaxed(&s->amount_pusd[i], p->c[i].amount_pusd);
 	}
-	lg_store_release(&s->since, (now & ~UINT64_C(0xff)) | p->n);
+	lg_store_release(&s->since, since_ns() | p->n);
 }
 
 static void set_idle(struct lg_map *m, uint32_t slot, struct lg_pair owner)
@@ -364,7 +378,7 @@ int lg_hold_settle(struct lg_region *r, struct lg_hold *h, int64_t actual_pusd,
 	lg_store_relaxed(&s->draft[1],
 			 final_draft(r->map, slot, draft, draft_len));
 	h->generation = lg_step_begin(r->map, slot, LG_SLOT_SETTLING, mask);
-	lg_slot_redo(r->map, slot);
+	lg_slot_redo(r->map, slot, true);
 	lg_slot_settled(r->map, slot);
 	return 0;
 }
@@ -411,8 +425,7 @@ int lg_hold_row(struct lg_region *r, const void *draft, size_t draft_len,
 	if (slot < 0)
 		return slot;
 	s = &r->map->slot[slot];
-	lg_store_release(&s->since,
-			 (uint64_t)lg_clock_boot_ns() & ~UINT64_C(0xff));
+	lg_store_release(&s->since, since_ns());
 	lg_draft_set(r->map, (uint32_t)slot, draft, draft_len);
 	lg_store_relaxed(&s->draft[1], lg_load_relaxed(&s->draft[0]));
 	out->slot = slot;

@@ -197,24 +197,28 @@ static struct self *get_page(void)
 	return page;
 }
 
-struct lg_pair lg_owner_self(void)
+static struct lg_pair renew_self(void)
 {
-	struct self *s = get_page();
-	struct lg_pair id;
 	int err = errno;
+	struct self *s = get_page();
+	struct lg_pair id = compute_self();
 
-	if (lg_load_acquire(&s->ready) != 0) {
-		id.lo = lg_load_relaxed(&s->id.lo);
-		id.hi = lg_load_relaxed(&s->id.hi);
-		return id;
-	}
-	id = compute_self();
 	/* Threads that race here store the same. */
 	lg_store_relaxed(&s->id.lo, id.lo);
 	lg_store_relaxed(&s->id.hi, id.hi);
 	lg_store_release(&s->ready, 1);
 	errno = err;
 	return id;
+}
+
+struct lg_pair lg_owner_self(void)
+{
+	struct self *s = lg_load_acquire(&self_page);
+
+	if (s == NULL || lg_load_acquire(&s->ready) == 0)
+		return renew_self();
+	return (struct lg_pair){lg_load_relaxed(&s->id.lo),
+				lg_load_relaxed(&s->id.hi)};
 }
 
 void lg_owner_after_fork(void)

@@ -73,7 +73,7 @@ static void count_rollback(struct lg_map *m, uint32_t slot, uint32_t mask)
 				   1);
 }
 
-void lg_slot_redo(struct lg_map *m, uint32_t slot)
+void lg_slot_redo(struct lg_map *m, uint32_t slot, bool fresh)
 {
 	struct lg_slot *s = &m->slot[slot];
 	uint64_t w = lg_load_relaxed(&s->word), seq = lg_word_seq(w);
@@ -84,7 +84,8 @@ void lg_slot_redo(struct lg_map *m, uint32_t slot)
 	if (state != LG_SLOT_SETTLING)
 		actual = 0;
 	for (i = 0; i < LG_HOLD_CELLS_MAX; i++) {
-		if (!(mask >> i & 1) || lg_step_happened(m, slot, seq, i))
+		if (!(mask >> i & 1) ||
+		    (!fresh && lg_step_happened(m, slot, seq, i)))
 			continue;
 		amount = lg_load_relaxed(&s->amount_pusd[i]);
 		lg_step_add(m, slot, seq, i, lg_money_sub(actual, amount));
@@ -94,7 +95,7 @@ void lg_slot_redo(struct lg_map *m, uint32_t slot)
 void lg_slot_undo(struct lg_map *m, uint32_t slot, uint32_t mask, bool rollback)
 {
 	lg_step_begin(m, slot, LG_SLOT_UNDOING, mask);
-	lg_slot_redo(m, slot);
+	lg_slot_redo(m, slot, true);
 	if (rollback)
 		count_rollback(m, slot, mask);
 }
@@ -191,14 +192,14 @@ bool lg_recover(struct lg_map *m, uint32_t slot, struct lg_pair owner)
 		lg_slot_undo(m, slot, mask, false);
 		break;
 	case LG_SLOT_UNDOING:
-		lg_slot_redo(m, slot);
+		lg_slot_redo(m, slot, false);
 		count_rollback(m, slot, mask);
 		break;
 	case LG_SLOT_DISPATCHED:
 		lg_store_release(&s->word, lg_word(seq, LG_SLOT_ORPHAN, 0));
 		return true;
 	case LG_SLOT_SETTLING:
-		lg_slot_redo(m, slot);
+		lg_slot_redo(m, slot, false);
 		lg_slot_settled(m, slot);
 		return true;
 	case LG_SLOT_SETTLED:

@@ -113,8 +113,9 @@ void lg_slot_free(struct lg_map *m, uint32_t slot, struct lg_pair owner);
 /* Undo the takes in mask (state becomes UNDOING), count the roll-back. */
 void lg_slot_undo(struct lg_map *m, uint32_t slot, uint32_t mask,
 		  bool rollback);
-/* Run the steps of an UNDOING or SETTLING slot that did not happen yet. */
-void lg_slot_redo(struct lg_map *m, uint32_t slot);
+/* Run the steps of an UNDOING or SETTLING slot; when not fresh (it was
+ * begun by somebody who died) only those that did not happen yet. */
+void lg_slot_redo(struct lg_map *m, uint32_t slot, bool fresh);
 
 /* All steps of SETTLING are done: the money is settled, the row waits. */
 void lg_slot_settled(struct lg_map *m, uint32_t slot);
