@@ -52,6 +52,11 @@ void lg_log_init(const char *to, const char *level, const char *format)
 	lg_store_release(&dest, DEST_FILE);
 }
 
+void lg_log_enter_sandbox(void)
+{
+	lg_store_release(&dest, DEST_NONE);
+}
+
 bool lg_log_is_on(enum lg_log_level level)
 {
 	return lg_load_acquire(&dest) != DEST_NONE && (int)level <= threshold;

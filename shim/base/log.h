@@ -28,6 +28,11 @@ struct lg_log_kv {
 
 /* Read LLMGUARD_LOG* once; lg_log_* before it do nothing. */
 void lg_log_init(const char *dest, const char *level, const char *format);
+/*
+ * A system call that a line needs may end the program from here on (seccomp):
+ * nothing is written any more.
+ */
+void lg_log_enter_sandbox(void);
 bool lg_log_is_on(enum lg_log_level level);
 /* event: a constant in snake case ("request_blocked"). kv ends at n. */
 void lg_log(enum lg_log_level level, const char *event,

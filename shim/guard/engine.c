@@ -60,6 +60,7 @@ static uint32_t sandboxed;
 void lg_engine_enter_sandbox(void)
 {
 	lg_store_relaxed(&sandboxed, 1);
+	lg_log_enter_sandbox();
 }
 
 bool lg_engine_is_sandboxed(const struct lg_engine *e)

@@ -131,6 +131,16 @@ static void test_off(void **state)
 	assert_int_equal(access(file, F_OK), -1);
 }
 
+static void test_sandbox(void **state)
+{
+	(void)state;
+	lg_log_init(file, "info", NULL);
+	lg_log_enter_sandbox();
+	assert_false(lg_log_is_on(LG_LOG_ERROR));
+	lg_log(LG_LOG_ERROR, "x", NULL, 0);
+	assert_int_equal(access(file, F_OK), -1);
+}
+
 /* The host must not be killed by a limit on file sizes. */
 static void test_file_limit(void **state)
 {
@@ -258,15 +268,11 @@ static void test_closed_stdio(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_DIR(test_text),
-		WITH_DIR(test_json),
-		WITH_DIR(test_long),
-		WITH_DIR(test_off),
-		WITH_DIR(test_file_limit),
-		WITH_DIR(test_stderr_pipe),
-		WITH_DIR(test_only_plain_files),
-		WITH_DIR(test_threads),
-		WITH_DIR(test_closed_stdio),
+		WITH_DIR(test_text),	    WITH_DIR(test_json),
+		WITH_DIR(test_long),	    WITH_DIR(test_off),
+		WITH_DIR(test_sandbox),	    WITH_DIR(test_file_limit),
+		WITH_DIR(test_stderr_pipe), WITH_DIR(test_only_plain_files),
+		WITH_DIR(test_threads),	    WITH_DIR(test_closed_stdio),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
