@@ -69,6 +69,22 @@ static const struct lg_provider_host hosts[] = {
 	{"ai-gateway.vercel.sh", "vercel", "openai"},
 };
 
+/* Most patterns differ in their last bytes: those first. */
+bool lg_route_fits(struct lg_slice text, struct lg_slice pattern)
+{
+	size_t i;
+
+	for (i = 1; i <= 4 && i <= pattern.len; i++) {
+		char c = pattern.p[pattern.len - i];
+
+		if (c == '*' || c == '?')
+			break;
+		if (i > text.len || (c ^ text.p[text.len - i]) & ~0x20)
+			return false;
+	}
+	return lg_slice_glob(text, pattern);
+}
+
 struct lg_slice lg_route_host_name(struct lg_slice host)
 {
 	const char *p = host.p;
@@ -94,7 +110,7 @@ const struct lg_provider_host *lg_route_host(struct lg_slice host)
 	unsigned i;
 
 	for (i = 0; name.len && i < LG_COUNT_OF(hosts); i++)
-		if (lg_slice_glob(name, lg_slice_str(hosts[i].pattern)))
+		if (lg_route_fits(name, lg_slice_str(hosts[i].pattern)))
 			return &hosts[i];
 	return NULL;
 }

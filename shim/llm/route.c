@@ -222,8 +222,8 @@ static const struct path_rule *find_rule(struct lg_slice method,
 
 	for (i = 0; i < LG_COUNT_OF(rules); i++)
 		if ((listed || !rules[i].listed) &&
-		    has_method(rules[i].methods, method) &&
-		    lg_slice_glob(path, lg_slice_str(rules[i].pattern)))
+		    lg_route_fits(path, lg_slice_str(rules[i].pattern)) &&
+		    has_method(rules[i].methods, method))
 			return &rules[i];
 	return NULL;
 }

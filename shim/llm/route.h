@@ -38,6 +38,8 @@ struct lg_route {
  * not. Config's hosts: are not known here; the caller asks them first.
  */
 const struct lg_provider_host *lg_route_host(struct lg_slice host);
+/* As lg_slice_glob, quick to say no. */
+bool lg_route_fits(struct lg_slice text, struct lg_slice pattern);
 /* host without port, brackets and final dot; borrowed from it. */
 struct lg_slice lg_route_host_name(struct lg_slice host);
 

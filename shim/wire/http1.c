@@ -62,14 +62,6 @@ static bool take_item(struct lg_slice *list, struct lg_slice *item)
 	return len > 0;
 }
 
-/* Is there a line break between a field's colon and its value's end? */
-static bool is_folded(struct lg_slice name, struct lg_slice value)
-{
-	const char *from = name.p + name.len;
-
-	return memchr(from, '\n', (size_t)(value.p + value.len - from));
-}
-
 /* "5" or "5, 5"; every number of every field must agree (RFC 9112 6.3). */
 static void read_length(struct framing *f, struct lg_slice value)
 {
@@ -115,24 +107,53 @@ static void read_connection(struct framing *f, struct lg_slice value)
 	} while (more);
 }
 
+/* 1 where the field frames the message, 0 any other, -1 malformed. */
+static int read_field(struct framing *f, struct lg_slice line)
+{
+	struct lg_slice name = {line.p, 0}, value;
+
+	while (name.len < line.len && lg_http1_is_token(line.p[name.len]))
+		name.len++;
+	if (!name.len || name.len == line.len || line.p[name.len] != ':')
+		return -1;
+	value.p = line.p + name.len + 1;
+	value.len = line.len - name.len - 1;
+	value = lg_slice_trim(value);
+	if (lg_slice_ieq(name, LG_SLICE("content-length")))
+		read_length(f, value);
+	else if (lg_slice_ieq(name, LG_SLICE("transfer-encoding")))
+		read_codings(f, value);
+	else if (lg_slice_ieq(name, LG_SLICE("connection")))
+		read_connection(f, value);
+	else
+		return 0;
+	return 1;
+}
+
+/*
+ * Every line is looked at: NUL, CR without LF, a name that is none, a fold of
+ * a framing field or before any field make the head bad.
+ */
 static struct framing read_framing(struct lg_slice head)
 {
-	struct framing f = {0};
-	struct lg_slice name, value;
+	struct framing f = {.bad = memchr(head.p, 0, head.len)};
+	struct lg_slice line;
 	size_t pos = 0;
+	int kind = 1;
 
-	f.bad = !lg_http1_is_clean(head);
-	while (!f.bad && lg_http1_next_field(head, &pos, &name, &value)) {
-		if (lg_slice_ieq(name, LG_SLICE("content-length"))) {
-			f.bad |= is_folded(name, value);
-			read_length(&f, value);
-		} else if (lg_slice_ieq(name, LG_SLICE("transfer-encoding"))) {
-			f.bad |= is_folded(name, value);
-			read_codings(&f, value);
-		} else if (lg_slice_ieq(name, LG_SLICE("connection"))) {
-			read_connection(&f, value);
-		}
+	line = lg_http1_take_line(head, &pos);
+	while (!f.bad && !memchr(line.p, '\r', line.len)) {
+		line = lg_http1_take_line(head, &pos);
+		if (!line.len)
+			return f;
+		if (line.p[0] != ' ' && line.p[0] != '\t')
+			kind = read_field(&f, line);
+		else if (kind)
+			break;
+		if (kind < 0)
+			break;
 	}
+	f.bad = true;
 	return f;
 }
 
@@ -231,40 +252,39 @@ static enum lg_http1_event head_done(struct lg_http1 *m)
 	return LG_HTTP1_HEAD;
 }
 
-/* Was the line that ends with the head's last byte an empty one? */
-static bool is_empty_line(const struct lg_http1 *m)
+/* Does the line that ends with p[at], a LF, stand empty? */
+static bool is_empty_line(const struct lg_http1 *m, const char *p, size_t at)
 {
-	return m->line == 1 ||
-	       (m->line == 2 && m->head[m->head_len - 2] == '\r');
+	if (m->line != 2)
+		return m->line == 1;
+	return (at ? p[at - 1] : m->head[m->head_len - 1]) == '\r';
 }
 
 static size_t feed_head(struct lg_http1 *m, const char *p, size_t len,
 			enum lg_http1_event *ev)
 {
-	size_t used = 0;
+	size_t room = m->head_cap - m->head_len, used = 0, n;
+	bool whole = false;
+	const char *nl;
 
-	while (used < len) {
-		const char *nl = memchr(p + used, '\n', len - used);
-		size_t n = nl ? (size_t)(nl - p) + 1 - used : len - used;
-
-		if (n > m->head_cap - m->head_len) {
-			*ev = fail(m, TOO_LARGE);
-			return used;
-		}
-		memcpy(m->head + m->head_len, p + used, n);
-		m->head_len += n;
+	if (len > room)
+		len = room + 1;
+	while (used < len && !whole) {
+		nl = memchr(p + used, '\n', len - used);
+		n = nl ? (size_t)(nl - p) + 1 - used : len - used;
 		m->line += (uint32_t)n;
 		used += n;
-		if (!nl)
-			break;
-		if (is_empty_line(m)) {
+		whole = nl && is_empty_line(m, p, used - 1);
+		if (nl)
 			m->line = 0;
-			*ev = head_done(m);
-			return used;
-		}
-		m->line = 0;
 	}
-	*ev = LG_HTTP1_MORE;
+	if (used > room) {
+		*ev = fail(m, TOO_LARGE);
+		return 0;
+	}
+	memcpy(m->head + m->head_len, p, used);
+	m->head_len += used;
+	*ev = whole ? head_done(m) : LG_HTTP1_MORE;
 	return used;
 }
 

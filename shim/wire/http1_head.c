@@ -7,18 +7,14 @@
 #define METHOD_MAX 20
 #define VERSION_LEN 8 /* "HTTP/1.1" */
 
-bool lg_http1_is_token(char c)
-{
-	static const char more[] = "!#$%&'*+-.^_`|~";
+const bool lg_http1_token[256] = {
+	['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['a' ... 'z'] = true,
+	['!'] = true,	      ['#' ... '\''] = true, ['*'] = true,
+	['+'] = true,	      ['-'] = true,	     ['.'] = true,
+	['^' ... '`'] = true, ['|'] = true,	     ['~'] = true,
+};
 
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9'))
-		return true;
-	return c && memchr(more, c, sizeof(more) - 1);
-}
-
-/* The line at *pos without its end; *pos moves behind it. */
-static struct lg_slice take_line(struct lg_slice head, size_t *pos)
+struct lg_slice lg_http1_take_line(struct lg_slice head, size_t *pos)
 {
 	struct lg_slice line = {head.p + *pos, head.len - *pos};
 	const char *nl = line.len ? memchr(line.p, '\n', line.len) : NULL;
@@ -51,7 +47,7 @@ bool lg_http1_request_line(struct lg_slice head, struct lg_slice *method,
 			   struct lg_slice *target)
 {
 	size_t pos = 0, i;
-	struct lg_slice line = take_line(head, &pos), rest;
+	struct lg_slice line = lg_http1_take_line(head, &pos), rest;
 
 	rest = lg_slice_cut(line, ' ', method);
 	if (!method->len || rest.len < VERSION_LEN + 2)
@@ -76,13 +72,13 @@ bool lg_http1_next_field(struct lg_slice head, size_t *pos,
 	const char *colon;
 
 	if (!*pos)
-		take_line(head, pos);
+		lg_http1_take_line(head, pos);
 	while (*pos < head.len) {
-		line = take_line(head, pos);
+		line = lg_http1_take_line(head, pos);
 		if (!line.len)
 			return false;
 		while (is_fold(head, *pos)) {
-			struct lg_slice more = take_line(head, pos);
+			struct lg_slice more = lg_http1_take_line(head, pos);
 
 			line.len = (size_t)(more.p + more.len - line.p);
 		}
@@ -137,34 +133,6 @@ static bool is_field_line(struct lg_slice line)
 	return i && i < line.len && line.p[i] == ':';
 }
 
-bool lg_http1_is_clean(struct lg_slice head)
-{
-	size_t pos = 0;
-	struct lg_slice line = take_line(head, &pos);
-	bool first = true;
-
-	if (memchr(head.p, 0, head.len))
-		return false;
-	while (1) {
-		if (memchr(line.p, '\r', line.len))
-			return false;
-		if (pos >= head.len)
-			return true;
-		if (is_fold(head, pos)) {
-			if (first)
-				return false;
-			line = take_line(head, &pos);
-			continue;
-		}
-		line = take_line(head, &pos);
-		first = false;
-		if (!line.len)
-			return true;
-		if (!is_field_line(line))
-			return false;
-	}
-}
-
 /* The start line of a connection's first bytes: 1, 0 or -1 as sniff does. */
 static int sniff_line(struct lg_slice head, size_t *pos)
 {
@@ -179,7 +147,7 @@ static int sniff_line(struct lg_slice head, size_t *pos)
 	if (i + 1 < head.len && !is_target_byte(head.p[i + 1]))
 		return -1;
 	if (nl) {
-		take_line(head, pos);
+		lg_http1_take_line(head, pos);
 		return lg_http1_request_line(head, &method, &target) ? 1 : -1;
 	}
 	for (i++; i < line.len && is_target_byte(line.p[i]); i++)
@@ -221,7 +189,7 @@ int lg_http1_sniff(const char *p, size_t len)
 	while (pos < len) {
 		bool whole = memchr(p + pos, '\n', len - pos);
 
-		line = take_line(head, &pos);
+		line = lg_http1_take_line(head, &pos);
 		if (whole && pos > LG_HTTP1_HEAD_MAX)
 			return -1;
 		if (whole && !line.len)

@@ -13,7 +13,11 @@
  */
 
 /* A token character of RFC 9110 5.6.2. */
-bool lg_http1_is_token(char c);
+extern const bool lg_http1_token[256];
+static inline bool lg_http1_is_token(char c)
+{
+	return lg_http1_token[(unsigned char)c];
+}
 
 /* Request line parts; false when malformed. */
 bool lg_http1_request_line(struct lg_slice head, struct lg_slice *method,
@@ -30,12 +34,8 @@ struct lg_slice lg_http1_field(struct lg_slice head, struct lg_slice name,
  */
 bool lg_http1_next_field(struct lg_slice head, size_t *pos,
 			 struct lg_slice *name, struct lg_slice *value);
-/*
- * Is every line well-formed: no NUL, no CR without LF, token names with the
- * colon right behind, no fold before the first field? A head that is not must
- * not be acted on.
- */
-bool lg_http1_is_clean(struct lg_slice head);
+/* The line at *pos without its CRLF or LF; *pos moves behind it. */
+struct lg_slice lg_http1_take_line(struct lg_slice head, size_t *pos);
 /*
  * Could these first bytes of a connection be the beginning of an HTTP/1
  * request head? 1 yes and complete, 0 not yet decided, -1 no.
