@@ -21,10 +21,7 @@ static bool has_usage(const struct lg_exchange *x)
 
 static bool is_final(const struct lg_exchange *x)
 {
-	if (!has_usage(x))
-		return false;
-	return x->answer.usage_final || x->body == LG_BODY_JSON ||
-	       (x->complete && x->answer.done);
+	return has_usage(x) && x->answer.usage_final;
 }
 
 static bool was_delivered(const struct lg_exchange *x)
