@@ -143,7 +143,7 @@ struct lg_img_budget {
 /* hosts: {x: openai}: more guarded hosts; pattern is a glob. */
 struct lg_img_host {
 	struct lg_img_ref pattern;
-	struct lg_img_ref dialect; /* family: openai anthropic google ... */
+	struct lg_img_ref dialect; /* family: openai anthropic gemini ... */
 };
 
 /* models: how a model is priced where its name does not say it. */

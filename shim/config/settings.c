@@ -54,7 +54,7 @@ ENUM_READER(read_durability, "none", "interval", "each")
 ENUM_READER(read_week, "monday", "tuesday", "wednesday", "thursday", "friday",
 	    "saturday", "sunday")
 ENUM_READER(read_guard, "on", "off")
-ENUM_READER(read_family, "openai", "anthropic", "google")
+ENUM_READER(read_family, "openai", "anthropic", "gemini", "google")
 
 static bool is_zone_name(struct lg_slice s)
 {
@@ -144,7 +144,9 @@ static int read_pricing(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 static int one_host(struct lg_conf *c, const struct lg_yaml *v,
 		    struct lg_img_host *h)
 {
-	static const char *const family[] = {"openai", "anthropic", "google"};
+	/* google is another word for gemini */
+	static const char *const family[] = {"openai", "anthropic", "gemini",
+					     "gemini"};
 	const char *why = lg_conf_glob_why(v->key);
 	char low[LG_CONF_NAME_MAX];
 	uint8_t f = 0;

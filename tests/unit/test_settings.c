@@ -45,7 +45,8 @@ static void test_every_setting(void **state)
 				   "hold_max_bytes: 1048576\n"
 				   "admit_wait_ms: 250\n"
 				   "pricing: {version: \"2026-08\"}\n"
-				   "hosts: {LLM.internal.example: openai}\n"
+				   "hosts: {LLM.internal.example: openai, "
+				   "\"*.g.example\": google}\n"
 				   "models:\n"
 				   "  - {match: \"ft:gpt-4o-*\", pricing_id: "
 				   "openai/gpt-4o, fine_tuned: true, "
@@ -69,7 +70,8 @@ static void test_every_setting(void **state)
 	assert_int_equal(s->hold_max_bytes, 1048576);
 	assert_int_equal(s->admit_wait_ms, 250);
 	assert_string_equal(text(img, s->price_version), "2026-08");
-	assert_int_equal(img->hosts.n, 1);
+	assert_int_equal(img->hosts.n, 2);
+	assert_string_equal(text(img, h[1].dialect), "gemini");
 	assert_string_equal(text(img, h->pattern), "llm.internal.example");
 	assert_string_equal(text(img, h->dialect), "openai");
 	assert_int_equal(img->rules.n, 2);
@@ -164,7 +166,8 @@ static const struct {
 	{"a: \"\\0\"\n", "NUL"},
 	{"version: 1\n---\nversion: 1\n", "second document"},
 	{"\tversion: 1\n", ":1: "},
-	{"hosts: {a.example: gemini}\n", "allowed: openai anthropic google"},
+	{"hosts: {a.example: gemeni}\n",
+	 "allowed: openai anthropic gemini google"},
 	{"hosts: {\"https://a.example\": openai}\n", "without scheme"},
 	{"hosts: [a]\n", "must be a map of hosts"},
 	{"models: [{free: true}]\n", "needs match"},
