@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "guard/file.h"
 #include "guard/host.h"
+#include "guard/sandbox.h"
 #include "guard/self.h"
 #include "guard/world.h"
 #include "ledger/ledger.h"
@@ -66,6 +67,8 @@ void lg_engine_enter_sandbox(void)
 bool lg_engine_is_sandboxed(const struct lg_engine *e)
 {
 	(void)e;
+	if (!lg_load_relaxed(&sandboxed) && lg_sandbox_entered())
+		lg_engine_enter_sandbox();
 	return lg_load_relaxed(&sandboxed) != 0;
 }
 
@@ -272,7 +275,7 @@ static void refresh(struct lg_engine *e, bool force)
 	int saved = errno;
 	struct lg_world *w;
 
-	if (lg_load_relaxed(&sandboxed) ||
+	if (lg_engine_is_sandboxed(e) ||
 	    !lg_cas_seq(&e->refreshing, &idle, 1))
 		return;
 	w = pin_current(e);
@@ -379,6 +382,7 @@ int lg_engine_open(const struct lg_env *env, struct lg_engine **out)
 
 	if (!e)
 		return -ENOMEM;
+	lg_sandbox_note();
 	err = init(e, env);
 	if (err) {
 		lg_engine_close(e);

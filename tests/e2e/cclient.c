@@ -26,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -248,6 +249,7 @@ int main(int argc, char **argv)
 	int i, k;
 
 	options(argc, argv);
+	tzset(); /* libcrypto would open /etc/localtime at the handshake */
 	o.ctx = SSL_CTX_new(TLS_client_method());
 	if (!o.ctx || !SSL_CTX_set_default_verify_paths(o.ctx))
 		die("SSL_CTX_new");
