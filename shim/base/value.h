@@ -26,7 +26,8 @@ enum lg_value_type {
 	LG_VALUE_OBJECT, /* at its '{' */
 	LG_VALUE_ARRAY,	 /* at its '[' */
 	LG_VALUE_END,	 /* the matching '}' or ']' of a watched one */
-	LG_VALUE_RAW,	 /* text: a LG_FIELD_RAW value's JSON, at its end */
+	LG_VALUE_RAW,	 /* text: a LG_FIELD_RAW value's JSON without its white
+			    space, at its end */
 };
 
 struct lg_value {

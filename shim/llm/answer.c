@@ -54,12 +54,6 @@ size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap)
 	bool in_string = false, escaped = false;
 	size_t i, n = 0;
 
-	/* the scanner has dropped the white space already */
-	if (v->type == LG_VALUE_RAW && !v->truncated && v->text.len < cap) {
-		memcpy(dst, v->text.p, v->text.len);
-		dst[v->text.len] = 0;
-		return v->text.len;
-	}
 	for (i = 0; !v->truncated && i < v->text.len && n + 1 < cap; i++) {
 		char c = v->text.p[i];
 
@@ -78,8 +72,15 @@ size_t lg_value_compact(const struct lg_value *v, char *dst, size_t cap)
 
 void lg_answer_put_raw(struct lg_answer *a, const struct lg_value *v)
 {
-	if (v->text.len && v->text.p[0] == '{')
-		lg_value_compact(v, a->usage_raw, sizeof(a->usage_raw));
+	if (!v->text.len || v->text.p[0] != '{')
+		return;
+	/* the scanner has dropped the white space already */
+	if (v->truncated || v->text.len >= sizeof(a->usage_raw)) {
+		a->usage_raw[0] = 0;
+		return;
+	}
+	memcpy(a->usage_raw, v->text.p, v->text.len);
+	a->usage_raw[v->text.len] = 0;
 }
 
 static void usage_object(struct lg_answer *a, const struct lg_value *v)
