@@ -199,6 +199,16 @@ deps:
 	else echo "missing packages; as root:"; \
 	    echo "  apt-get install --no-install-recommends$$want"; fi
 
+# Manual pages and completion come from the option tables; both are kept.
+man: $(B)/llmguard
+	@mkdir -p docs/man conf/completions
+	$(Q)$< completion bash > conf/completions/llmguard.bash
+	$(Q)$< help --man > docs/man/llmguard.1
+	$(Q)$< help | sed -n 's/^  \([a-z]* *[a-z]*\)  .*/\1/p' | \
+	    while read -r c; do \
+	    $< help --man $$c > docs/man/llmguard-$$(echo $$c | tr ' ' -).1; \
+	    done
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin \
 	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing \
@@ -225,6 +235,7 @@ help:
 	@echo "make bench      the figures, with and without the guard"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make style      layering, sizes, formatting"
+	@echo "make man        manual pages and completion anew"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
 	@echo "SANITIZE=address,undefined | thread, CC=clang, V=1"
 
@@ -233,5 +244,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: all unit tests check e2e demo bench style fuzz fuzz-programs deps \
+.PHONY: man all unit tests check e2e demo bench style fuzz fuzz-programs deps \
 	install help clean FORCE

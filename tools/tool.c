@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/money.h"
+#include "budget/region.h"
 #include "guard/engine.h"
 #include "guard/env.h"
 #include "guard/record.h"
@@ -55,6 +56,52 @@ int tool_usage(const struct cmd *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+static const char *region_reason(int err, const char *state_dir)
+{
+	static char text[1200];
+	char rival[512];
+
+	switch (err) {
+	case -EPROTO:
+		return "damaged, or no region at all; remove it";
+	case -ENOTSUP:
+		return "of another version of llmguard";
+	case -EPERM:
+		return "its owner, mode or links are not this user's";
+	case -EXDEV:
+		return "it belongs to another state folder";
+	case -EEXIST:
+		if (lg_region_rival(state_dir, rival, sizeof(rival)))
+			return "another region caches this state folder";
+		snprintf(text, sizeof(text),
+			 "%s caches this state folder; to share it set "
+			 "LLMGUARD_REGION=%s",
+			 rival, rival);
+		return text;
+	default:
+		return strerror(-err);
+	}
+}
+
+/* The engine goes on without a region; here somebody must hear why. */
+static void tell_region(struct lg_engine *e)
+{
+	struct lg_region_options o = {
+		.path = lg_engine_region_path(e),
+		.state_dir = lg_engine_state_dir(e),
+		.create = true,
+	};
+	struct lg_region *r = NULL;
+	bool created;
+	int err = lg_region_open(&o, &r, &created);
+
+	if (!err)
+		lg_region_close(r);
+	else
+		tool_warn("region %s: %s", o.path,
+			  region_reason(err, o.state_dir));
+}
+
 int tool_open(struct lg_engine **out)
 {
 	static struct lg_env env;
@@ -70,7 +117,9 @@ int tool_open(struct lg_engine **out)
 	why = lg_engine_trouble(*out);
 	if (*why)
 		tool_warn("%s", why);
-	if (lg_engine_region(*out) && !lg_engine_is_readonly(*out))
+	if (!lg_engine_region(*out))
+		tell_region(*out);
+	else if (!lg_engine_is_readonly(*out))
 		lg_engine_sweep(*out);
 	return -1;
 }

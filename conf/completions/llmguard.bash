@@ -1,0 +1,48 @@
+# bash completion of llmguard, made by `llmguard completion bash`
+_llmguard()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
+    local prev=${COMP_WORDS[COMP_CWORD-1]}
+    local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
+    local cmds="status run budget holds tail pricing config doctor enable disable completion help"
+    if [ "$COMP_CWORD" = 1 ]; then
+        COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
+        return
+    fi
+    case "$at" in
+    'budget ') words=' set list rm' ;;
+    'pricing ') words=' list show' ;;
+    'config ') words=' check show' ;;
+    esac
+    case "$at" in
+    'status'*) opts='--watch --interval --check --all --json --help' ;;
+    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --project --tags --user --conversation --phase --experiment --config --quiet --help' ;;
+    'budget set'*) opts='--limit --period --scope --mode --hard --soft --each --warn-at --until --json --help' ;;
+    'budget list'*) opts='--json --help' ;;
+    'budget rm'*) opts='--json --help' ;;
+    'holds'*) opts='--json --help' ;;
+    'tail'*) opts='--lines --follow --json --help' ;;
+    'pricing list'*) opts='--provider --match --json --help' ;;
+    'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
+    'config check'*) opts='--json --help' ;;
+    'config show'*) opts='--json --help' ;;
+    'doctor'*) opts='--json --help' ;;
+    'enable'*) opts='--json --help' ;;
+    'disable'*) opts='--json --help' ;;
+    'completion'*) opts='--help' ;;
+    'help'*) opts='--man --help' ;;
+    esac
+    case " $prev" in
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
+    *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
+    esac
+    if [ -n "$words" ]; then
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    elif [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$opts" -- "$cur"))
+    else
+        COMPREPLY=($(compgen -o default -c -- "$cur"))
+    fi
+}
+complete -o default -F _llmguard llmguard
