@@ -264,7 +264,7 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 	}
 	e->broken = err.text[0] ? lg_settings_signature(&e->settings) : 0;
 	tell_trouble(e, &err);
-	e->ledger.durability = w->set.durability;
+	lg_store_relaxed(&e->ledger.durability, w->set.durability);
 	publish(e, s, w);
 	return 0;
 }

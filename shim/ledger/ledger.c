@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/image.h"
 #include "ledger/month.h"
 
@@ -136,14 +137,18 @@ static int check_limits(int fd, size_t len)
 
 static void sync_maybe(struct lg_ledger *l, int fd, int64_t now_ms)
 {
-	if (l->durability == LG_DURABILITY_NONE)
+	uint8_t how = lg_load_relaxed(&l->durability);
+	int64_t last = lg_load_relaxed(&l->last_sync_ms);
+
+	if (how == LG_DURABILITY_NONE)
 		return;
-	if (l->durability == LG_DURABILITY_INTERVAL &&
-	    now_ms - l->last_sync_ms < SYNC_INTERVAL_MS &&
-	    now_ms >= l->last_sync_ms)
+	if (how == LG_DURABILITY_INTERVAL && now_ms - last < SYNC_INTERVAL_MS &&
+	    now_ms >= last)
 		return;
-	l->last_sync_ms = now_ms;
-	fdatasync(fd);
+	/* of several threads one is enough */
+	if (lg_cas_seq(&l->last_sync_ms, &last, now_ms) ||
+	    how == LG_DURABILITY_EACH)
+		fdatasync(fd);
 }
 
 int lg_ledger_append(struct lg_ledger *l, int64_t now_ms, struct lg_slice line)
