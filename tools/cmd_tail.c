@@ -10,6 +10,7 @@
 #include "cmds.h"
 #include "guard/engine.h"
 #include "ledger/ledger.h"
+#include "table.h"
 #include "tool.h"
 
 enum { O_LINES, O_FOLLOW, O_JSON };
@@ -39,10 +40,17 @@ static void tokens(char *out, size_t cap, uint64_t n)
 		snprintf(out, cap, "%llu", (unsigned long long)n);
 }
 
-/* Control characters must not reach a terminal. */
 static const char *clean(const char *s, char *buf, size_t cap)
 {
-	lg_slice_copy(lg_slice_str(*s ? s : "-"), buf, cap);
+	size_t n = 0, bad;
+
+	if (!*s)
+		s = "-";
+	for (; *s && n + 1 < cap; s += bad ? bad : 1) {
+		bad = table_hostile(s);
+		buf[n++] = bad ? '?' : *s;
+	}
+	buf[n] = 0;
 	return buf;
 }
 

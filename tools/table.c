@@ -19,15 +19,30 @@ void table_init(struct table *t, const char *head)
 	}
 }
 
+size_t table_hostile(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return p[0] != 0;
+	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2;
+	if (p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+			     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
 void table_cell(struct table *t, const char *text)
 {
+	size_t bad;
+
 	if (!*text)
 		text = "-";
-	for (; *text; text++)
-		lg_buf_putc(&t->text,
-			    (unsigned char)*text < 0x20 || *text == 0x7f
-				    ? '?'
-				    : *text);
+	for (; *text; text += bad ? bad : 1) {
+		bad = table_hostile(text);
+		lg_buf_putc(&t->text, bad ? '?' : *text);
+	}
 	lg_buf_putc(&t->text, 0);
 }
 

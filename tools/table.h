@@ -18,7 +18,12 @@ struct table {
 };
 
 void table_init(struct table *t, const char *head);
-/* Control characters are shown as '?', the empty text as "-". */
+/*
+ * Bytes at text that would steer a terminal instead of being shown: C0 and C1
+ * controls and direction overrides (text comes from the network). 0: none.
+ */
+size_t table_hostile(const char *text);
+/* Such bytes are shown as '?', the empty text as "-". */
 void table_cell(struct table *t, const char *text);
 void table_u64(struct table *t, uint64_t v);
 /* Write it out and release it. */
