@@ -275,8 +275,7 @@ static void refresh(struct lg_engine *e, bool force)
 	int saved = errno;
 	struct lg_world *w;
 
-	if (lg_engine_is_sandboxed(e) ||
-	    !lg_cas_seq(&e->refreshing, &idle, 1))
+	if (lg_engine_is_sandboxed(e) || !lg_cas_seq(&e->refreshing, &idle, 1))
 		return;
 	w = pin_current(e);
 	if (force || is_stale(e, w))
