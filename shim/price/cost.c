@@ -7,8 +7,8 @@
 typedef unsigned __int128 u128;
 
 /*
- * By which rate a bucket is charged when it has none of its own. INPUT is 0
- * and ends a list.
+ * By which rate a bucket is charged when it has none of its own. INPUT or
+ * OUTPUT ends a list.
  */
 static const uint8_t parents[LG_BUCKETS][3] = {
 	[LG_BUCKET_CACHE_READ] = {LG_BUCKET_INPUT},
@@ -37,16 +37,36 @@ static int64_t own_rate(const int64_t *base, const struct lg_img_tier *t,
 	return r < 0 ? LG_RATE_ABSENT : r;
 }
 
+/* These have no parents and end every list. */
+static bool is_root(unsigned b)
+{
+	return b == LG_BUCKET_INPUT || b == LG_BUCKET_OUTPUT;
+}
+
+static bool has_parents(unsigned b)
+{
+	return !is_root(b) && b < LG_BUCKET_TRAINING;
+}
+
+void lg_rate_lift(int64_t rate[LG_BUCKETS])
+{
+	for (unsigned b = 0; b < LG_BUCKET_TRAINING; b++) {
+		for (unsigned i = 0; has_parents(b) && i < 3; i++) {
+			if (rate[b] < rate[parents[b][i]])
+				rate[b] = rate[parents[b][i]];
+			if (is_root(parents[b][i]))
+				break;
+		}
+	}
+}
+
 int64_t lg_rate_of(const int64_t *base, const struct lg_img_tier *t, unsigned b)
 {
 	int64_t r = own_rate(base, t, b);
 
-	for (unsigned i = 0; r < 0 && i < 3; i++) {
-		if (b == LG_BUCKET_INPUT || b == LG_BUCKET_OUTPUT ||
-		    b >= LG_BUCKET_TRAINING)
-			break;
+	for (unsigned i = 0; r < 0 && has_parents(b) && i < 3; i++) {
 		r = own_rate(base, t, parents[b][i]);
-		if (parents[b][i] == LG_BUCKET_INPUT)
+		if (is_root(parents[b][i]))
 			break;
 	}
 	return r;

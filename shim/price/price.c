@@ -2,231 +2,11 @@
 
 #include <string.h>
 
+#include "price/match.h"
 #include "price/rate.h"
 
-#define NAME_MAX_LEN 255 /* longer names are in no catalog */
 #define FALLBACKS_MAX 3
 #define TIER_MAX_LEN 31
-
-/* A name in small letters, with "provider/" before it. */
-struct key {
-	char text[2 * NAME_MAX_LEN + 2];
-	size_t len;
-	struct lg_slice name; /* the part after the provider */
-};
-
-/* What to choose among the entries of one model. */
-struct want {
-	struct lg_slice tier, version;
-	int64_t at_ms;
-	unsigned minute; /* of the UTC day */
-};
-
-static char low(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-static bool make_key(struct key *k, struct lg_slice provider,
-		     struct lg_slice name)
-{
-	size_t n = provider.len;
-
-	if (!name.len || name.len > NAME_MAX_LEN || n > NAME_MAX_LEN)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		k->text[i] = low(provider.p[i]);
-	k->text[n] = '/';
-	for (size_t i = 0; i < name.len; i++)
-		k->text[n + 1 + i] = low(name.p[i]);
-	k->len = n + 1 + name.len;
-	k->name = (struct lg_slice){k->text + n + 1, name.len};
-	return true;
-}
-
-static const struct lg_img_price *entries(const struct lg_image *img)
-{
-	return LG_IMG_ARRAY(img, img->prices, struct lg_img_price);
-}
-
-/* The entries of the model that begins at `first`, never past the array. */
-static uint32_t group_size(const struct lg_image *img, uint32_t first)
-{
-	uint32_t left = img->prices.n - first;
-	uint32_t n = entries(img)[first].group;
-
-	return n == 0 ? 1 : n < left ? n : left;
-}
-
-static bool find_exact(const struct lg_image *img, const struct key *k,
-		       uint32_t *first)
-{
-	const struct lg_img_name *t =
-		LG_IMG_ARRAY(img, img->names, struct lg_img_name);
-	struct lg_slice key = {k->text, k->len};
-	uint32_t n = img->names.n, h = lg_img_hash(key);
-
-	if (!n || n & (n - 1))
-		return false;
-	for (uint32_t i = h & (n - 1), seen = 0; t[i].text.off && seen < n;
-	     i = (i + 1) & (n - 1), seen++) {
-		if (t[i].hash != h || t[i].price >= img->prices.n ||
-		    !lg_slice_eq(lg_img_text(img, t[i].text), key))
-			continue;
-		*first = t[i].price;
-		return true;
-	}
-	return false;
-}
-
-static bool contains(struct lg_slice s, struct lg_slice part)
-{
-	const char *p = s.p, *end = s.p + s.len;
-
-	if (!part.len)
-		return true;
-	while ((size_t)(end - p) >= part.len) {
-		p = memchr(p, part.p[0], (size_t)(end - p) - part.len + 1);
-		if (!p)
-			return false;
-		if (!memcmp(p, part.p, part.len))
-			return true;
-		p++;
-	}
-	return false;
-}
-
-static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
-		       struct lg_slice name)
-{
-	struct lg_slice t = lg_img_text(img, a->text);
-
-	if (a->op != LG_MATCH_GLOB && t.len > name.len)
-		return false;
-	switch (a->op) {
-	case LG_MATCH_EQUALS:
-		return lg_slice_eq(name, t);
-	case LG_MATCH_STARTS:
-		return !memcmp(name.p, t.p, t.len);
-	case LG_MATCH_ENDS:
-		return !memcmp(name.p + name.len - t.len, t.p, t.len);
-	case LG_MATCH_CONTAINS:
-		return contains(name, t);
-	default:
-		if (t.p[0] != '*' && t.p[0] != '?' && t.p[0] != name.p[0])
-			return false;
-		return lg_slice_glob(name, t);
-	}
-}
-
-static bool clause_holds(const struct lg_image *img,
-			 const struct lg_img_clause *c, struct lg_slice name)
-{
-	const struct lg_img_atom *a =
-		LG_IMG_ARRAY(img, c->atoms, struct lg_img_atom);
-
-	for (uint32_t i = 0; i < c->atoms.n; i++)
-		if (!atom_holds(img, &a[i], name))
-			return false;
-	return c->atoms.n > 0;
-}
-
-static bool matches(const struct lg_image *img, const struct lg_img_matcher *m,
-		    struct lg_slice name)
-{
-	const struct lg_img_clause *c =
-		LG_IMG_ARRAY(img, m->clauses, struct lg_img_clause);
-
-	for (uint32_t i = 0; i < m->clauses.n; i++)
-		if (clause_holds(img, &c[i], name))
-			return true;
-	return false;
-}
-
-static bool find_rule(const struct lg_image *img, const struct key *k,
-		      uint32_t *first)
-{
-	const struct lg_img_matcher *m =
-		LG_IMG_ARRAY(img, img->matchers, struct lg_img_matcher);
-	size_t n = k->len - k->name.len - 1; /* of the provider in the key */
-
-	for (uint32_t i = 0; i < img->matchers.n; i++) {
-		if (m[i].provider.len != n || m[i].price >= img->prices.n ||
-		    memcmp(lg_img_text(img, m[i].provider).p, k->text, n) ||
-		    !matches(img, &m[i], k->name))
-			continue;
-		*first = m[i].price;
-		return true;
-	}
-	return false;
-}
-
-static bool in_force(const struct lg_img_price *e, const struct want *w)
-{
-	bool in;
-
-	if (w->at_ms < e->effective_at_ms || w->at_ms >= e->expires_at_ms)
-		return false;
-	if (e->tod_start_min == 0xffff)
-		return true;
-	if (e->tod_start_min <= e->tod_end_min)
-		return w->minute >= e->tod_start_min &&
-		       w->minute < e->tod_end_min;
-	in = w->minute >= e->tod_start_min || w->minute < e->tod_end_min;
-	return in;
-}
-
-/*
- * With a pinned version: 3 it is that version and in force, 2 that version, 1
- * an older one in force, 0 a newer one in force. Without: 1 in force. -1: no.
- */
-static int rank(const struct lg_image *img, const struct lg_img_price *e,
-		const struct want *w)
-{
-	struct lg_slice v = lg_img_text(img, e->price_version);
-	bool now = in_force(e, w);
-	size_t n;
-	int d;
-
-	if (!w->version.len)
-		return now ? 1 : -1;
-	if (lg_slice_starts(v, w->version))
-		return now ? 3 : 2;
-	n = v.len < w->version.len ? v.len : w->version.len;
-	d = memcmp(v.p, w->version.p, n);
-	return !now ? -1 : d < 0 || (d == 0 && v.len < w->version.len) ? 1 : 0;
-}
-
-/* Of two that rank the same: the later start, the narrower hours, the last. */
-static bool is_better(const struct lg_img_price *a,
-		      const struct lg_img_price *best)
-{
-	if (a->effective_at_ms != best->effective_at_ms)
-		return a->effective_at_ms > best->effective_at_ms;
-	return a->tod_start_min != 0xffff || best->tod_start_min == 0xffff;
-}
-
-static const struct lg_img_price *choose(const struct lg_image *img,
-					 uint32_t first, const struct want *w,
-					 struct lg_slice tier)
-{
-	const struct lg_img_price *e = entries(img) + first, *best = NULL;
-	uint32_t n = group_size(img, first);
-	int top = -1;
-
-	for (uint32_t i = 0; i < n; i++) {
-		int r = rank(img, &e[i], w);
-
-		if (r < 0 || r < top ||
-		    !lg_slice_eq(lg_img_text(img, e[i].tier), tier))
-			continue;
-		if (r > top || is_better(&e[i], best)) {
-			best = &e[i];
-			top = r;
-		}
-	}
-	return best;
-}
 
 static void fill(struct lg_price *out, const struct lg_image *img,
 		 const struct lg_img_price *e, enum lg_price_how how)
@@ -247,34 +27,35 @@ static void fill(struct lg_price *out, const struct lg_image *img,
  * knows the model without the tier is remembered: a later one may have it.
  */
 static bool find_named(const struct lg_catalog *c, struct lg_slice provider,
-		       struct lg_slice name, const struct want *w,
+		       struct lg_slice name, const struct lg_price_want *w,
 		       struct lg_price *out)
 {
 	const struct lg_img_price *e, *standard = NULL;
 	const struct lg_image *where = NULL;
 	enum lg_price_how how, standard_how = LG_PRICE_EXACT_NAME;
 	struct lg_slice none = {"", 0};
-	struct key k;
+	struct lg_price_key k;
 	uint32_t first;
 
-	if (!make_key(&k, provider, name))
+	if (!lg_price_key_make(&k, provider, name))
 		return false;
 	for (unsigned i = 0; i < c->n && i < LG_PRICE_IMAGES_MAX; i++) {
 		const struct lg_image *img = c->img[i];
 
 		how = LG_PRICE_EXACT_NAME;
-		if (!find_exact(img, &k, &first)) {
+		if (!lg_price_find_exact(img, &k, &first)) {
 			how = LG_PRICE_MATCH_RULE;
-			if (!find_rule(img, &k, &first))
+			if (!lg_price_find_rule(img, &k, &first))
 				continue;
 		}
-		e = choose(img, first, w, w->tier);
+		e = lg_price_choose(img, first, w, w->tier);
 		if (e) {
 			fill(out, img, e, how);
 			return true;
 		}
-		e = w->tier.len && !standard ? choose(img, first, w, none)
-					     : NULL;
+		e = w->tier.len && !standard
+			    ? lg_price_choose(img, first, w, none)
+			    : NULL;
 		if (e) {
 			standard = e;
 			standard_how = how;
@@ -346,7 +127,7 @@ static struct lg_slice fallback_of(const struct lg_catalog *c,
 
 /* The provider and those that it names, each asked for this spelling. */
 static bool find_spelled(const struct lg_catalog *c, struct lg_slice provider,
-			 struct lg_slice name, const struct want *w,
+			 struct lg_slice name, const struct lg_price_want *w,
 			 struct lg_price *out)
 {
 	for (unsigned i = 0; i < FALLBACKS_MAX && provider.len; i++) {
@@ -358,7 +139,7 @@ static bool find_spelled(const struct lg_catalog *c, struct lg_slice provider,
 }
 
 static bool find_model(const struct lg_catalog *c, struct lg_slice provider,
-		       struct lg_slice model, const struct want *w,
+		       struct lg_slice model, const struct lg_price_want *w,
 		       struct lg_price *out)
 {
 	struct lg_slice last = after_slash(model);
@@ -431,11 +212,11 @@ static void apply_premium(const struct lg_catalog *c, struct lg_slice provider,
 
 /* "openai/gpt-4o" of fine-tuned models is "openai/gpt-4o:fine-tuned". */
 static bool find_tuned(const struct lg_catalog *c, struct lg_slice provider,
-		       struct lg_slice model, const struct want *w,
+		       struct lg_slice model, const struct lg_price_want *w,
 		       struct lg_price *out)
 {
 	static const char variant[] = ":fine-tuned";
-	char name[NAME_MAX_LEN];
+	char name[LG_PRICE_NAME_MAX];
 	struct lg_slice full = {name, model.len + sizeof(variant) - 1};
 
 	if (full.len > sizeof(name))
@@ -446,7 +227,7 @@ static bool find_tuned(const struct lg_catalog *c, struct lg_slice provider,
 }
 
 static bool apply_rule(const struct lg_catalog *c,
-		       const struct lg_price_query *q, struct want *w,
+		       const struct lg_price_query *q, struct lg_price_want *w,
 		       struct lg_price *out)
 {
 	const struct lg_image *img;
@@ -478,10 +259,10 @@ static bool apply_rule(const struct lg_catalog *c,
 	return found;
 }
 
-static void raise_to(int64_t *max, int64_t rate)
+static void raise_all(int64_t *max, const int64_t *rate)
 {
-	if (rate > *max)
-		*max = rate;
+	for (unsigned b = 0; b < LG_BUCKETS; b++)
+		max[b] = rate[b] > max[b] ? rate[b] : max[b];
 }
 
 static void raise_rates(struct lg_price *out, const struct lg_image *img,
@@ -490,39 +271,45 @@ static void raise_rates(struct lg_price *out, const struct lg_image *img,
 	const struct lg_img_tier *t =
 		LG_IMG_ARRAY(img, e->tiers, struct lg_img_tier);
 
-	for (unsigned b = 0; b < LG_BUCKETS; b++) {
-		raise_to(&out->rate[b], lg_rate_of(e->rate, NULL, b));
-		for (uint32_t i = 0; i < e->tiers.n; i++)
-			raise_to(&out->rate[b], lg_rate_of(e->rate, &t[i], b));
-	}
+	raise_all(out->rate, e->rate);
+	for (uint32_t i = 0; i < e->tiers.n; i++)
+		raise_all(out->rate, t[i].rate);
 	if (e->context_window > out->context_window)
 		out->context_window = e->context_window;
 	if (e->max_output_tokens > out->max_output_tokens)
 		out->max_output_tokens = e->max_output_tokens;
 }
 
+static bool counts_for_ceiling(const struct lg_image *img,
+			       const struct lg_img_price *e,
+			       struct lg_slice provider,
+			       const struct lg_price_want *w)
+{
+	if (e->provider.len != provider.len || !lg_price_in_force(e, w))
+		return false;
+	if (e->tier.len && !lg_slice_eq(lg_img_text(img, e->tier), w->tier))
+		return false;
+	return lg_slice_ieq(lg_img_text(img, e->provider), provider);
+}
+
 /* The dearest rate of each bucket among all that is in force. */
 static bool find_ceiling(const struct lg_catalog *c, struct lg_slice provider,
-			 const struct want *w, struct lg_price *out)
+			 const struct lg_price_want *w, struct lg_price *out)
 {
 	bool found = false;
 
 	for (unsigned i = 0; i < c->n && i < LG_PRICE_IMAGES_MAX; i++) {
 		const struct lg_image *img = c->img[i];
-		const struct lg_img_price *e = entries(img);
+		const struct lg_img_price *e = lg_price_entries(img);
 
 		for (uint32_t k = 0; k < img->prices.n; k++) {
-			if (!in_force(&e[k], w) ||
-			    !lg_slice_ieq(lg_img_text(img, e[k].provider),
-					  provider))
-				continue;
-			if (e[k].tier.len &&
-			    !lg_slice_eq(lg_img_text(img, e[k].tier), w->tier))
+			if (!counts_for_ceiling(img, &e[k], provider, w))
 				continue;
 			raise_rates(out, img, &e[k]);
 			found = true;
 		}
 	}
+	lg_rate_lift(out->rate);
 	return found;
 }
 
@@ -542,7 +329,7 @@ static struct lg_slice tier_name(struct lg_slice s, char *buf)
 	if (s.len > TIER_MAX_LEN)
 		return s;
 	for (size_t i = 0; i < s.len; i++)
-		buf[i] = low(s.p[i]);
+		buf[i] = lg_price_low(s.p[i]);
 	for (unsigned i = 0; i < 3; i++)
 		if (lg_slice_eq(t, lg_slice_str(standard[i])))
 			t.len = 0;
@@ -560,7 +347,7 @@ void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
 		     struct lg_price *out)
 {
 	char tier[TIER_MAX_LEN + 1];
-	struct want w = {
+	struct lg_price_want w = {
 		.tier = tier_name(q->tier, tier),
 		.version = q->version,
 		.at_ms = q->at_ms,

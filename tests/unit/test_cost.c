@@ -148,6 +148,12 @@ static void test_absent_is_not_zero(void **state)
 	assert_true(c.rate_missing);
 	assert_int_equal(c.total_pusd, 10000000);
 	assert_false(cost_of(&p, 10, 0).rate_missing);
+	/* output that has no rate is not charged as input */
+	lg_usage_set(&u, LG_BUCKET_REASONING, 7);
+	lg_price_cost(&p, &u, &c);
+	assert_true(c.rate_missing);
+	assert_int_equal(c.total_pusd, 0);
+	u.n[LG_BUCKET_REASONING] = 0;
 	p.rate[LG_BUCKET_CACHE_READ] = 0;
 	lg_usage_set(&u, LG_BUCKET_CACHE_READ, 100);
 	lg_price_cost(&p, &u, &c);
