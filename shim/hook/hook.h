@@ -65,6 +65,9 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 		    __CONST_SOCKADDR_ARG addr, socklen_t len);
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags);
 int hook_dlclose(void *handle);
+int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+	       unsigned long d);
+int hook_chroot(const char *path);
 /* Look up the real functions behind the six above, before any signal. */
 void lg_hook_bind_libc(void);
 

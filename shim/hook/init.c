@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "hook/conn.h"
 #include "hook/hook.h"
+#include "hook/sandbox.h"
 
 #define RUN_ID_NAME "LLMGUARD_RUN_ID="
 #define ENV_MAX 1024
@@ -117,6 +118,7 @@ static void put_run_id(void)
 static void after_fork(void)
 {
 	lg_tls_after_fork();
+	lg_sandbox_after_fork();
 	lg_conn_after_fork();
 }
 
@@ -130,6 +132,7 @@ static bool is_disabled(void)
 void lg_hook_init(void)
 {
 	lg_hook_bind_libc();
+	lg_sandbox_bind();
 	if (is_disabled() || !lg_can_resolve())
 		return;
 	if (wants_run_id())

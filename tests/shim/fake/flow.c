@@ -75,6 +75,11 @@ void lg_engine_after_fork(void)
 {
 }
 
+void lg_engine_enter_sandbox(void)
+{
+	unsetenv("FAKE_LOG");
+}
+
 struct lg_flow *lg_flow_new(struct lg_engine *e,
 			    const struct lg_flow_peer *peer)
 {
