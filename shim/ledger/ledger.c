@@ -13,6 +13,7 @@
 #include "ledger/month.h"
 
 #define SYNC_INTERVAL_MS 1000
+#define CHECK_INTERVAL_MS 1000
 
 /* Where O_APPEND of two hosts may overwrite each other. */
 static const uint32_t remote_fs[] = {
@@ -116,11 +117,25 @@ static int open_month(struct lg_ledger *l, int64_t now_ms)
 	return -errno;
 }
 
+/* A full disk is asked for once a second; a write that meets one fails. */
+static int check_fs_maybe(struct lg_ledger *l, int fd, int64_t now_ms)
+{
+	int64_t last = lg_load_relaxed(&l->last_check_ms);
+	struct statfs fs;
+	int err;
+
+	if (now_ms >= last && now_ms - last < CHECK_INTERVAL_MS)
+		return 0;
+	err = fstatfs(fd, &fs) ? 0 : check_fs(&fs);
+	if (!err)
+		lg_store_relaxed(&l->last_check_ms, now_ms);
+	return err;
+}
+
 /* Beyond RLIMIT_FSIZE a write would end the host by SIGXFSZ. */
-static int check_limits(int fd, size_t len)
+static int check_limit(int fd, size_t len)
 {
 	struct rlimit lim;
-	struct statfs fs;
 	struct stat st;
 
 	if (getrlimit(RLIMIT_FSIZE, &lim))
@@ -132,7 +147,7 @@ static int check_limits(int fd, size_t len)
 		    (uint64_t)st.st_size > lim.rlim_cur - len)
 			return -EFBIG;
 	}
-	return fstatfs(fd, &fs) ? 0 : check_fs(&fs);
+	return 0;
 }
 
 static void sync_maybe(struct lg_ledger *l, int fd, int64_t now_ms)
@@ -161,7 +176,9 @@ int lg_ledger_append(struct lg_ledger *l, int64_t now_ms, struct lg_slice line)
 		errno = saved;
 		return fd;
 	}
-	err = check_limits(fd, line.len);
+	err = check_limit(fd, line.len);
+	if (!err)
+		err = check_fs_maybe(l, fd, now_ms);
 	if (!err) {
 		do
 			n = write(fd, line.p, line.len);

@@ -12,9 +12,10 @@
  * ts for rotation at append time: the month of now). No descriptor is kept.
  */
 struct lg_ledger {
-	char dir[256];	    /* $STATE/ledger */
-	uint8_t durability; /* enum lg_durability */
-	int64_t last_sync_ms;
+	char dir[256];	       /* $STATE/ledger */
+	uint8_t durability;    /* enum lg_durability */
+	int64_t last_sync_ms;  /* set by any thread, relaxed */
+	int64_t last_check_ms; /* of the file system; the same */
 };
 
 /*

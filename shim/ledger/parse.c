@@ -22,15 +22,16 @@ static bool accept(struct cursor *c, char ch)
 /* A string's bytes between its quotes, escapes as they stand. */
 static int raw_string(struct cursor *c, struct lg_slice *out)
 {
-	const char *start, *q;
+	const char *start = c->p + 1, *q;
 
-	if (!accept(c, '"'))
+	if (c->p == c->end || *c->p != '"')
 		return -EPROTO;
-	start = c->p;
-	for (q = start; q < c->end && *q != '"'; q++)
-		if (*q == '\\')
-			q++;
-	if (q >= c->end)
+	q = memchr(start, '"', (size_t)(c->end - start));
+	if (q && q[-1] == '\\')
+		for (q = start; q < c->end && *q != '"'; q++)
+			if (*q == '\\')
+				q++;
+	if (!q || q >= c->end)
 		return -EPROTO;
 	*out = (struct lg_slice){start, (size_t)(q - start)};
 	c->p = q + 1;
@@ -318,21 +319,38 @@ static int value(struct cursor *c, const struct lg_row_field *f,
 	return skip_value(c, &s);
 }
 
-/* Keys mostly come in the table's order: look from the last one on. */
-static const struct lg_row_field *find(struct lg_slice key, unsigned *hint)
+/*
+ * The next key and its colon. Keys mostly come in the table's order: compared
+ * with the next ones before they are read as text. NULL field: not known.
+ */
+static int next_key(struct cursor *c, unsigned *hint,
+		    const struct lg_row_field **out)
 {
-	unsigned i, n;
+	const struct lg_row_field *f;
+	struct lg_slice key;
+	unsigned i;
 
-	for (n = 0, i = *hint; n < lg_row_nfields; n++, i++) {
-		if (i >= lg_row_nfields)
-			i = 0;
-		if (lg_row_fields[i].key_len == key.len &&
-		    !memcmp(lg_row_fields[i].key, key.p, key.len)) {
+	for (i = *hint; i < lg_row_nfields && i < *hint + 3; i++) {
+		f = &lg_row_fields[i];
+		if (c->end - c->p < f->key_len + 3 ||
+		    memcmp(c->p, f->open + 1, f->key_len + 3u))
+			continue;
+		c->p += f->key_len + 3u;
+		*hint = i + 1;
+		*out = f;
+		return 0;
+	}
+	if (raw_string(c, &key) || !accept(c, ':'))
+		return -EPROTO;
+	*out = NULL;
+	for (i = 0; i < lg_row_nfields && !*out; i++) {
+		f = &lg_row_fields[i];
+		if (f->key_len == key.len && !memcmp(f->key, key.p, key.len)) {
 			*hint = i + 1;
-			return &lg_row_fields[i];
+			*out = f;
 		}
 	}
-	return NULL;
+	return 0;
 }
 
 bool lg_row_check(struct lg_slice line)
@@ -359,7 +377,7 @@ bool lg_row_check(struct lg_slice line)
 int lg_row_read(struct lg_slice line, struct lg_row *out)
 {
 	const struct lg_row_field *f;
-	struct lg_slice key, skipped;
+	struct lg_slice skipped;
 	struct cursor c;
 	unsigned hint = 0;
 
@@ -367,9 +385,8 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 	c.p = line.p + 1;
 	c.end = line.p + line.len - LG_ROW_CRC_LEN;
 	do {
-		if (raw_string(&c, &key) || !accept(&c, ':'))
+		if (next_key(&c, &hint, &f))
 			return -EPROTO;
-		f = find(key, &hint);
 		if (f ? value(&c, f, out) : skip_value(&c, &skipped))
 			return -EPROTO;
 	} while (accept(&c, ','));
