@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "budget/swap.h"
 
 #define PATH_CAP 512
@@ -259,9 +260,9 @@ static bool read_record(const char *file, struct record *rec)
 /* Does its path still lead to the region that the record names? */
 static bool is_live(const struct record *rec)
 {
-	struct lg_head head;
+	struct lg_head *head;
+	bool live = false;
 	char boot[37];
-	ssize_t n;
 	int fd;
 
 	boot_id(boot);
@@ -270,11 +271,14 @@ static bool is_live(const struct record *rec)
 	fd = open(rec->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return false;
-	n = read(fd, &head, sizeof(head));
+	head = lg_mem_alloc(sizeof(*head));
+	if (head && read(fd, head, sizeof(*head)) == (ssize_t)sizeof(*head))
+		live = memcmp(head->magic, LG_REGION_MAGIC,
+			      sizeof(head->magic)) == 0 &&
+		       memcmp(head->uuid, rec->uuid, 32) == 0;
+	lg_mem_free(head, sizeof(*head));
 	close(fd);
-	return n == (ssize_t)sizeof(head) &&
-	       memcmp(head.magic, LG_REGION_MAGIC, sizeof(head.magic)) == 0 &&
-	       memcmp(head.uuid, rec->uuid, 32) == 0;
+	return live;
 }
 
 /* The first to link wins; a dead one is replaced by rename. */

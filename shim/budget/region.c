@@ -56,16 +56,26 @@ static int fill_holes(int fd, const struct stat *st, bool readonly)
 	return -err;
 }
 
+/* The head is two pages: too much for the stack of a hook. */
+static int read_head(int fd, off_t size)
+{
+	struct lg_head *head = lg_mem_alloc(sizeof(*head));
+	int err = -EPROTO;
+
+	if (!head)
+		return -ENOMEM;
+	if (pread(fd, head, sizeof(*head), 0) == (ssize_t)sizeof(*head))
+		err = check_head(head, size);
+	lg_mem_free(head, sizeof(*head));
+	return err;
+}
+
 static int map_file(int fd, const struct stat *st, bool readonly,
 		    struct lg_map **out)
 {
-	struct lg_head head;
 	struct lg_map *map;
-	int err;
+	int err = read_head(fd, st->st_size);
 
-	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
-		return -EPROTO;
-	err = check_head(&head, st->st_size);
 	if (err == 0)
 		err = fill_holes(fd, st, readonly);
 	if (err != 0)
