@@ -33,9 +33,9 @@ struct rig {
 	bool woken;
 };
 
-static void rig_close(struct rig *r);
+static inline void rig_close(struct rig *r);
 
-static void put_file(const char *path, const char *text)
+static inline void put_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
 
@@ -44,7 +44,7 @@ static void put_file(const char *path, const char *text)
 	fclose(f);
 }
 
-static void rig_open(struct rig *r)
+static inline void rig_open(struct rig *r)
 {
 	int err;
 
@@ -54,7 +54,7 @@ static void rig_open(struct rig *r)
 	assert(!err);
 }
 
-static void rig_start(struct rig *r, const char *yaml)
+static inline void rig_start(struct rig *r, const char *yaml)
 {
 	memset(r, 0, sizeof(*r));
 	strcpy(r->dir, "/tmp/lg-flow-XXXXXX");
@@ -74,8 +74,8 @@ static void rig_start(struct rig *r, const char *yaml)
 	rig_open(r);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
+static inline int remove_one(const char *path, const struct stat *st, int type,
+			     struct FTW *ftw)
 {
 	(void)st;
 	(void)type;
@@ -83,7 +83,7 @@ static int remove_one(const char *path, const struct stat *st, int type,
 	return remove(path);
 }
 
-static void rig_stop(struct rig *r)
+static inline void rig_stop(struct rig *r)
 {
 	rig_close(r);
 	lg_engine_close(r->e);
@@ -92,7 +92,7 @@ static void rig_stop(struct rig *r)
 	nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void rig_connect(struct rig *r, const char *host)
+static inline void rig_connect(struct rig *r, const char *host)
 {
 	struct lg_flow_peer peer = {.host = lg_slice_str(host)};
 
@@ -104,7 +104,7 @@ static void rig_connect(struct rig *r, const char *host)
 	assert(r->f);
 }
 
-static void flush(struct rig *r)
+static inline void flush(struct rig *r)
 {
 	struct lg_slice out;
 
@@ -117,7 +117,7 @@ static void flush(struct rig *r)
 	}
 }
 
-static void take_synth(struct rig *r)
+static inline void take_synth(struct rig *r)
 {
 	struct lg_slice s;
 
@@ -127,7 +127,7 @@ static void take_synth(struct rig *r)
 	}
 }
 
-static void write_piece(struct rig *r, const char *p, size_t len)
+static inline void write_piece(struct rig *r, const char *p, size_t len)
 {
 	while (len) {
 		enum lg_flow_gate gate;
@@ -147,7 +147,8 @@ static void write_piece(struct rig *r, const char *p, size_t len)
 	take_synth(r);
 }
 
-static void rig_write(struct rig *r, const char *p, size_t len, size_t step)
+static inline void rig_write(struct rig *r, const char *p, size_t len,
+			     size_t step)
 {
 	for (size_t at = 0, n; at < len; at += n) {
 		n = step && step < len - at ? step : len - at;
@@ -155,7 +156,8 @@ static void rig_write(struct rig *r, const char *p, size_t len, size_t step)
 	}
 }
 
-static void rig_answer(struct rig *r, const char *p, size_t len, size_t step)
+static inline void rig_answer(struct rig *r, const char *p, size_t len,
+			      size_t step)
 {
 	for (size_t at = 0, n; at < len; at += n) {
 		char *copy;
@@ -172,7 +174,7 @@ static void rig_answer(struct rig *r, const char *p, size_t len, size_t step)
 	}
 }
 
-static void rig_close(struct rig *r)
+static inline void rig_close(struct rig *r)
 {
 	lg_flow_del(r->f);
 	r->f = NULL;
@@ -183,8 +185,8 @@ struct counting {
 	struct lg_row *last;
 };
 
-static int count_row(void *ctx, const struct lg_row *row,
-		     const struct lg_ledger_pos *after)
+static inline int count_row(void *ctx, const struct lg_row *row,
+			    const struct lg_ledger_pos *after)
 {
 	struct counting *c = ctx;
 
@@ -195,7 +197,7 @@ static int count_row(void *ctx, const struct lg_row *row,
 	return 0;
 }
 
-static unsigned rig_rows(struct rig *r, struct lg_row *last)
+static inline unsigned rig_rows(struct rig *r, struct lg_row *last)
 {
 	struct lg_ledger_pos pos = {"", 0};
 	struct lg_ledger_stats stats = {0};
