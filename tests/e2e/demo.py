@@ -118,15 +118,14 @@ def main():
     server = TestServer()
     box = Box(server)
     box.state = tempfile.mkdtemp(prefix='llmguard-demo-')
-    env, limit = box.env, {'LLMGUARD_MAX_USD': '0.05',
-                           'LLMGUARD_RUN_ID': 'demo'}
+    env, limit = box.env, {'LLMGUARD_MONTHLY_USD': '0.05'}
     box.config_path = os.path.join(box.dir, 'none.yaml')
     box.env = lambda guard=True, preload='', **k: env(
         guard, preload, **dict(limit, LLMGUARD_CONFIG=None,
                                HOME=box.dir, XDG_CONFIG_HOME=box.dir, **k))
     try:
         title('0. One line puts every program of this shell under a budget')
-        command('export LD_PRELOAD=%s LLMGUARD_MAX_USD=0.05' % os.path.join(
+        command('export LD_PRELOAD=%s LLMGUARD_MONTHLY_USD=0.05' % os.path.join(
             os.path.relpath(BUILD), 'libllmguard.so'))
         print('  (a server on this machine plays the three providers; '
               'no key, no cost)')
