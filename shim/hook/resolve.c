@@ -143,31 +143,22 @@ static int note_lib(struct dl_phdr_info *info, size_t size, void *ctx)
 	return libs->n == LIBS_MAX;
 }
 
+/* By full names alone: a bare one would be searched for on the disk. */
 static void *from_any(const char *name)
 {
-	static const char *const soname[] = {"libssl.so.3", "libssl.so.1.1"};
 	struct found_libs libs = {.n = 0};
-	void *h, *addr;
+	void *h, *addr = NULL;
 	unsigned i;
 
-	for (i = 0; i < sizeof(soname) / sizeof(*soname); i++) {
-		h = dlopen(soname[i], RTLD_LAZY | RTLD_NOLOAD);
-		addr = h ? not_ours(dlsym(h, name)) : NULL;
-		if (h)
-			close_handle(h);
-		if (addr)
-			return addr;
-	}
 	dl_iterate_phdr(note_lib, &libs);
-	for (i = 0; i < libs.n; i++) {
+	for (i = 0; i < libs.n && !addr; i++) {
 		h = dlopen(libs.name[i], RTLD_LAZY | RTLD_NOLOAD);
-		addr = h ? not_ours(dlsym(h, name)) : NULL;
-		if (h)
-			close_handle(h);
-		if (addr)
-			return addr;
+		if (!h)
+			continue;
+		addr = not_ours(dlsym(h, name));
+		close_handle(h);
 	}
-	return NULL;
+	return addr;
 }
 
 static void *find(struct link_map *caller, const char *name)
@@ -224,7 +215,7 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 	t->name = (type(*) params)find_helper(lib, #name);                     \
 	whole = whole && t->name;
 #define MAYBE(type, name, params)                                              \
-	t->name = (type(*) params)find_helper(lib, #name);
+	t->name = (type(*) params)from_module(lib, #name, NULL);
 	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
 #undef HOOKED
 #undef HELPER

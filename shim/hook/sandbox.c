@@ -1,6 +1,7 @@
 #include "hook/sandbox.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <linux/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,6 +38,12 @@ static void enter(void)
 	errno = err;
 }
 
+/* A container's filter hides a second one from PR_GET_SECCOMP. */
+static bool is_filtered(void)
+{
+	return next_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
+}
+
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 	       unsigned long d)
 {
@@ -45,8 +52,8 @@ int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 	if (LG_UNLIKELY(!next_prctl))
 		return (int)syscall(SYS_prctl, option, a, b, c, d);
 	r = next_prctl(option, a, b, c, d);
-	if (!r &&
-	    (option == PR_SET_SECCOMP || (option == PR_SET_NO_NEW_PRIVS && a)))
+	if (!r && (option == PR_SET_SECCOMP ||
+		   (option == PR_SET_NO_NEW_PRIVS && a && is_filtered())))
 		enter();
 	return r;
 }
