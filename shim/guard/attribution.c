@@ -3,17 +3,13 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "wire/http1.h"
 
 #define PREFIX "x-llmguard-"
 
 /* Header, else environment; "" when neither speaks. */
-static struct lg_slice said(struct lg_slice head, struct lg_slice field,
-			    const char *env)
+static struct lg_slice said(struct lg_slice field, const char *env)
 {
-	struct lg_slice v = lg_http1_field(head, field, 0);
-
-	return v.len ? v : lg_slice_str(env);
+	return field.len ? field : lg_slice_str(env);
 }
 
 static void put_tags(struct lg_slice tags, struct lg_row *row)
@@ -56,28 +52,24 @@ static struct lg_slice query_value(struct lg_slice target, struct lg_slice name)
 	return (struct lg_slice){NULL, 0};
 }
 
-static struct lg_slice find_key(struct lg_slice head)
+static struct lg_slice find_key(const struct lg_head *h, struct lg_slice target)
 {
-	static const struct lg_slice fields[] = {
-		{"x-api-key", 9},
-		{"x-goog-api-key", 14},
-		{"api-key", 7},
+	const struct lg_slice fields[] = {
+		h->x_api_key,
+		h->x_goog_api_key,
+		h->api_key,
 	};
-	struct lg_slice method, target, scheme;
-	struct lg_slice v = lg_http1_field(head, LG_SLICE("authorization"), 0);
+	struct lg_slice scheme;
 
-	if (v.len) {
-		struct lg_slice rest = lg_slice_cut(v, ' ', &scheme);
+	if (h->authorization.len) {
+		struct lg_slice rest =
+			lg_slice_cut(h->authorization, ' ', &scheme);
 
-		return rest.len ? lg_slice_trim(rest) : v;
+		return rest.len ? lg_slice_trim(rest) : h->authorization;
 	}
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		v = lg_http1_field(head, fields[i], 0);
-		if (v.len)
-			return v;
-	}
-	if (!lg_http1_request_line(head, &method, &target))
-		return v;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (fields[i].len)
+			return fields[i];
 	return query_value(target, LG_SLICE("key"));
 }
 
@@ -104,21 +96,20 @@ static void put_phase(struct lg_slice v, struct lg_row *row)
 }
 
 void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
-			 struct lg_slice head, struct lg_row *row)
+			 const struct lg_head *head, struct lg_slice target,
+			 struct lg_row *row)
 {
-	struct lg_slice key = find_key(head);
+	struct lg_slice key = find_key(head, target);
 
 	put_process(env, self, row);
-	lg_slice_copy(said(head, LG_SLICE(PREFIX "project"), env->project),
-		      row->project, sizeof(row->project));
-	lg_slice_copy(said(head, LG_SLICE(PREFIX "user"), env->user), row->user,
+	lg_slice_copy(said(head->project, env->project), row->project,
+		      sizeof(row->project));
+	lg_slice_copy(said(head->user, env->user), row->user,
 		      sizeof(row->user));
-	put_tags(said(head, LG_SLICE(PREFIX "tags"), env->tags), row);
-	put_conversation(
-		said(head, LG_SLICE(PREFIX "conversation"), env->conversation),
-		row);
+	put_tags(said(head->tags, env->tags), row);
+	put_conversation(said(head->conversation, env->conversation), row);
 	put_phase(lg_slice_str(env->phase), row);
-	put_phase(lg_http1_field(head, LG_SLICE(PREFIX "phase"), 0), row);
+	put_phase(head->phase, row);
 	if (key.len)
 		lg_sha256_hex12(key.p, key.len, row->key);
 }

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "guard/env.h"
+#include "guard/head.h"
 #include "guard/self.h"
 #include "llm/facts.h"
 #include "ledger/row.h"
@@ -14,9 +15,13 @@
  * escapes a budget that the environment sets.
  */
 
-/* Process, environment and headers; `target` may carry a key (?key=). */
+/*
+ * Process, environment and header fields; the request target may carry a key
+ * (?key=).
+ */
 void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
-			 struct lg_slice head, struct lg_row *row);
+			 const struct lg_head *head, struct lg_slice target,
+			 struct lg_row *row);
 /* What only the body can say, and last resorts. */
 void lg_attribution_body(const struct lg_self *self,
 			 const struct lg_facts *facts, struct lg_row *row);

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "guard/engine.h"
-#include "wire/http1.h"
+#include "guard/head.h"
 
 #define DONE_MARK "[DONE]"
 
@@ -62,11 +62,8 @@ static void scan_request(void *ctx, const char *p, size_t len)
 	lg_json_feed(&x->json, p, len);
 }
 
-void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice head)
+void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice coding)
 {
-	struct lg_slice coding =
-		lg_http1_field(head, LG_SLICE("content-encoding"), 0);
-
 	if (lg_content_new(coding, scan_request, x, &x->content))
 		x->row.flags |= LG_ROW_UNDECODABLE;
 }
@@ -88,6 +85,7 @@ void lg_exchange_request_body(struct lg_exchange *x, const char *p, size_t n)
 
 void lg_exchange_request_end(struct lg_exchange *x, bool whole)
 {
+	x->whole = whole;
 	if (whole && x->scanning && !(x->row.flags & LG_ROW_UNDECODABLE))
 		x->facts.json_ok = lg_json_end(&x->json) == LG_JSON_DONE;
 	if (whole && x->facts.body_bytes && !x->facts.json_ok && x->codec)
@@ -194,11 +192,8 @@ static void scan_answer(void *ctx, const char *p, size_t len)
 		lg_sse_feed(&x->sse, p, len);
 }
 
-static void choose_body(struct lg_exchange *x, struct lg_slice head)
+static void choose_body(struct lg_exchange *x, struct lg_slice type)
 {
-	struct lg_slice type =
-		lg_http1_field(head, LG_SLICE("content-type"), 0);
-
 	if (!x->codec)
 		x->body = LG_BODY_OPAQUE;
 	else if (lg_slice_istarts(type, LG_SLICE("text/event-stream")))
@@ -212,15 +207,15 @@ static void choose_body(struct lg_exchange *x, struct lg_slice head)
 void lg_exchange_answer_head(struct lg_exchange *x, struct lg_slice head,
 			     unsigned status)
 {
-	struct lg_slice coding =
-		lg_http1_field(head, LG_SLICE("content-encoding"), 0);
+	struct lg_head fields;
 
+	lg_head_read(head, &fields);
 	x->answered = true;
 	x->row.status = (int32_t)status;
-	choose_body(x, head);
+	choose_body(x, fields.type);
 	if (x->body == LG_BODY_OPAQUE)
 		return;
-	if (lg_content_new(coding, scan_answer, x, &x->content)) {
+	if (lg_content_new(fields.coding, scan_answer, x, &x->content)) {
 		x->row.flags |= LG_ROW_UNDECODABLE;
 		x->body = LG_BODY_OPAQUE;
 	}

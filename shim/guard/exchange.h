@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "budget/hold.h"
 #include "guard/codec.h"
+#include "guard/memo.h"
 #include "guard/world.h"
 #include "ledger/row.h"
 #include "llm/dialect.h"
@@ -60,6 +61,7 @@ struct lg_exchange {
 	struct lg_facts facts;
 	struct lg_answer answer;
 	struct lg_row row;
+	struct lg_memo *memo;  /* the connection's, NULL none */
 	bool priced_by_body;   /* price is of the body's model, not the URL's */
 	struct lg_price price; /* of the requested model */
 
@@ -82,6 +84,7 @@ struct lg_exchange {
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */
 	bool holding;	  /* its bytes are being kept */
+	bool whole;	  /* the facts come from all of the body */
 	bool released;	  /* may be answered by the server */
 	bool written;	  /* every byte of it was accepted */
 	bool dispatched;  /* stored in its hold */
@@ -101,8 +104,8 @@ struct lg_exchange *lg_exchange_new(struct lg_engine *e);
 /* Frees; settles nothing. NULL is accepted. */
 void lg_exchange_del(struct lg_exchange *x);
 
-/* Request body bytes (transfer-decoded) for the facts. */
-void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice head);
+/* Content-Encoding, then body bytes (transfer-decoded), for the facts. */
+void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice coding);
 void lg_exchange_request_body(struct lg_exchange *x, const char *p, size_t n);
 /* The body is complete, or as much as will be seen. */
 void lg_exchange_request_end(struct lg_exchange *x, bool whole);

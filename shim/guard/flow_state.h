@@ -43,6 +43,7 @@ struct lg_flow {
 	struct lg_exchange *writing; /* whose request is not complete */
 	unsigned depth;
 	struct lg_windows wins;
+	struct lg_memo memo;
 };
 
 /* A fork came between: take over what is ours now. */

@@ -78,22 +78,38 @@ static struct lg_exchange *new_exchange(struct lg_flow *f)
 		x = lg_exchange_new(f->engine);
 	if (!x)
 		return NULL;
+	x->memo = &f->memo;
 	x->row.ts_ms = lg_clock_real_ms();
 	lg_row_new_id(x->row.ts_ms, x->row.id);
 	return x;
+}
+
+/*
+ * No memory for one more request, or more of them than any client sends
+ * without an answer. Under fail: closed, and against the flood always, the
+ * connection ends instead of going on unseen.
+ */
+static bool must_end(struct lg_flow *f)
+{
+	struct lg_world *w = lg_engine_pin(f->engine);
+	bool closed = w->set.fail == LG_FAIL_CLOSED;
+
+	lg_engine_unpin(f->engine, w);
+	return !f->observe && (closed || f->depth >= LG_FLOW_DEPTH_MAX);
 }
 
 /* A request that is not HTTP as we know it: at least it leaves a row. */
 static void begin_unread(struct lg_flow *f)
 {
 	struct lg_exchange *x = new_exchange(f);
+	const struct lg_head none = {.host = {NULL, 0}};
 
 	if (!x)
 		return;
 	x->route.kind = LG_ROUTE_UNKNOWN;
 	lg_slice_copy(lg_slice_str(f->host), x->row.host, sizeof(x->row.host));
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    (struct lg_slice){"", 0}, &x->row);
+			    &none, (struct lg_slice){"", 0}, &x->row);
 	lg_attribution_body(lg_engine_self(f->engine), &x->facts, &x->row);
 	enqueue(f, x);
 }
@@ -117,15 +133,13 @@ static void give_up(struct lg_flow *f, uint32_t flag)
 }
 
 static void route(struct lg_flow *f, struct lg_exchange *x,
-		  struct lg_slice head)
+		  const struct lg_head *fields, struct lg_slice method,
+		  struct lg_slice target)
 {
-	struct lg_slice method, target, path;
-	struct lg_slice host = lg_http1_field(head, LG_SLICE("host"), 0);
+	struct lg_slice host = fields->host, path;
 	struct lg_slice sni = lg_slice_str(f->host);
 	struct lg_host_hit hit = {NULL, NULL};
 
-	if (!lg_http1_request_line(head, &method, &target))
-		return;
 	if (!lg_host_find(x->world, host, &hit) && sni.len &&
 	    lg_host_find(x->world, sni, &hit))
 		host = sni;
@@ -163,11 +177,8 @@ static void name_route(struct lg_exchange *x)
 }
 
 static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
-		    struct lg_slice head)
+		    struct lg_slice type)
 {
-	struct lg_slice type =
-		lg_http1_field(head, LG_SLICE("content-type"), 0);
-
 	return x->d && m->framing != LG_HTTP1_NO_BODY &&
 	       !lg_slice_istarts(type, LG_SLICE("multipart/"));
 }
@@ -177,27 +188,36 @@ static void decide(struct lg_flow *f, struct lg_exchange *x);
 /* The head is complete and stands in `held` as it will go out. */
 static void begin(struct lg_flow *f)
 {
-	struct lg_slice head = lg_framer_head(&f->req);
-	struct lg_slice expect = lg_http1_field(head, LG_SLICE("expect"), 0);
+	struct lg_slice head = lg_framer_head(&f->req), method, target;
 	struct lg_exchange *x = new_exchange(f);
+	struct lg_head fields;
 
+	if (!x && must_end(f)) {
+		f->held.len = f->sent = 0;
+		f->in = LG_IN_SWALLOW;
+		f->shut = f->wake = true;
+		return;
+	}
 	if (!x) {
 		give_up(f, 0);
 		return;
 	}
 	x->row.request_bytes = head.len;
-	route(f, x, head);
+	lg_head_read(head, &fields);
+	lg_http1_request_line(head, &method, &target);
+	route(f, x, &fields, method, target);
 	name_route(x);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    head, &x->row);
+			    &fields, target, &x->row);
 	if (!f->observe)
 		lg_attribution_strip(&f->held);
-	lg_exchange_request_head(x, head);
+	lg_exchange_request_head(x, fields.coding);
 	enqueue(f, x);
-	if (is_held(x, &f->req.m, head)) {
+	if (is_held(x, &f->req.m, fields.type)) {
 		f->in = LG_IN_HOLD;
-		x->continues = !f->observe && f->req.m.minor &&
-			       lg_slice_ieq(expect, LG_SLICE("100-continue"));
+		x->continues =
+			!f->observe && f->req.m.minor &&
+			lg_slice_ieq(fields.expect, LG_SLICE("100-continue"));
 		lg_flow_turn(f);
 		return;
 	}
@@ -268,26 +288,34 @@ static void end_held(struct lg_flow *f, bool whole)
 	decide(f, x);
 }
 
+/* What will not be seen any more counts as prompt. */
+static void assume_rest(struct lg_flow *f, struct lg_facts *facts)
+{
+	uint64_t rest;
+
+	if (f->req.m.framing != LG_HTTP1_LENGTH ||
+	    facts->body_bytes >= f->req.m.length)
+		return;
+	rest = f->req.m.length - facts->body_bytes;
+	facts->body_bytes += rest;
+	facts->prompt_bytes += rest;
+}
+
 void lg_request_release(struct lg_flow *f)
 {
 	f->in = LG_IN_BODY;
+	assume_rest(f, &f->writing->facts);
 	end_held(f, false);
 }
 
 /* More than may be held: decided on what Content-Length says. */
 static void end_oversize(struct lg_flow *f)
 {
-	struct lg_exchange *x = f->writing;
-
-	x->row.flags |= LG_ROW_OVERSIZE;
-	if (f->req.m.framing == LG_HTTP1_LENGTH &&
-	    x->facts.body_bytes < f->req.m.length)
-		x->facts.body_bytes = f->req.m.length;
+	f->writing->row.flags |= LG_ROW_OVERSIZE;
 	lg_request_release(f);
 }
 
-/* -- consuming bytes ---------------------------------------------------------
- */
+/* -- consuming bytes ------------------------------------------------------- */
 
 /* The request's last byte was accepted by the real write. */
 static void written(struct lg_flow *f)

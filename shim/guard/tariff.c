@@ -40,9 +40,18 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.at_ms = x->row.ts_ms,
 	};
 
+	const struct lg_price *known;
+
 	if (w->img)
 		q.version = lg_img_text(w->img, w->set.price_version);
+	known = x->memo ? lg_memo_get(x->memo, w->seq, &q) : NULL;
+	if (known) {
+		*out = *known;
+		return;
+	}
 	lg_price_lookup(&w->catalog, &q, out);
+	if (x->memo)
+		lg_memo_put(x->memo, w->seq, &q, out);
 }
 
 void lg_tariff_requested(struct lg_exchange *x)
@@ -167,8 +176,8 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	out_ok = worst_output(x, &most);
 	out->worst_pusd = lg_price_worst(p, in, most);
 	out->bounded = in_ok && out_ok && p->how != LG_PRICE_UNKNOWN &&
-		       !(x->facts.server_tools && has_fee(p)) &&
-		       !(x->row.flags & (LG_ROW_OVERSIZE | LG_ROW_UNDECODABLE));
+		       !(x->facts.server_tools && has_fee(p)) && x->whole &&
+		       !(x->row.flags & LG_ROW_UNDECODABLE);
 	if (out->worst_pusd < out->expected_pusd)
 		out->worst_pusd = out->expected_pusd;
 }

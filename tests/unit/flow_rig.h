@@ -35,13 +35,18 @@ struct rig {
 
 static inline void rig_close(struct rig *r);
 
-static inline void put_file(const char *path, const char *text)
+/* By rename: a reader never sees half of it. */
+static inline void put_file(const char *path, const char *what)
 {
-	FILE *f = fopen(path, "w");
+	char temp[128];
+	FILE *f;
 
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	f = fopen(temp, "w");
 	assert(f);
-	fputs(text, f);
+	fputs(what, f);
 	fclose(f);
+	assert(!rename(temp, path));
 }
 
 static inline void rig_open(struct rig *r)

@@ -1,0 +1,55 @@
+#include "guard/memo.h"
+
+#include <string.h>
+
+#define MINUTE_MS 60000
+
+static bool is_text(const char *kept, struct lg_slice s)
+{
+	return !strncmp(kept, s.len ? s.p : "", s.len) && !kept[s.len];
+}
+
+const struct lg_price *lg_memo_get(const struct lg_memo *m, uint64_t seq,
+				   const struct lg_price_query *q)
+{
+	for (unsigned i = 0; i < LG_MEMO_PRICES; i++) {
+		const struct lg_memo_price *one = &m->one[i];
+
+		if (one->seq == seq && one->minute == q->at_ms / MINUTE_MS &&
+		    q->model.len < sizeof(one->model) &&
+		    q->provider.len < sizeof(one->provider) &&
+		    q->host.len < sizeof(one->host) &&
+		    q->tier.len < sizeof(one->tier) &&
+		    is_text(one->model, q->model) &&
+		    is_text(one->provider, q->provider) &&
+		    is_text(one->host, q->host) && is_text(one->tier, q->tier))
+			return &one->price;
+	}
+	return NULL;
+}
+
+static bool keep(char *dst, size_t cap, struct lg_slice s)
+{
+	if (s.len >= cap)
+		return false;
+	if (s.len)
+		memcpy(dst, s.p, s.len);
+	dst[s.len] = '\0';
+	return true;
+}
+
+void lg_memo_put(struct lg_memo *m, uint64_t seq,
+		 const struct lg_price_query *q, const struct lg_price *p)
+{
+	struct lg_memo_price *one = &m->one[m->next++ % LG_MEMO_PRICES];
+
+	one->seq = 0;
+	if (!keep(one->model, sizeof(one->model), q->model) ||
+	    !keep(one->provider, sizeof(one->provider), q->provider) ||
+	    !keep(one->host, sizeof(one->host), q->host) ||
+	    !keep(one->tier, sizeof(one->tier), q->tier))
+		return;
+	one->minute = q->at_ms / MINUTE_MS;
+	one->price = *p;
+	one->seq = seq;
+}

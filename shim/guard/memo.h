@@ -1,0 +1,32 @@
+#ifndef LG_GUARD_MEMO_H
+#define LG_GUARD_MEMO_H
+
+#include <stdint.h>
+
+#include "price/price.h"
+
+/*
+ * The last two prices that a connection asked for: of the model that was
+ * requested and of the one that answered. Good for one world and one minute
+ * (prices begin and end on whole minutes). One thread.
+ */
+#define LG_MEMO_PRICES 2
+
+struct lg_memo {
+	struct lg_memo_price {
+		uint64_t seq; /* of the world; 0: empty */
+		int64_t minute;
+		char provider[64], host[96], model[128], tier[24];
+		struct lg_price price;
+	} one[LG_MEMO_PRICES];
+	unsigned next;
+};
+
+/* NULL when it is not there. */
+const struct lg_price *lg_memo_get(const struct lg_memo *m, uint64_t seq,
+				   const struct lg_price_query *q);
+/* Text that does not fit is not kept. */
+void lg_memo_put(struct lg_memo *m, uint64_t seq,
+		 const struct lg_price_query *q, const struct lg_price *p);
+
+#endif
