@@ -44,6 +44,7 @@ static inline void put_file(const char *path, const char *what)
 	snprintf(temp, sizeof(temp), "%s.new", path);
 	f = fopen(temp, "w");
 	assert(f);
+	assert(!fchmod(fileno(f), 0600));
 	fputs(what, f);
 	fclose(f);
 	assert(!rename(temp, path));
