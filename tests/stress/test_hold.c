@@ -47,7 +47,7 @@ static uint64_t next_cell;
 
 static void die(const char *what, long long a, long long b)
 {
-	fprintf(stderr, "stress_hold: %s (%lld, %lld)\n", what, a, b);
+	fprintf(stderr, "test_hold: %s (%lld, %lld)\n", what, a, b);
 	unlink(path);
 	exit(1);
 }

@@ -52,7 +52,7 @@ static double now_s(void)
 
 static void die(const char *what, long a, long b)
 {
-	fprintf(stderr, "step_hold: %s (%ld, %ld)\n", what, a, b);
+	fprintf(stderr, "test_step: %s (%ld, %ld)\n", what, a, b);
 	exit(1);
 }
 
