@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "budget/hold.h"
+#include "budget/layout.h"
 #include "config/config.h"
 #include "guard/file.h"
 #include "guard/host.h"
@@ -146,13 +147,27 @@ static int open_region(struct lg_engine *e, bool readonly,
 	return lg_region_open(&o, out, &created);
 }
 
+/*
+ * A file that somebody named by mistake is left alone: only what stands at the
+ * default path, or begins like a region, is a damaged region.
+ */
+static bool is_region(const struct lg_engine *e)
+{
+	char magic[sizeof(LG_REGION_MAGIC)];
+
+	return !e->env.region ||
+	       (lg_file_peek(e->region_path, magic, sizeof(magic)) > 0 &&
+		!strcmp(magic, LG_REGION_MAGIC));
+}
+
 /* A damaged region is a damaged cache: out of the way, and a new one. */
 static int replace_region(struct lg_engine *e, struct lg_region **out)
 {
 	char aside[272];
 	struct stat st, again;
 
-	if (lstat(e->region_path, &st) || st.st_uid != geteuid() ||
+	if (lstat(e->region_path, &st) || !S_ISREG(st.st_mode) ||
+	    st.st_uid != geteuid() || !is_region(e) ||
 	    lg_path_join(aside, sizeof(aside), e->region_path, ".damaged"))
 		return -EPROTO;
 	/* somebody else may have replaced it meanwhile */

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/money.h"
 #include "budget/hold.h"
+#include "budget/layout.h"
 #include "budget/region.h"
 #include "flow_rig.h"
 
@@ -310,6 +311,7 @@ static void test_new_budget_knows_the_past(void **state)
 
 static void test_damaged_region(void **state)
 {
+	struct lg_row row;
 	struct rig r;
 
 	(void)state;
@@ -318,10 +320,19 @@ static void test_damaged_region(void **state)
 	assert_true(call(&r, true));
 	lg_engine_close(r.e);
 	r.e = NULL;
-	put_file(r.region, "this is not a region\n");
+	put_file(r.region, LG_REGION_MAGIC "... cut");
 	rig_open(&r);
 	assert_true(call(&r, true));
 	assert_int_equal(used_of(&r, "tight"), 2 * DEAR_PUSD);
+	/* somebody's file that was named by mistake stays as it is */
+	lg_engine_close(r.e);
+	r.e = NULL;
+	put_file(r.region, "this is not a region\n");
+	rig_open(&r);
+	assert_true(call(&r, true));
+	assert_null(lg_engine_region(r.e));
+	assert_int_equal(rig_rows(&r, &row), 3);
+	assert_true(row.flags & LG_ROW_UNGUARDED);
 	rig_stop(&r);
 }
 
