@@ -4,12 +4,18 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/atomic.h"
+#include "base/clock.h"
+
+#define ROOT_EVERY_MS 1000
+
 static struct {
 	bool known;
 	int seccomp;
 	dev_t dev;
 	ino_t ino;
 } before;
+static int64_t next_root_ms;
 
 void lg_sandbox_note(void)
 {
@@ -22,19 +28,30 @@ void lg_sandbox_note(void)
 		before.dev = st.st_dev;
 		before.ino = st.st_ino;
 	}
+	lg_store_relaxed(&next_root_ms, 0);
 	errno = saved;
+}
+
+static bool root_changed(void)
+{
+	int64_t now = lg_clock_coarse_ms();
+	struct stat st;
+
+	if (!before.known || now < lg_load_relaxed(&next_root_ms))
+		return false;
+	if (stat("/", &st) || st.st_dev != before.dev ||
+	    st.st_ino != before.ino)
+		return true;
+	lg_store_relaxed(&next_root_ms, now + ROOT_EVERY_MS);
+	return false;
 }
 
 bool lg_sandbox_entered(void)
 {
 	int saved = errno;
-	bool entered = true;
-	struct stat st;
+	bool entered = before.seccomp != prctl(PR_GET_SECCOMP, 0, 0, 0, 0) ||
+		       root_changed();
 
-	if (before.seccomp == prctl(PR_GET_SECCOMP, 0, 0, 0, 0))
-		entered = before.known &&
-			  (stat("/", &st) || st.st_dev != before.dev ||
-			   st.st_ino != before.ino);
 	errno = saved;
 	return entered;
 }

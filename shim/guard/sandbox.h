@@ -7,8 +7,9 @@
  * Has this process shut itself in since lg_sandbox_note(): another root
  * folder, or a seccomp filter where there was none? A further filter over
  * one that was there at the start (containers have one) is not seen; what it
- * forbids then fails like any other call. One cheap system call or two; keeps
- * errno. Any thread.
+ * forbids then fails like any other call. The root folder is looked at once a
+ * second (the hooks hear of chroot(2), and the ledger makes no file under
+ * another root). One cheap system call; keeps errno. Any thread.
  */
 void lg_sandbox_note(void);
 bool lg_sandbox_entered(void);

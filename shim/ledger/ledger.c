@@ -67,6 +67,25 @@ static int make_dirs(const char *dir)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+static void note_root(struct lg_ledger *l)
+{
+	struct stat st;
+
+	if (stat("/", &st))
+		return;
+	l->root_dev = (uint64_t)st.st_dev;
+	l->root_ino = (uint64_t)st.st_ino;
+}
+
+/* After a chroot the path names another place: nothing is made there. */
+static bool is_same_root(const struct lg_ledger *l)
+{
+	struct stat st;
+
+	return !stat("/", &st) && l->root_dev == (uint64_t)st.st_dev &&
+	       l->root_ino == (uint64_t)st.st_ino;
+}
+
 int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
 		   uint8_t durability)
 {
@@ -76,6 +95,7 @@ int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
 
 	memset(l, 0, sizeof(*l));
 	l->durability = durability;
+	note_root(l);
 	if (!n || n + sizeof("/ledger/2026-11.jsonl") > sizeof(l->dir))
 		return -ENAMETOOLONG;
 	memcpy(l->dir, state_dir, n);
@@ -93,7 +113,7 @@ int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
 static int open_month(struct lg_ledger *l, int64_t now_ms)
 {
 	char path[sizeof(l->dir) + LG_MONTH_NAME];
-	int fd, err, tries;
+	int fd, err, tries, make = 0;
 	size_t n = strlen(l->dir);
 
 	if (!n)
@@ -101,18 +121,21 @@ static int open_month(struct lg_ledger *l, int64_t now_ms)
 	memcpy(path, l->dir, n);
 	path[n] = '/';
 	lg_month_name(now_ms, path + n + 1);
-	for (tries = 0; tries < 2; tries++) {
+	for (tries = 0; tries < 3; tries++) {
 		fd = open(path,
-			  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-				  O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+			  O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+				  O_NOCTTY | O_NONBLOCK | make,
 			  0600);
 		if (fd >= 0)
 			return fd;
 		if (errno != ENOENT)
 			break;
-		err = make_dirs(l->dir);
+		if (!is_same_root(l))
+			return -EPERM;
+		err = make ? make_dirs(l->dir) : 0;
 		if (err)
 			return err;
+		make = O_CREAT;
 	}
 	return -errno;
 }

@@ -12,10 +12,11 @@
  * ts for rotation at append time: the month of now). No descriptor is kept.
  */
 struct lg_ledger {
-	char dir[256];	       /* $STATE/ledger */
-	uint8_t durability;    /* enum lg_durability */
-	int64_t last_sync_ms;  /* set by any thread, relaxed */
-	int64_t last_check_ms; /* of the file system; the same */
+	char dir[256];		     /* $STATE/ledger */
+	uint8_t durability;	     /* enum lg_durability */
+	int64_t last_sync_ms;	     /* set by any thread, relaxed */
+	int64_t last_check_ms;	     /* of the file system; the same */
+	uint64_t root_dev, root_ino; /* of "/" at the start */
 };
 
 /*
@@ -28,7 +29,9 @@ int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
  * Append one formatted line (with '\n') by one write(2). Checks
  * RLIMIT_FSIZE first (SIGXFSZ would kill the host). 0; -EFBIG the limit;
  * -ENOSPC; -EIO short write (a torn row: the caller appends again); -EREMOTE;
- * -EACCES/-EROFS/... as the kernel says. Keeps errno. Any thread.
+ * -EPERM the month's file would have to be made under another root folder
+ * than at the start; -EACCES/-EROFS/... as the kernel says. Keeps errno. Any
+ * thread.
  */
 int lg_ledger_append(struct lg_ledger *l, int64_t now_ms, struct lg_slice line);
 
