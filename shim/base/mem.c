@@ -202,7 +202,7 @@ static size_t page_up(size_t n)
 					 : (n + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-void *lg_mem_alloc(size_t size)
+static void *take(size_t size, bool zero)
 {
 	unsigned class;
 	struct head *h;
@@ -216,13 +216,23 @@ void *lg_mem_alloc(size_t size)
 	h = pop(class);
 	if (h) {
 		unpoison(h + 1, size);
-		return memset(h + 1, 0, size);
+		return zero ? memset(h + 1, 0, size) : h + 1;
 	}
 	h = carve(class_size[class]);
 	if (!h)
 		return NULL;
 	poison((char *)(h + 1) + size, class_size[class] - size);
 	return h + 1;
+}
+
+void *lg_mem_alloc(size_t size)
+{
+	return take(size, true);
+}
+
+void *lg_mem_take(size_t size)
+{
+	return take(size, false);
 }
 
 void lg_mem_free(void *p, size_t size)

@@ -12,6 +12,8 @@
 
 /* NULL when the cap is reached or the kernel refuses. size > 0. */
 void *lg_mem_alloc(size_t size);
+/* The same, its contents undefined: for what is filled anyway. */
+void *lg_mem_take(size_t size);
 /* size must be the one given to lg_mem_alloc. p may be NULL. */
 void lg_mem_free(void *p, size_t size);
 /* Like realloc with both sizes; NULL leaves p as it was. */

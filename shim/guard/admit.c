@@ -382,7 +382,7 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 		return;
 	}
 	admit_by_policy(&a);
-	x->charged = lg_mem_alloc(LG_HOLD_CELLS_MAX * sizeof(*x->charged));
+	x->charged = lg_mem_take(LG_HOLD_CELLS_MAX * sizeof(*x->charged));
 	if (!x->charged)
 		x->row.flags |= LG_ROW_UNGUARDED;
 	if (!x->denial && x->charged && lg_world_region(x->world))

@@ -1,5 +1,6 @@
 #include "guard/exchange.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,10 +12,11 @@
 
 struct lg_exchange *lg_exchange_new(struct lg_engine *e)
 {
-	struct lg_exchange *x = lg_mem_alloc(sizeof(*x));
+	struct lg_exchange *x = lg_mem_take(sizeof(*x));
 
 	if (!x)
 		return NULL;
+	memset(x, 0, offsetof(struct lg_exchange, facts));
 	x->engine = e;
 	x->world = lg_engine_pin(e);
 	x->hold.slot = -1;

@@ -58,9 +58,6 @@ struct lg_exchange {
 	struct lg_route route;
 	const struct lg_dialect *d; /* NULL: nothing to read */
 	const struct lg_codec *codec;
-	struct lg_facts facts;
-	struct lg_answer answer;
-	struct lg_row row;
 	struct lg_memo *memo;  /* the connection's, NULL none */
 	bool priced_by_body;   /* price is of the body's model, not the URL's */
 	struct lg_price price; /* of the requested model */
@@ -75,7 +72,6 @@ struct lg_exchange {
 
 	int64_t start_boot_ns;
 	enum lg_body_kind body;
-	struct lg_json json; /* request's, then the answer's */
 	struct lg_sse sse;
 	struct lg_content *content;
 	char mark[8]; /* first bytes of an event's data */
@@ -97,6 +93,12 @@ struct lg_exchange {
 	bool settled;
 	bool disowned; /* another process has it (fork) */
 	bool scanning; /* json is in use */
+
+	/* From here on not zeroed: each has a beginning of its own. */
+	struct lg_facts facts;
+	struct lg_answer answer;
+	struct lg_row row;
+	struct lg_json json; /* request's, then the answer's */
 };
 
 /* NULL without memory. The world is pinned for it. */

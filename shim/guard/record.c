@@ -16,7 +16,7 @@ int lg_record_write(struct lg_engine *e, const struct lg_row *row)
 
 	if (lg_engine_is_sandboxed(e))
 		return -EPERM;
-	storage = lg_mem_alloc(LG_ROW_LINE_MAX);
+	storage = lg_mem_take(LG_ROW_LINE_MAX);
 	if (!storage)
 		return -ENOMEM;
 	lg_buf_init_fixed(&line, storage, LG_ROW_LINE_MAX);
