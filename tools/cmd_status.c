@@ -69,6 +69,7 @@ static int look(struct picture *p, bool all)
 	int err;
 
 	lg_engine_touch(p->e);
+	lg_engine_checkpoint(p->e, false);
 	p->r = lg_engine_region(p->e);
 	strcpy(p->uuid, "");
 	if (p->r)

@@ -124,7 +124,7 @@ static bool near_end(struct tail *t, struct lg_ledger_pos *pos)
 {
 	const char *dir = lg_engine_ledger(t->e)->dir;
 	uint64_t back = (t->want + 2) * LG_ROW_LINE_MAX;
-	struct lg_ledger_pos last = {0};
+	struct lg_ledger_pos last = {.before = LG_LEDGER_ANY};
 	char path[512];
 	struct stat st;
 	time_t now = time(NULL);
@@ -172,8 +172,9 @@ static int follow(struct tail *t, struct lg_ledger_pos *pos)
 		nanosleep(&nap, NULL);
 		err = lg_ledger_walk(lg_engine_ledger(t->e)->dir, pos, 0,
 				     print_now, t, NULL);
-		if (err == -ESTALE) {
-			memset(pos, 0, sizeof(*pos));
+		if (err == -ESTALE && pos->before != LG_LEDGER_ANY) {
+			/* a late row in an old month: go on here */
+			pos->before = LG_LEDGER_ANY;
 			err = 0;
 		}
 	}

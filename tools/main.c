@@ -11,8 +11,8 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_budget_list,  &cmd_budget_rm,    &cmd_holds,
 	&cmd_tail,	   &cmd_pricing_list, &cmd_pricing_show,
 	&cmd_config_check, &cmd_config_show,  &cmd_doctor,
-	&cmd_enable,	   &cmd_disable,      &cmd_completion,
-	&cmd_help,
+	&cmd_enable,	   &cmd_disable,      &cmd_checkpoint,
+	&cmd_completion,   &cmd_help,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

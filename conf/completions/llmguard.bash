@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run budget holds tail pricing config doctor enable disable completion help"
+    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -29,6 +29,7 @@ _llmguard()
     'doctor'*) opts='--json --help' ;;
     'enable'*) opts='--json --help' ;;
     'disable'*) opts='--json --help' ;;
+    'checkpoint'*) opts='--json --help' ;;
     'completion'*) opts='--help' ;;
     'help'*) opts='--man --help' ;;
     esac

@@ -93,6 +93,12 @@ void lg_engine_refresh(struct lg_engine *e);
  */
 int lg_engine_sweep(struct lg_engine *e);
 /*
+ * Fold the ledger's rows that the checkpoint does not know into a new one;
+ * not always: only where they are so many that it is worth its write.
+ * Returns how many rows were folded, or -errno. Blocks on files.
+ */
+int64_t lg_engine_checkpoint(struct lg_engine *e, bool always);
+/*
  * Give every budget that needs no value its cell of the current window,
  * seeded from the ledger, so that status shows it before the first call.
  */

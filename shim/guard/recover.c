@@ -280,9 +280,11 @@ static void walk(struct folding *f, struct lg_engine *e)
 				INT64_MIN, fold_row, f, &stats);
 }
 
-static void fold_ledger(struct folding *f, struct lg_engine *e)
+/* worth: rows after the checkpoint from which a new one is written. */
+static void fold_ledger(struct folding *f, struct lg_engine *e, uint64_t worth)
 {
 	bool whole, strangers;
+	int err;
 
 	lg_fold_init(&f->fold);
 	if (lg_checkpoint_load(lg_engine_state_dir(e), &f->fold))
@@ -292,13 +294,16 @@ static void fold_ledger(struct folding *f, struct lg_engine *e)
 		start_over(f);
 	strangers = has_strangers(f);
 	walk(f, e);
-	if (strangers && f->rows > TAIL_MAX) {
+	if (f->err == -ESTALE || (strangers && f->rows > TAIL_MAX)) {
 		start_over(f);
 		walk(f, e);
 		strangers = false;
 	}
-	if (!f->err && !strangers && f->rows >= TAIL_WORTH)
-		lg_checkpoint_save(lg_engine_state_dir(e), &f->fold);
+	if (f->err || strangers || f->rows < worth)
+		return;
+	err = lg_checkpoint_save(lg_engine_state_dir(e), &f->fold);
+	if (!worth)
+		f->err = err;
 }
 
 static void tell_fold_failed(int err)
@@ -308,35 +313,64 @@ static void tell_fold_failed(int err)
 	lg_log(LG_LOG_ERROR, "ledger_not_read", &kv, 1);
 }
 
-int64_t lg_recover_spent(struct lg_engine *e, struct lg_world *w, unsigned rule,
-			 const struct lg_rule_hit *hit,
-			 const struct lg_window *win)
+static struct folding *fold_new(struct lg_engine *e, struct lg_world *w)
 {
 	struct folding *f;
-	struct lg_fold_cell *c;
-	int64_t spent = 0;
 
-	(void)rule;
 	if (lg_engine_is_sandboxed(e))
-		return 0;
+		return NULL;
 	f = lg_mem_alloc(sizeof(*f));
 	if (!f)
-		return 0;
+		return NULL;
 	f->w = w;
 	lg_buf_init(&f->env_image, (size_t)1 << 20);
 	add_env_rules(f, e);
 	for (unsigned i = 0; i < nrules(f); i++)
 		f->by_model |= asks_model(nth_rule(f, i));
-	fold_ledger(f, e);
+	return f;
+}
+
+static void fold_del(struct folding *f)
+{
+	lg_fold_fini(&f->fold);
+	lg_buf_fini(&f->env_image);
+	lg_mem_free(f, sizeof(*f));
+}
+
+int64_t lg_recover_spent(struct lg_engine *e, struct lg_world *w, unsigned rule,
+			 const struct lg_rule_hit *hit,
+			 const struct lg_window *win)
+{
+	struct folding *f = fold_new(e, w);
+	struct lg_fold_cell *c;
+	int64_t spent = 0;
+
+	(void)rule;
+	if (!f)
+		return 0;
+	fold_ledger(f, e, TAIL_WORTH);
 	if (f->err)
 		tell_fold_failed(f->err);
 	c = lg_fold_cell(&f->fold, hit->id, win->tag);
 	if (c)
 		spent = c->spent_pusd;
-	lg_fold_fini(&f->fold);
-	lg_buf_fini(&f->env_image);
-	lg_mem_free(f, sizeof(*f));
+	fold_del(f);
 	return spent > 0 ? spent : 0;
+}
+
+int64_t lg_engine_checkpoint(struct lg_engine *e, bool always)
+{
+	struct lg_world *w = lg_engine_pin(e);
+	struct folding *f = fold_new(e, w);
+	int64_t rows = -ENOMEM;
+
+	if (f) {
+		fold_ledger(f, e, always ? 0 : TAIL_WORTH);
+		rows = f->err ? f->err : (int64_t)f->rows;
+		fold_del(f);
+	}
+	lg_engine_unpin(e, w);
+	return rows;
 }
 
 /* -- showing every budget ------------------------------------------------- */

@@ -41,7 +41,9 @@ int lg_ledger_append(struct lg_ledger *l, int64_t now_ms, struct lg_slice line);
 struct lg_ledger_pos {
 	char file[16]; /* "2026-11.jsonl"; "" before the first */
 	uint64_t offset;
+	uint64_t before; /* bytes of earlier months, all seen */
 };
+#define LG_LEDGER_ANY UINT64_MAX /* before: whatever it is */
 
 struct lg_ledger_stats {
 	uint64_t rows, torn, duplicates, bytes;
@@ -59,7 +61,8 @@ typedef int lg_row_fn(void *ctx, const struct lg_row *row,
  * writes a row again from a slot that is not its own must set that flag.
  * since_ms skips months that ended before. A last line without '\n' that may
  * still be growing is left for the next walk. 0, the callback's value,
- * -ESTALE (pos lies beyond its file: begin anew), -ENOMEM, or -errno.
+ * -ESTALE (pos lies beyond its file, or a month before it has changed, by a
+ * late writer or a clock that was set back: begin anew), -ENOMEM, or -errno.
  * Allocates on base/mem.h: a buffer and 16 bytes a row.
  */
 int lg_ledger_walk(const char *dir, struct lg_ledger_pos *pos, int64_t since_ms,

@@ -110,18 +110,22 @@ static int take_lines(struct scan *s, uint64_t *offset)
 }
 
 /* All but the '\n' of a last row may have been written. */
-static int last_piece(struct scan *s, uint64_t *offset)
+static int last_piece(struct scan *s, bool closed, uint64_t *offset)
 {
 	struct lg_slice row = {s->buf, s->len};
 
+	if (closed) {
+		*offset = s->base + s->len;
+		return whole_line(s, row, 0);
+	}
 	if (*offset != s->base || !lg_row_check(row))
 		return 0;
 	*offset += s->len;
 	return s->fn(s->ctx, row, *offset);
 }
 
-int lg_scan_file(int fd, uint64_t *offset, uint64_t end, lg_scan_fn *fn,
-		 void *ctx, struct lg_ledger_stats *stats)
+int lg_scan_file(int fd, uint64_t *offset, uint64_t end, bool closed,
+		 lg_scan_fn *fn, void *ctx, struct lg_ledger_stats *stats)
 {
 	struct scan s = {.base = *offset, .fn = fn, .ctx = ctx, .stats = stats};
 	uint64_t from = *offset;
@@ -149,7 +153,7 @@ int lg_scan_file(int fd, uint64_t *offset, uint64_t end, lg_scan_fn *fn,
 		err = take_lines(&s, offset);
 	}
 	if (!err)
-		err = last_piece(&s, offset);
+		err = last_piece(&s, closed, offset);
 	stats->bytes += *offset - from;
 	lg_mem_free(s.buf, BUFFER);
 	return err;

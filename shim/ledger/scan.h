@@ -1,6 +1,7 @@
 #ifndef LG_LEDGER_SCAN_H
 #define LG_LEDGER_SCAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -18,10 +19,11 @@ typedef int lg_scan_fn(void *ctx, struct lg_slice row, uint64_t after);
 /*
  * Read [*offset, end) of an open file, or to its end when end is UINT64_MAX.
  * *offset moves behind what was seen; a last line without '\n' that is not a
- * whole row stays unseen. Reads, never maps: a file that is cut under us must
- * not kill the host. 0, the callback's value, -ENOMEM, -errno.
+ * whole row stays unseen, unless the file is closed: a later month has begun,
+ * nobody will end that line. Reads, never maps: a file that is cut under us
+ * must not kill the host. 0, the callback's value, -ENOMEM, -errno.
  */
-int lg_scan_file(int fd, uint64_t *offset, uint64_t end, lg_scan_fn *fn,
-		 void *ctx, struct lg_ledger_stats *stats);
+int lg_scan_file(int fd, uint64_t *offset, uint64_t end, bool closed,
+		 lg_scan_fn *fn, void *ctx, struct lg_ledger_stats *stats);
 
 #endif

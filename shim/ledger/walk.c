@@ -17,6 +17,7 @@ struct walk {
 	int dir;
 	struct lg_idset seen;
 	struct lg_ledger_pos start; /* where this walk began */
+	bool moved;		    /* it has come into a month */
 	char known_from[16];	    /* seen holds the ids from this month on */
 	struct lg_ledger_pos *pos;
 	lg_row_fn *fn;
@@ -109,7 +110,7 @@ static int remember_month(struct walk *w, const char *name)
 		return fd;
 	if (!strcmp(name, w->start.file))
 		end = w->start.offset;
-	err = lg_scan_file(fd, &from, end, remember, w, &ignored);
+	err = lg_scan_file(fd, &from, end, true, remember, w, &ignored);
 	close(fd);
 	return err;
 }
@@ -165,28 +166,83 @@ static int take_row(void *ctx, struct lg_slice text, uint64_t after)
 	return w->fn(w->ctx, &w->row, w->pos);
 }
 
-static int walk_month(struct walk *w, const char *name)
+/* The bytes of all months before this one. */
+static int size_before(int dir, const char *month, uint64_t *out)
 {
-	int fd = open_month(w->dir, name), err;
+	char name[LG_MONTH_NAME] = "";
 	struct stat st;
+	int err;
+
+	*out = 0;
+	while (!(err = next_month(dir, name)) && strcmp(name, month) < 0)
+		if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+			*out += (uint64_t)st.st_size;
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Is *pos still a place before which everything was seen? */
+static int check_pos(int dir, const struct lg_ledger_pos *pos)
+{
+	struct stat st;
+	uint64_t before;
+	int err;
+
+	if (!pos->file[0])
+		return 0;
+	if (!lg_month_is_name(pos->file))
+		return -EINVAL;
+	if (!fstatat(dir, pos->file, &st, AT_SYMLINK_NOFOLLOW) &&
+	    (uint64_t)st.st_size < pos->offset)
+		return -ESTALE;
+	if (pos->before == LG_LEDGER_ANY)
+		return 0;
+	err = size_before(dir, pos->file, &before);
+	return err ? err : before == pos->before ? 0 : -ESTALE;
+}
+
+/* closed: a later month exists. */
+static int walk_month(struct walk *w, const char *name, bool closed)
+{
+	int fd = open_month(w->dir, name), err = 0;
 	uint64_t at;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	if (strcmp(w->pos->file, name)) {
+		if (!w->moved)
+			err = size_before(w->dir, name, &w->pos->before);
+		else if (w->pos->before != LG_LEDGER_ANY)
+			w->pos->before += w->pos->offset;
 		memcpy(w->pos->file, name, LG_MONTH_NAME);
 		w->pos->offset = 0;
 	}
+	w->moved = true;
 	at = w->pos->offset;
-	if (!fstat(fd, &st) && (uint64_t)st.st_size < at) {
-		close(fd);
-		return -ESTALE;
-	}
-	err = lg_scan_file(fd, &at, UINT64_MAX, take_row, w, w->stats);
+	if (!err)
+		err = lg_scan_file(fd, &at, UINT64_MAX, closed, take_row, w,
+				   w->stats);
 	if (!err)
 		w->pos->offset = at;
 	close(fd);
 	return err;
+}
+
+static int walk_months(struct walk *w, char name[LG_MONTH_NAME])
+{
+	int more = next_month(w->dir, name), err;
+	char next[LG_MONTH_NAME];
+
+	while (!more) {
+		memcpy(next, name, sizeof(next));
+		more = next_month(w->dir, next);
+		if (more && more != -ENOENT)
+			break;
+		err = walk_month(w, name, !more);
+		if (err)
+			return err;
+		memcpy(name, next, sizeof(next));
+	}
+	return more == -ENOENT ? 0 : more;
 }
 
 /* The first month to read, as the name before it. */
@@ -211,14 +267,11 @@ int lg_ledger_walk(const char *dir, struct lg_ledger_pos *pos, int64_t since_ms,
 	struct walk w = {.fn = fn, .ctx = ctx};
 	char name[LG_MONTH_NAME];
 	int saved = errno, err;
-	bool last;
 
 	w.stats = stats ? stats : &ignored;
 	w.pos = pos;
 	w.start = *pos;
 	strcpy(w.known_from, "9999-99");
-	if (pos->file[0] && !lg_month_is_name(pos->file))
-		return -EINVAL;
 	w.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w.dir < 0) {
 		err = errno == ENOENT ? 0 : -errno;
@@ -226,12 +279,11 @@ int lg_ledger_walk(const char *dir, struct lg_ledger_pos *pos, int64_t since_ms,
 		return err;
 	}
 	lg_idset_init(&w.seen);
-	first_month(pos, since_ms, name);
-	do {
-		err = next_month(w.dir, name);
-		last = err == -ENOENT;
-		err = last ? 0 : err ? err : walk_month(&w, name);
-	} while (!err && !last);
+	err = check_pos(w.dir, pos);
+	if (!err) {
+		first_month(pos, since_ms, name);
+		err = walk_months(&w, name);
+	}
 	lg_idset_fini(&w.seen);
 	close(w.dir);
 	errno = saved;

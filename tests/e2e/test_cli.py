@@ -258,6 +258,51 @@ def case_staged_rows_are_written(box):
     eq(s['totals']['calls'], 2, 'totals')
 
 
+def case_checkpoint_and_rebuild(box):
+    """A lost region knows what was spent, from the checkpoint and the rows
+    after it, also when a row came late into a month that was left behind."""
+    box.config('budgets:\n  - {name: cap, scope: global, period: total, '
+               'limit_usd: 1, hard: true}\n')
+    call(box, 1000, 3)
+    eq(lines(box.cli('checkpoint', '--json'))[0]['rows'], 3, 'rows')
+    call(box, 1000, 2)
+    one = D('0.0000025') + D('0.01')
+
+    def lose():
+        for name in glob.glob(box.region + '*'):
+            os.unlink(name)
+    lose()
+    eq(box.budget_status()['spent_usd'], 5 * one, 'rebuilt')
+    month = glob.glob(os.path.join(box.state, 'ledger/*.jsonl'))[0]
+    with open(month) as f:
+        rows = f.readlines()
+    old = os.path.join(os.path.dirname(month), '2020-01.jsonl')
+    with open(old, 'w') as f:
+        f.writelines(rows[:1])
+    with open(month, 'w') as f:
+        f.writelines(rows[1:])
+    lose()
+    eq(box.budget_status()['spent_usd'], 5 * one, 'a row moved')
+    os.unlink(os.path.join(box.state, 'checkpoint.bin'))
+    lose()
+    eq(box.budget_status()['spent_usd'], 5 * one, 'without a checkpoint')
+    with open(os.path.join(box.state, 'checkpoint.bin'), 'wb') as f:
+        f.write(b'LLMGCKP\0' + os.urandom(300))
+    lose()
+    eq(box.budget_status()['spent_usd'], 5 * one, 'with a damaged one')
+
+
+def case_watch(box):
+    p = subprocess.Popen([CLI, 'status', '--watch', '-i', '1', '--json'],
+                         env=box.env(LD_PRELOAD=None), stdout=subprocess.PIPE)
+    try:
+        for _ in range(2):
+            ok('budgets' in json.loads(p.stdout.readline()), 'a line')
+    finally:
+        p.kill()
+        p.wait()
+
+
 def case_holds(box):
     """A call under way, then its program is killed."""
     box.budget('1')

@@ -68,8 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size ||
 	    write(fd, b.p, b.len) != (ssize_t)b.len)
 		abort();
-	if (lg_scan_file(fd, &at, UINT64_MAX, on_row, &found, &st) || !found ||
-	    at != size + b.len)
+	if (lg_scan_file(fd, &at, UINT64_MAX, false, on_row, &found, &st) ||
+	    !found || at != size + b.len)
 		abort();
 	close(fd);
 	return 0;

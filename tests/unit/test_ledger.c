@@ -294,8 +294,8 @@ static void test_garbage(void **state)
 
 static void test_stale(void **state)
 {
-	struct lg_ledger_pos pos = {"2026-11.jsonl", 1 << 20};
-	struct lg_ledger_pos bad = {"../../etc/pass", 0};
+	struct lg_ledger_pos pos = {"2026-11.jsonl", 1 << 20, 0};
+	struct lg_ledger_pos bad = {"../../etc/pass", 0, 0};
 	struct lg_ledger_pos none = {0};
 	struct sum s = {0};
 	char buf[LG_ROW_LINE_MAX];
@@ -308,6 +308,42 @@ static void test_stale(void **state)
 			 -EINVAL);
 	assert_int_equal(
 		lg_ledger_walk("/nonexistent", &none, 0, add, &s, NULL), 0);
+}
+
+/* A row that comes late into a month that was left behind. */
+static void test_late_writer(void **state)
+{
+	char buf[LG_ROW_LINE_MAX];
+	struct lg_ledger_pos pos = {0}, any;
+	struct lg_ledger_stats st;
+	struct sum s = {0};
+
+	(void)state;
+	append(NOW, new_line(1, 0, buf));
+	append(NOW, (struct lg_slice){buf, 300});
+	append(MONTH_END + 1, new_line(2, 0, buf));
+	assert_int_equal(walk(&pos, &st).cost, 3);
+	assert_int_equal(st.torn, 1);
+	assert_string_equal(pos.file, "2026-12.jsonl");
+	append(MONTH_END + 1, new_line(4, 0, buf));
+	assert_int_equal(walk(&pos, NULL).cost, 4);
+	append(NOW, new_line(8, 0, buf));
+	any = pos;
+	assert_int_equal(lg_ledger_walk(ledger.dir, &pos, 0, add, &s, &st),
+			 -ESTALE);
+	any.before = LG_LEDGER_ANY;
+	append(MONTH_END + 1, new_line(16, 0, buf));
+	assert_int_equal(walk(&any, NULL).cost, 16);
+	memset(&pos, 0, sizeof(pos));
+	assert_int_equal(walk(&pos, NULL).cost, 31);
+	assert_int_equal(walk(&pos, NULL).cost, 0);
+	/* since: months before it are not read, but known by their size */
+	memset(&pos, 0, sizeof(pos));
+	assert_int_equal(
+		lg_ledger_walk(ledger.dir, &pos, MONTH_END + 1, add, &s, &st),
+		0);
+	assert_int_equal(s.cost, 22);
+	assert_int_equal(walk(&pos, NULL).cost, 0);
 }
 
 static void test_limits(void **state)
@@ -398,8 +434,9 @@ int main(void)
 		T(test_append_and_walk), T(test_rotation),
 		T(test_duplicates),	 T(test_torn),
 		T(test_growing_line),	 T(test_garbage),
-		T(test_stale),		 T(test_limits),
-		T(test_trouble),	 T(test_killed_writers),
+		T(test_stale),		 T(test_late_writer),
+		T(test_limits),		 T(test_trouble),
+		T(test_killed_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
