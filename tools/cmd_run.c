@@ -219,21 +219,19 @@ static void summary(const struct spend *s)
 }
 
 /* Does the ledger say that the guard refused something of this run? */
-static bool report(struct call *c, const char *id, int64_t since_ms)
+static bool report(struct call *c, struct lg_engine *e, struct spend *s)
 {
-	struct spend s = {.since_ms = since_ms, .run_id = id};
-	struct lg_engine *e;
 	int err;
 
-	if (tool_open(&e) >= 0)
-		return false;
-	err = spend_read(&s, e);
+	lg_engine_refresh(e);
+	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
+		lg_engine_sweep(e);
+	err = spend_read(s, e);
 	if (err)
 		tool_warn("ledger: %s", strerror(-err));
 	else if (!c->v[O_QUIET].set)
-		summary(&s);
-	lg_engine_close(e);
-	return s.blocked || s.cut;
+		summary(s);
+	return s->blocked || s->cut;
 }
 
 static int end_as(int status)
@@ -253,8 +251,8 @@ static int end_as(int status)
 
 static int run(struct call *c)
 {
-	int64_t since_ms = lg_clock_real_ms();
-	const char *id;
+	struct spend s = {.since_ms = lg_clock_real_ms()};
+	struct lg_engine *e;
 	int ret, status;
 	bool nested;
 
@@ -262,17 +260,22 @@ static int run(struct call *c)
 	ret = set_preload();
 	if (ret >= 0)
 		return ret;
-	id = run_id(&nested);
+	s.run_id = run_id(&nested);
 	set_variables(c, nested);
+	ret = tool_open(&e);
+	if (ret >= 0)
+		return ret;
+	tool_ledger_end(e, 0, &s.pos);
 	ret = start(c);
-	if (ret)
+	if (ret) {
+		lg_engine_close(e);
 		return tool_fail("%s: %s", c->argv[0], strerror(-ret));
+	}
 	status = wait_for((pid_t)child);
 	child = 0;
-	unsetenv("LD_PRELOAD");
-	if (report(c, id, since_ms))
-		return EXIT_OVER;
-	return end_as(status);
+	ret = report(c, e, &s) ? EXIT_OVER : -1;
+	lg_engine_close(e);
+	return ret >= 0 ? ret : end_as(status);
 }
 
 const struct cmd cmd_run = {

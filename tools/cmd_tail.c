@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,36 +118,13 @@ static int print_now(void *ctx, const struct lg_row *r,
 	return 0;
 }
 
-/* Near the end of the newest month; false: there is nothing before it. */
-static bool near_end(struct tail *t, struct lg_ledger_pos *pos)
-{
-	const char *dir = lg_engine_ledger(t->e)->dir;
-	uint64_t back = (t->want + 2) * LG_ROW_LINE_MAX;
-	struct lg_ledger_pos last = {.before = LG_LEDGER_ANY};
-	char path[512];
-	struct stat st;
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	snprintf(last.file, sizeof(last.file), "%04u-%02u.jsonl",
-		 (unsigned)(tm.tm_year + 1900) % 10000u,
-		 (unsigned)(tm.tm_mon + 1) % 100u);
-	snprintf(path, sizeof(path), "%s/%s", dir, last.file);
-	if (stat(path, &st) || (uint64_t)st.st_size <= back)
-		return false;
-	last.offset = (uint64_t)st.st_size - back;
-	*pos = last;
-	return true;
-}
-
 static int last_rows(struct tail *t, struct lg_ledger_pos *pos)
 {
 	const char *dir = lg_engine_ledger(t->e)->dir;
 	uint64_t i, first;
 	int err = 0;
 
-	if (near_end(t, pos))
+	if (tool_ledger_end(t->e, (t->want + 2) * LG_ROW_LINE_MAX, pos))
 		err = lg_ledger_walk(dir, pos, 0, keep, t, NULL);
 	if (!err && t->n < t->want) {
 		t->n = 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/civil.h"
@@ -17,6 +18,8 @@
 #include "guard/record.h"
 #include "guard/self.h"
 #include "guard/world.h"
+#include "ledger/ledger.h"
+#include "ledger/month.h"
 
 static void say(const char *prefix, const char *fmt, va_list ap)
 {
@@ -159,6 +162,23 @@ int tool_audit(struct lg_engine *e, const char *note)
 	err = lg_record_write(e, row);
 	lg_mem_free(row, sizeof(*row));
 	return err;
+}
+
+bool tool_ledger_end(struct lg_engine *e, uint64_t back,
+		     struct lg_ledger_pos *pos)
+{
+	struct lg_ledger_pos end = {.before = LG_LEDGER_ANY};
+	char path[512];
+	struct stat st;
+
+	lg_month_name(lg_clock_real_ms(), end.file);
+	snprintf(path, sizeof(path), "%s/%s", lg_engine_ledger(e)->dir,
+		 end.file);
+	if (stat(path, &st) || (uint64_t)st.st_size < back)
+		return false;
+	end.offset = (uint64_t)st.st_size - back;
+	*pos = end;
+	return true;
 }
 
 const char *tool_usd(int64_t pusd)

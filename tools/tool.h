@@ -9,6 +9,7 @@
 #include "opt.h"
 
 struct lg_engine;
+struct lg_ledger_pos;
 
 /* What the commands share. Messages go to stderr, data to stdout. */
 
@@ -35,6 +36,13 @@ int tool_print(struct lg_buf *b);
 
 /* Append an audit row: who changed what. 0, -errno. */
 int tool_audit(struct lg_engine *e, const char *note);
+
+/*
+ * The place `back` bytes before the end of this month's file, for readers who
+ * need no more. false: the file is shorter, or there is none.
+ */
+bool tool_ledger_end(struct lg_engine *e, uint64_t back,
+		     struct lg_ledger_pos *pos);
 
 /* "$12.87"; "-" for INT64_MIN. Two static buffers of its own per call x 8. */
 const char *tool_usd(int64_t pusd);

@@ -7,12 +7,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ledger/field.h"
 #include "ledger/idset.h"
 #include "ledger/ledger.h"
 #include "ledger/month.h"
 #include "ledger/scan.h"
 
+/* Too big for a host's stack. */
 struct walk {
 	int dir;
 	struct lg_idset seen;
@@ -38,7 +40,7 @@ struct entry {
 static int next_month(int dir, char name[LG_MONTH_NAME])
 {
 	char out[LG_MONTH_NAME] = "";
-	_Alignas(8) char buf[2048];
+	_Alignas(8) char buf[1024];
 	const struct entry *e;
 	long n, at;
 
@@ -260,32 +262,42 @@ static void first_month(const struct lg_ledger_pos *pos, int64_t since_ms,
 		out[7] = 0;
 }
 
+static int walk_from(struct walk *w, const char *dir, int64_t since_ms)
+{
+	char name[LG_MONTH_NAME];
+	int err;
+
+	w->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w->dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	lg_idset_init(&w->seen);
+	err = check_pos(w->dir, w->pos);
+	if (!err) {
+		first_month(w->pos, since_ms, name);
+		err = walk_months(w, name);
+	}
+	lg_idset_fini(&w->seen);
+	close(w->dir);
+	return err;
+}
+
 int lg_ledger_walk(const char *dir, struct lg_ledger_pos *pos, int64_t since_ms,
 		   lg_row_fn *fn, void *ctx, struct lg_ledger_stats *stats)
 {
 	struct lg_ledger_stats ignored = {0};
-	struct walk w = {.fn = fn, .ctx = ctx};
-	char name[LG_MONTH_NAME];
+	struct walk *w = lg_mem_alloc(sizeof(*w));
 	int saved = errno, err;
 
-	w.stats = stats ? stats : &ignored;
-	w.pos = pos;
-	w.start = *pos;
-	strcpy(w.known_from, "9999-99");
-	w.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w.dir < 0) {
-		err = errno == ENOENT ? 0 : -errno;
-		errno = saved;
-		return err;
-	}
-	lg_idset_init(&w.seen);
-	err = check_pos(w.dir, pos);
-	if (!err) {
-		first_month(pos, since_ms, name);
-		err = walk_months(&w, name);
-	}
-	lg_idset_fini(&w.seen);
-	close(w.dir);
+	if (!w)
+		return -ENOMEM;
+	w->fn = fn;
+	w->ctx = ctx;
+	w->stats = stats ? stats : &ignored;
+	w->pos = pos;
+	w->start = *pos;
+	strcpy(w->known_from, "9999-99");
+	err = walk_from(w, dir, since_ms);
+	lg_mem_free(w, sizeof(*w));
 	errno = saved;
 	return err;
 }
