@@ -2,12 +2,13 @@
  * A small HTTPS program in C, whose process is as awkward as asked.
  *
  *   cclient [-n COUNT] [-t THREADS] [-k STACK_KB] [-w WHEN] [-s errno|kill]
- *           [-c DIR] [-f BYTES] [-d] [-x HEADER] HOST PATH BODYFILE
+ *           [-c DIR] [-f BYTES] [-d] [-u] [-x HEADER] HOST PATH BODYFILE
  *
  * Every thread opens a connection to 127.0.0.1:$TEST_PORT, sends COUNT
  * requests and prints each answer's status, in one line at the end.
  * -s: no opening of files any more (seccomp: an error, or death); -c: chroot;
- * -f: RLIMIT_FSIZE; -d: the SSL is a copy by SSL_dup. They are applied
+ * -f: RLIMIT_FSIZE; -d: the SSL is a copy by SSL_dup; -u: every request bears
+ * a name of its own, for the server and for its row. They are applied
  * after SSL_CTX_new, or with -w N after N requests.
  */
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@
 #define ANSWER_MAX (1 << 16)
 
 static struct {
-	int count, threads, stack_kb, when, dup;
+	int count, threads, stack_kb, when, dup, unique;
 	const char *seccomp, *root, *extra, *host, *path;
 	long fsize;
 	char *body;
@@ -154,6 +155,23 @@ static SSL *close_tls(SSL *s)
 	return NULL;
 }
 
+static void make_head(char *head, size_t cap, int tid, int i)
+{
+	char name[128] = "";
+
+	if (o.unique)
+		snprintf(name, sizeof(name),
+			 "x-test-id: %d-%d-%d\r\n"
+			 "x-llmguard-conversation: %d-%d-%d\r\n",
+			 (int)getpid(), tid, i, (int)getpid(), tid, i);
+	snprintf(head, cap,
+		 "POST %s HTTP/1.1\r\nHost: %s\r\n%s%s%s"
+		 "Content-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n",
+		 o.path, o.host, name, o.extra ? o.extra : "",
+		 o.extra ? "\r\n" : "", o.body_len);
+}
+
 static void *work(void *arg)
 {
 	struct job *j = arg;
@@ -166,12 +184,7 @@ static void *work(void *arg)
 			confine();
 		if (!s && SSL_connect(s = open_tls()) != 1)
 			die("SSL_connect");
-		snprintf(head, sizeof(head),
-			 "POST %s HTTP/1.1\r\nHost: %s\r\n%s%s"
-			 "Content-Type: application/json\r\n"
-			 "Content-Length: %zu\r\n\r\n",
-			 o.path, o.host, o.extra ? o.extra : "",
-			 o.extra ? "\r\n" : "", o.body_len);
+		make_head(head, sizeof(head), j->tid, i);
 		if (SSL_write(s, head, (int)strlen(head)) <= 0 ||
 		    (o.body_len &&
 		     SSL_write(s, o.body, (int)o.body_len) <= 0)) {
@@ -202,7 +215,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:d")) != -1) {
+	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:du")) != -1) {
 		switch (c) {
 		case 'n':
 			o.count = atoi(optarg);
@@ -230,6 +243,9 @@ static void options(int argc, char **argv)
 			break;
 		case 'd':
 			o.dup = 1;
+			break;
+		case 'u':
+			o.unique = 1;
 			break;
 		default:
 			exit(2);

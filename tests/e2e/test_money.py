@@ -1,0 +1,244 @@
+#!/usr/bin/python3
+"""Money under attack: many threads, many processes, kill -9, a region that
+vanishes, limits that change. Nothing is lost, nothing is charged twice."""
+import decimal
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+from harness import (BUILD, CLI, OPENAI, PY, Failed, Skip, eq, main, ok, send,
+                     request)
+
+D = decimal.Decimal
+CLIENT = os.path.join(BUILD, 'tests/e2e/cclient')
+CHAT = ('api.openai.com', '/v1/chat/completions')
+DIME = D('0.1')
+# Exactly $0.10: 10,000 tokens of output, nothing else costs anything.
+PRICES = ('catalog: 1\nprovider: openai\nprice_version: "test"\n'
+          'source: test\nprices:\n'
+          '  - {model: dime, context_window: 100000, max_output_tokens: 10000,'
+          ' input_per_1m: 0, output_per_1m: 10}\n')
+BODY = {'model': 'dime', 'max_tokens': 10000, 'messages': []}
+
+
+def config(box, *budgets, more=''):
+    with open(os.path.join(box.dir, 'dime.yaml'), 'w') as f:
+        f.write(PRICES)
+    text = 'pricing: {files: [dime.yaml]}\n' + more
+    if budgets:
+        text += 'budgets:\n' + ''.join('  - {%s}\n' % b for b in budgets)
+    box.config(text)
+
+
+def strict(name, usd, scope='global', period='total', more=''):
+    return 'name: %s, scope: "%s", period: %s, limit_usd: %s, hard: true, ' \
+        'mode: strict%s' % (name, scope, period, usd, more)
+
+
+def body_file(box, body=None):
+    text = json.dumps(body or BODY)
+    path = os.path.join(box.dir, 'body-%d.json' % hash(text))
+    if not os.path.exists(path): # others may be reading it
+        with open(path, 'w') as f:
+            f.write(text)
+    return path
+
+
+def argv(box, *opts, test='out=10000', body=None):
+    return [CLIENT, *map(str, opts), '-u', '-x', 'x-test: ' + test, *CHAT,
+            body_file(box, body)]
+
+
+def start(box, args, **env):
+    return subprocess.Popen(args, env=box.env(**env), cwd=box.dir,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def statuses(procs):
+    out = []
+    for p in procs:
+        text, err = p.communicate(timeout=100)
+        eq((p.returncode, err), (0, b''), 'exit status, stderr')
+        out += [int(x) for x in text.split()]
+    return out
+
+
+class Observer(threading.Thread):
+    """Looks at the budgets all the time: never more than the limit."""
+
+    def __init__(self, box):
+        super().__init__()
+        self.box, self.over, self.looks, self.on = box, [], 0, True
+        self.start()
+
+    def run(self):
+        while self.on:
+            p = self.box.cli('status', '--json', check=False)
+            if p.returncode:
+                continue
+            self.looks += 1
+            for b in json.loads(p.stdout, parse_float=D)['budgets']:
+                used = D(b['spent_usd']) + D(b['held_usd'])
+                if used > D(b['limit_usd']):
+                    self.over.append((b['name'], used))
+            time.sleep(0.05)
+
+    def done(self):
+        self.on = False
+        self.join()
+        eq(self.over, [], 'over the limit')
+        ok(self.looks > 0, 'nobody looked')
+
+
+def folded(box):
+    """The ledger's calls, each id once."""
+    seen = {}
+    for r in box.rows():
+        seen.setdefault(r['id'], r)
+    return list(seen.values())
+
+
+def balance(box, name='cap'):
+    """No holds; rows = region = server, to the picodollar. Rows, budget."""
+    b = box.budget_status(name)
+    s = box.status()
+    eq((s['holds'], s['dead_holds'], s['staged_rows']), (0, 0, 0), 'slots')
+    rows = folded(box)
+    eq(D(b['held_usd']), 0, 'held')
+    eq(sum(r['cost_usd'] for r in rows), D(b['spent_usd']), 'rows = region')
+    by_name = {r['conversation']: r for r in rows}
+    eq(len(by_name), len(rows), 'one row for each request')
+    came = {e['headers']['x-test-id'] for e in box.arrived(('request',))}
+    for name_ in came:
+        r = by_name.get(name_)
+        ok(r is not None, 'no row for %s' % name_)
+        eq(r['cost_usd'], DIME, 'cost of %s' % r)
+    for r in rows:
+        if r['conversation'] in came:
+            continue
+        # It never came whole: refused, not sent, or died while it was sent.
+        ok(r['verdict'] == 'block' or 'abandoned' in r.get('flags', []) or
+           r['cost_usd'] == 0, 'charged without a call: %s' % r)
+    return rows, b
+
+
+def exactly(box, n, got, calls, name='cap'):
+    eq(len(got), calls, 'calls')
+    eq((got.count(200), got.count(429)), (n, calls - n), 'passed, refused')
+    eq(len(box.arrived()), n, 'requests that arrived')
+    rows, b = balance(box, name)
+    eq(len(rows), calls, 'rows')
+    eq(D(b['spent_usd']), n * DIME, 'spent')
+
+
+def case_thousand_threads(box):
+    config(box, strict('cap', 5))
+    look = Observer(box)
+    got = statuses([start(box, argv(box, '-t', 1000, '-k', 128,
+                                    test='out=10000;delay=300'))])
+    look.done()
+    exactly(box, 50, got, 1000)
+
+
+def case_eight_by_64(box):
+    config(box, strict('cap', 5))
+    look = Observer(box)
+    procs = [start(box, argv(box, '-t', 64, '-n', 2,
+                             test='out=10000;delay=20')) for _ in range(8)]
+    got = statuses(procs)
+    look.done()
+    exactly(box, 50, got, 1024)
+
+
+def case_two_budgets(box):
+    """The wide one refuses nothing and keeps no money of refused calls."""
+    config(box, strict('wide', 1000), strict('cap', 5, 'model:dim*', 'daily'))
+    got = statuses([start(box, argv(box, '-t', 64, '-n', 2,
+                                    test='out=10000;delay=20'))
+                    for _ in range(4)])
+    exactly(box, 50, got, 512)
+    w = box.budget_status('wide')
+    eq((D(w['spent_usd']), D(w['held_usd']), w['blocked']), (5, 0, 0), 'wide')
+
+
+def case_eight_programs(box):
+    """LLMGUARD_MAX_USD=5 bash -c '...': one budget for eight programs."""
+    config(box)
+    code = os.path.join(box.dir, 'ask.py')
+    with open(code, 'w') as f:
+        f.write(ASK % json.dumps(BODY))
+    curl = box.curl_argv(OPENAI, json.dumps(BODY), {
+        'Content-Type': 'application/json', 'x-test': 'out=10000;delay=20'},
+        ['-o', '/dev/null', '-w', '%{http_code}\\n'])
+    with open(os.path.join(box.dir, 'curl.sh'), 'w') as f:
+        f.write('for i in $(seq 10); do %s; done\n' % ' '.join(
+            "'%s'" % a for a in curl))
+    script = 'for i in 1 2 3; do %s %s & done; for i in 1 2 3; do sh %s & ' \
+        'done; for i in 1 2; do %s | tr " " "\\n" & done; wait' % (
+            PY, code, 'curl.sh', ' '.join("'%s'" % a for a in argv(
+                box, '-t', 16, '-n', 2, test='out=10000;delay=20')))
+    p = box.run(['bash', '-c', script], LLMGUARD_MAX_USD='5')
+    eq((p.returncode, p.stderr), (0, b''), 'exit status, stderr')
+    got = [int(x) for x in p.stdout.split()]
+    eq(len(got), 3 * 20 + 3 * 10 + 2 * 32, 'calls')
+    eq((got.count(200), got.count(429)), (50, len(got) - 50), 'answers')
+    rows = folded(box)
+    eq(sum(r['cost_usd'] for r in rows), 5, 'spent')
+    eq(len(box.arrived()), 50, 'requests that arrived')
+    eq(len({r['run_id'] for r in rows}), 1, 'runs')
+
+
+ASK = '''import http.client, sys
+for i in range(20):
+    c = http.client.HTTPSConnection("api.openai.com")
+    c.request("POST", "/v1/chat/completions", %r,
+              {"Content-Type": "application/json",
+               "x-test": "out=10000;delay=20"})
+    r = c.getresponse(); r.read(); print(r.status, flush=True); c.close()
+'''
+
+
+def killing(box, seconds, *more):
+    """Clients that are killed at random for some time."""
+    end, live = time.time() + seconds, []
+    rnd = random.Random(7)
+    while time.time() < end:
+        live.append(start(box, argv(box, '-t', rnd.choice((1, 4, 16)), '-n',
+                                    50, *more, test='out=10000;delay=%d' %
+                                    rnd.choice((0, 2, 30)))))
+        time.sleep(rnd.random() * 0.1)
+        if len(live) >= 6:
+            live.pop(rnd.randrange(len(live))).send_signal(signal.SIGKILL)
+    for p in live:
+        p.send_signal(signal.SIGKILL)
+    time.sleep(0.3)
+
+
+def case_kill_at_random(box):
+    config(box, strict('cap', 100000), strict('other', 100000, 'model:dime'))
+    killing(box, float(os.environ.get('KILL_SECONDS', '4')))
+    box.cli('status')
+    rows, b = balance(box)
+    eq(D(box.budget_status('other')['spent_usd']), D(b['spent_usd']), 'other')
+    ok(len(rows) > 50, 'only %d rows' % len(rows))
+    ok(any('abandoned' in r.get('flags', []) for r in rows), 'none died')
+
+
+def case_kill_at_the_limit(box):
+    config(box, strict('cap', 5))
+    look = Observer(box)
+    killing(box, float(os.environ.get('KILL_SECONDS', '3')))
+    look.done()
+    box.cli('status')
+    rows, b = balance(box)
+    ok(D('4.5') <= D(b['spent_usd']) <= 5, 'spent %s' % b['spent_usd'])
+    ok(len([r for r in box.arrived(('request',))]) <= 50, 'arrived')
+
+
+if __name__ == '__main__':
+    main(globals())
