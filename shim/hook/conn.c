@@ -10,27 +10,26 @@
 #include "hook/wakeup.h"
 
 #define LOCK_TRIES 20000
+#define INDEX_WAIT_NS INT64_C(2000000000)
 #define QUEUE_MAX (64 * 1024)
 #define TLSEXT_NAMETYPE_HOST 0
 
 bool lg_hook_is_on;
 __thread struct lg_inside lg_inside;
 static unsigned fork_generation = 1;
-static int64_t tried_ms; /* coarse clock, 0: the engine was never asked for */
+static bool is_asked; /* for the engine */
 
 struct lg_engine *lg_conn_engine(void)
 {
 	static struct lg_engine *cached;
 	struct lg_engine *e = lg_load_acquire(&cached);
-	int64_t now;
 	int err;
 
 	if (e)
 		return e;
-	now = lg_clock_coarse_ms();
-	if (!lg_hook_is_on || lg_load_relaxed(&tried_ms) == now)
+	if (!lg_hook_is_on)
 		return NULL;
-	lg_store_relaxed(&tried_ms, now);
+	lg_store_relaxed(&is_asked, true);
 	err = errno;
 	e = lg_engine_get();
 	if (e)
@@ -69,14 +68,24 @@ static int dup_nothing(void *to, const void *from, void *from_d, int idx,
 	return 1;
 }
 
+/* Another thread is at it: nobody's first call may slip by. */
+static bool wait_indexed(struct lg_tls *t)
+{
+	int64_t end = lg_clock_boot_ns() + INDEX_WAIT_NS;
+
+	while (lg_load_acquire(&t->indexed) == 1 && lg_clock_boot_ns() < end)
+		sched_yield();
+	return lg_load_acquire(&t->indexed) == 2;
+}
+
 bool lg_conn_indexed(struct lg_tls *t)
 {
 	unsigned state = lg_load_acquire(&t->indexed);
 
-	if (state || !t->whole)
+	if (state > 1 || !t->whole)
 		return state == 2;
-	if (!lg_cas_seq(&t->indexed, &state, 1))
-		return state == 2;
+	if (state || !lg_cas_seq(&t->indexed, &state, 1))
+		return wait_indexed(t);
 	t->ERR_set_mark();
 	t->ssl_idx = t->CRYPTO_get_ex_new_index(LG_CRYPTO_EX_SSL, 0, NULL, NULL,
 						dup_nothing, free_conn);
@@ -249,7 +258,7 @@ void lg_conn_unlock(struct lg_conn *c)
 void lg_conn_after_fork(void)
 {
 	lg_add_relaxed(&fork_generation, 1);
-	if (tried_ms)
+	if (lg_load_relaxed(&is_asked))
 		lg_engine_after_fork();
 }
 

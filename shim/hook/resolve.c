@@ -3,9 +3,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 
 /*
  * Bound to the oldest version, and weak: before glibc 2.34 these stand in
@@ -35,8 +37,10 @@ __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
 #define CALLERS 128 /* power of two */
 #define NAME_MAX_LEN 512
 #define LIBS_MAX 4
+#define FILL_WAIT_NS INT64_C(1000000000)
 
 static struct lg_tls copies[COPIES_MAX];
+static unsigned filling; /* 1: by some thread */
 
 /* key = pc ^ value ^ generation: a torn pair does not match. */
 static struct {
@@ -236,24 +240,48 @@ static struct lg_tls *copy_of(struct link_map *lib)
 	return NULL;
 }
 
-/* Two threads may fill two entries for one copy: the first one is used. */
-static struct lg_tls *find_copy(struct link_map *caller)
+static struct lg_tls *fill_next(struct link_map *caller, struct link_map *lib)
 {
-	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
-	struct lg_tls *t;
 	unsigned i, expect;
 
-	if (!lib)
-		return NULL;
-	t = copy_of(lib);
-	for (i = 0; !t && i < COPIES_MAX; i++) {
+	for (i = 0; i < COPIES_MAX; i++) {
 		expect = 0;
 		if (!lg_cas_seq(&copies[i].claimed, &expect, 1))
 			continue;
 		fill(&copies[i], caller, lib);
 		lg_store_release(&copies[i].claimed, 2);
-		t = copy_of(lib);
+		return copy_of(lib);
 	}
+	return NULL;
+}
+
+/*
+ * Who comes while another thread fills an entry waits for it: a second one
+ * for the same copy would have indices of its own. The other may be waiting
+ * for the loader's lock, which we may have: so not for ever.
+ */
+static struct lg_tls *find_copy(struct link_map *caller)
+{
+	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
+	struct lg_tls *t;
+	unsigned mine = 0;
+	int64_t end;
+
+	if (!lib)
+		return NULL;
+	t = copy_of(lib);
+	if (t)
+		return t;
+	end = lg_clock_boot_ns() + FILL_WAIT_NS;
+	while (!lg_cas_seq(&filling, &mine, 1) && lg_clock_boot_ns() < end) {
+		mine = 0;
+		sched_yield();
+	}
+	t = copy_of(lib);
+	if (!t)
+		t = fill_next(caller, lib);
+	if (!mine)
+		lg_store_release(&filling, 0);
 	return t;
 }
 
@@ -302,6 +330,7 @@ void lg_tls_after_fork(void)
 {
 	unsigned i;
 
+	lg_store_relaxed(&filling, 0);
 	for (i = 0; i < COPIES_MAX; i++) {
 		if (lg_load_relaxed(&copies[i].claimed) == 1)
 			lg_store_relaxed(&copies[i].claimed, 0);

@@ -2,13 +2,14 @@
  * A small HTTPS program in C, whose process is as awkward as asked.
  *
  *   cclient [-n COUNT] [-t THREADS] [-k STACK_KB] [-w WHEN] [-s errno|kill]
- *           [-c DIR] [-f BYTES] [-d] [-u] [-x HEADER] HOST PATH BODYFILE
+ *           [-c DIR] [-f BYTES] [-d] [-u] [-b] [-x HEADER] HOST PATH BODYFILE
  *
  * Every thread opens a connection to 127.0.0.1:$TEST_PORT, sends COUNT
  * requests and prints each answer's status, in one line at the end.
  * -s: no opening of files any more (seccomp: an error, or death); -c: chroot;
  * -f: RLIMIT_FSIZE; -d: the SSL is a copy by SSL_dup; -u: every request bears
- * a name of its own, for the server and for its row. They are applied
+ * a name of its own, for the server and for its row; -b: the threads make
+ * their first call of libssl all at once. They are applied
  * after SSL_CTX_new, or with -w N after N requests.
  */
 #include <arpa/inet.h>
@@ -35,8 +36,9 @@
 #define MAX_THREADS 2048
 #define ANSWER_MAX (1 << 16)
 
+static pthread_barrier_t gate;
 static struct {
-	int count, threads, stack_kb, when, dup, unique;
+	int count, threads, stack_kb, when, dup, unique, rush;
 	const char *seccomp, *root, *extra, *host, *path;
 	long fsize;
 	char *body;
@@ -130,9 +132,9 @@ static int answer(SSL *s, char *buf)
 	return end ? atoi(buf + 9) : -1;
 }
 
-static SSL *open_tls(void)
+static SSL *open_tls(SSL_CTX *ctx)
 {
-	SSL *s = SSL_new(o.ctx), *copy;
+	SSL *s = SSL_new(ctx), *copy;
 
 	if (!s)
 		die("SSL_new");
@@ -153,6 +155,16 @@ static SSL *close_tls(SSL *s)
 		SSL_free(s);
 	}
 	return NULL;
+}
+
+static SSL_CTX *new_ctx(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx || !SSL_CTX_set_default_verify_paths(ctx))
+		die("SSL_CTX_new");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	return ctx;
 }
 
 static void make_head(char *head, size_t cap, int tid, int i)
@@ -176,13 +188,18 @@ static void *work(void *arg)
 {
 	struct job *j = arg;
 	char head[1024];
+	SSL_CTX *ctx = o.ctx;
 	SSL *s = NULL;
 	int i, st;
 
+	if (o.rush) {
+		pthread_barrier_wait(&gate);
+		ctx = new_ctx();
+	}
 	for (i = 0; i < o.count; i++) {
 		if (i && i == o.when)
 			confine();
-		if (!s && SSL_connect(s = open_tls()) != 1)
+		if (!s && SSL_connect(s = open_tls(ctx)) != 1)
 			die("SSL_connect");
 		make_head(head, sizeof(head), j->tid, i);
 		if (SSL_write(s, head, (int)strlen(head)) <= 0 ||
@@ -215,7 +232,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:du")) != -1) {
+	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:dub")) != -1) {
 		switch (c) {
 		case 'n':
 			o.count = atoi(optarg);
@@ -247,6 +264,9 @@ static void options(int argc, char **argv)
 		case 'u':
 			o.unique = 1;
 			break;
+		case 'b':
+			o.rush = 1;
+			break;
 		default:
 			exit(2);
 		}
@@ -266,10 +286,9 @@ int main(int argc, char **argv)
 
 	options(argc, argv);
 	tzset(); /* libcrypto would open /etc/localtime at the handshake */
-	o.ctx = SSL_CTX_new(TLS_client_method());
-	if (!o.ctx || !SSL_CTX_set_default_verify_paths(o.ctx))
-		die("SSL_CTX_new");
-	SSL_CTX_set_verify(o.ctx, SSL_VERIFY_PEER, NULL);
+	if (!o.rush)
+		o.ctx = new_ctx();
+	pthread_barrier_init(&gate, NULL, (unsigned)o.threads);
 	if (!o.when)
 		confine();
 	pthread_attr_init(&at);

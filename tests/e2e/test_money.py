@@ -155,6 +155,16 @@ def case_eight_by_64(box):
     exactly(box, 50, got, 1024)
 
 
+def case_all_at_once(box):
+    """The very first calls of libssl, by all threads: none slips by."""
+    config(box, strict('cap', 0))
+    for _ in range(6):
+        got = statuses([start(box, argv(box, '-t', 32, '-b'))
+                        for _ in range(3)])
+        eq(got, [429] * 96, 'statuses')
+    eq(len(box.arrived()), 0, 'requests that arrived')
+
+
 def case_two_budgets(box):
     """The wide one refuses nothing and keeps no money of refused calls."""
     config(box, strict('wide', 1000), strict('cap', 5, 'model:dim*', 'daily'))
