@@ -141,7 +141,7 @@ void lg_conn_reset(struct lg_conn *c)
 	c->flow = NULL;
 	lg_buf_fini(&c->queue);
 	c->consumed = 0;
-	c->fake_error = 0;
+	lg_store_relaxed(&c->fake_error, 0);
 	c->fd = -1;
 	c->fd_cookie = 0;
 	c->mode = LG_CONN_NEW;

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/atomic.h"
 #include "hook/alpn.h"
 #include "hook/hook.h"
 #include "hook/wakeup.h"
@@ -91,7 +92,7 @@ static int handshake(struct lg_tls *t, const void *pc, SSL *s,
 
 	if (LG_LIKELY(!c || c->mode == LG_CONN_PASS))
 		return real(s);
-	c->fake_error = 0;
+	lg_store_relaxed(&c->fake_error, 0);
 	lg_conn_before_handshake(c, s, client);
 	r = LG_REAL(s, real(s));
 	lg_conn_after_handshake(c, s);
@@ -128,7 +129,7 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 	if (LG_LIKELY(!c || !c->flow))
 		return t->SSL_shutdown(s);
 	if (lg_conn_lock(c)) {
-		c->fake_error = 0;
+		lg_store_relaxed(&c->fake_error, 0);
 		if (!c->consumed && !c->pass_pending &&
 		    t->SSL_is_init_finished(s) && !lg_flow_is_shut(c->flow))
 			(void)lg_write_release(c, s);
@@ -141,13 +142,15 @@ int hook_SSL_get_error(const void *pc, const SSL *s, int ret)
 {
 	struct lg_tls *t = lg_tls_of(pc);
 	struct lg_conn *c;
+	int fake;
 
 	if (LG_UNLIKELY(!t || !t->SSL_get_error))
 		return ret > 0 ? LG_SSL_ERROR_NONE : LG_SSL_ERROR_SSL;
 	if (ret <= 0 && !lg_is_inner(t, s, pc)) {
 		c = lg_conn_get(t, s);
-		if (c && c->fake_error)
-			return c->fake_error;
+		fake = c ? lg_load_relaxed(&c->fake_error) : 0;
+		if (fake)
+			return fake;
 	}
 	return t->SSL_get_error(s, ret);
 }

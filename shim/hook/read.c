@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hook/hook.h"
@@ -55,7 +56,7 @@ static int look_closed(struct lg_conn *c, SSL *s)
 
 	t->SSL_set_shutdown(s,
 			    t->SSL_get_shutdown(s) | LG_SSL_RECEIVED_SHUTDOWN);
-	c->fake_error = LG_SSL_ERROR_ZERO_RETURN;
+	lg_store_relaxed(&c->fake_error, LG_SSL_ERROR_ZERO_RETURN);
 	return 0;
 }
 
@@ -65,8 +66,8 @@ static int read_real(struct lg_conn *c, SSL *s, char *buf, size_t len)
 
 	lg_conn_unlock(c);
 	r = LG_REAL(s, c->tls->SSL_read(s, buf, num));
-	lg_conn_after_handshake(c, s);
 	lg_conn_relock(c);
+	lg_conn_after_handshake(c, s);
 	if (r <= 0 && !lg_conn_is_transient(c, s, r))
 		lg_flow_eof(c->flow);
 	return r;
@@ -117,8 +118,8 @@ static int peek_real(struct lg_conn *c, SSL *s, char *buf, size_t len)
 
 	lg_conn_unlock(c);
 	r = LG_REAL(s, c->tls->SSL_peek(s, buf, num));
-	lg_conn_after_handshake(c, s);
 	lg_conn_relock(c);
+	lg_conn_after_handshake(c, s);
 	return r;
 }
 
@@ -154,11 +155,11 @@ static int read_guarded(struct lg_conn *c, SSL *s, void *buf, size_t len,
 	int r;
 
 	if (!lg_conn_lock(c)) {
-		c->fake_error = LG_SSL_ERROR_WANT_READ;
+		lg_store_relaxed(&c->fake_error, LG_SSL_ERROR_WANT_READ);
 		errno = EAGAIN;
 		return -1;
 	}
-	c->fake_error = 0;
+	lg_store_relaxed(&c->fake_error, 0);
 	r = read_locked(c, s, buf, len, peek, got);
 	lg_conn_unlock(c);
 	return r;
@@ -176,7 +177,8 @@ static struct lg_conn *guarded_read(struct lg_tls *t, const void *pc, SSL *s,
 		return NULL;
 	lg_conn_before_handshake(c, s, false);
 	/* An answer may begin: what is written after it is looked at. */
-	c->look = c->mode == LG_CONN_LOOK && !c->flow;
+	if (!c->flow)
+		c->look = c->mode == LG_CONN_LOOK;
 	return c->flow ? c : NULL;
 }
 

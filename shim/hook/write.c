@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/clock.h"
 #include "hook/hook.h"
 #include "hook/wakeup.h"
@@ -69,7 +70,7 @@ void lg_write_wake(struct lg_conn *c, SSL *s)
  */
 static int refuse(struct lg_conn *c, int fake_error, int err)
 {
-	c->fake_error = fake_error;
+	lg_store_relaxed(&c->fake_error, fake_error);
 	c->saved_errno = err;
 	errno = err;
 	return -1;
@@ -157,15 +158,15 @@ static int write_guarded(struct lg_conn *c, SSL *s, const void *buf, size_t len,
 	struct lg_tls *t = c->tls;
 	int r;
 
-	c->fake_error = 0;
+	lg_store_relaxed(&c->fake_error, 0);
 	if (!t->SSL_is_init_finished(s)) {
 		r = LG_REAL(s, t->SSL_do_handshake(s));
 		if (r <= 0)
 			return r;
 	}
-	lg_conn_after_handshake(c, s);
 	if (!lg_conn_lock(c))
 		return refuse(c, LG_SSL_ERROR_WANT_WRITE, EAGAIN);
+	lg_conn_after_handshake(c, s);
 	return write_locked(c, s, buf, len, written);
 }
 

@@ -16,9 +16,9 @@
  */
 struct peer {
 	int port;
-	unsigned requests; /* heads that arrived */
-	size_t body;	   /* body bytes that arrived */
-	unsigned sum;	   /* of them */
+	_Atomic unsigned requests; /* heads that arrived */
+	_Atomic size_t body;	   /* body bytes that arrived */
+	_Atomic unsigned sum;	   /* of them */
 };
 extern struct peer peer;
 
