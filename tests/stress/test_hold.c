@@ -25,8 +25,9 @@
 #define CALLS_MAX (4u << 20)
 
 struct shared {
-	uint64_t admitted, refused, busy, next_call, go;
-	uint64_t over; /* times the observer saw more than the limit */
+	uint64_t admitted, refused, busy, next_call;
+	uint64_t looks; /* of the observer */
+	uint64_t over;	/* times the observer saw more than the limit */
 	/* The "ledger": cost + 1 of each call, 0 none; and who was sent. */
 	int64_t row[CALLS_MAX];
 	unsigned char sent[CALLS_MAX];
@@ -265,20 +266,23 @@ static void victim(unsigned n)
 		pause();
 }
 
-static void *observe(void *arg)
+/* A process of its own, which looks all the time. */
+static pid_t start_observer(void)
 {
-	(void)arg;
-	while (lg_load_acquire(&sh->go) == 0) {
+	pid_t pid = fork();
+
+	while (pid == 0) {
 		for (unsigned i = 0; i < ncharges; i++) {
 			uint32_t c = lg_cell_index((uint32_t)charge[i].cell);
 			struct lg_pair w =
-				lg_pair_load(&r->map->cell[c].word, false);
+				lg_pair_load(&r->map->cell[c].word, true);
 
 			if ((int64_t)w.lo > charge[i].limit_pusd)
 				lg_add_relaxed(&sh->over, 1);
+			lg_add_relaxed(&sh->looks, 1);
 		}
 	}
-	return NULL;
+	return pid;
 }
 
 static pid_t start_victim(unsigned n)
@@ -319,9 +323,12 @@ static void check_sums(unsigned kills)
 			die("ledger and region differ", sum, used((unsigned)i));
 	if (sh->over != 0)
 		die("over the limit", (long long)sh->over, kills);
-	printf("kill -9: %u kills, %llu rows, %llu refused, contention %llu\n",
-	       kills, (unsigned long long)rows, (unsigned long long)sh->refused,
-	       (unsigned long long)sh->busy);
+	if (rows == 0 || sh->looks == 0)
+		die("nothing happened", (long long)rows, (long long)sh->looks);
+	printf("kill -9: %u kills, %llu looks, %llu rows, %llu refused, "
+	       "contention %llu\n",
+	       kills, (unsigned long long)sh->looks, (unsigned long long)rows,
+	       (unsigned long long)sh->refused, (unsigned long long)sh->busy);
 }
 
 static void with_kills(int seconds)
@@ -330,14 +337,14 @@ static void with_kills(int seconds)
 	unsigned n = 0, i, total = PROCS;
 	pid_t pid[PROCS];
 	uint32_t seed = 77;
-	pthread_t watch;
+	pid_t watch;
 
 	memset(sh, 0, sizeof(*sh));
 	ncharges = 2;
 	/* Tight: about 20 holds fit beside what was spent. */
 	charge[0] = (struct lg_charge){make_cell(9 * USD), 1, PRICE, 9 * USD};
 	charge[1] = (struct lg_charge){make_cell(2 * USD), 1, PRICE, 2 * USD};
-	pthread_create(&watch, NULL, observe, NULL);
+	watch = start_observer();
 	for (i = 0; i < PROCS; i++)
 		pid[i] = start_victim(i);
 	while (time(NULL) < end) {
@@ -351,14 +358,14 @@ static void with_kills(int seconds)
 	}
 	for (i = 0; i < PROCS; i++)
 		end_victim(pid[i]);
-	lg_store_release(&sh->go, 1);
-	pthread_join(watch, NULL);
+	end_victim(watch);
 	check_sums(n);
 }
 
 int main(void)
 {
 	struct lg_region_options o = {.create = true};
+	time_t t0 = time(NULL);
 	unsigned i;
 
 	setbuf(stdout, NULL);
@@ -369,7 +376,8 @@ int main(void)
 	if (sh == MAP_FAILED || lg_region_open(&o, &r, NULL) != 0)
 		die("region", errno, 0);
 	unlink(path);
-	for (i = 0; i < 5; i++) {
+	/* Under a sanitizer one round takes long enough. */
+	for (i = 0; i < 5 && time(NULL) - t0 < 10; i++) {
 		exactly_50("1,000 threads", 0, false);
 		exactly_50("1,000 threads, another loose", 1000 * USD, false);
 		exactly_50("1,000 threads, both tight", 5 * USD, false);
