@@ -39,8 +39,9 @@ bool lg_engine_guards(struct lg_engine *e, struct lg_slice host);
 bool lg_engine_is_off(struct lg_engine *e);
 /* How ALPN is handled for guarded hosts. */
 enum lg_http2 lg_engine_http2(struct lg_engine *e);
-/* In a forked child, before anything else. */
+/* In a forked child, before anything else; forked: for one's own engine. */
 void lg_engine_after_fork(void);
+void lg_engine_forked(struct lg_engine *e);
 /*
  * From here on a sandbox (seccomp, chroot) may forbid opening files: only
  * memory is used and rows are staged in the region. Any thread.

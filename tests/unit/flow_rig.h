@@ -205,7 +205,7 @@ static inline int count_row(void *ctx, const struct lg_row *row,
 
 static inline unsigned rig_rows(struct rig *r, struct lg_row *last)
 {
-	struct lg_ledger_pos pos = {"", 0};
+	struct lg_ledger_pos pos = {.file = ""};
 	struct lg_ledger_stats stats = {0};
 	struct counting c = {0, last};
 
