@@ -8,7 +8,7 @@
 #include "base/money.h"
 
 #define SEED_LEASE_NS INT64_C(2000000000)
-#define SEED_WAIT_ROUNDS 500
+#define SEED_WAIT_ROUNDS 10000
 #define TOUCH_S 60u
 #define CLAIM_S (24u * 3600)
 /* A window that begins later than this after now is a clock's fault. */
@@ -79,6 +79,30 @@ static bool seed_is_ours(struct lg_map *m, uint32_t i, uint32_t window)
 			return true;
 	}
 	return false;
+}
+
+void lg_cell_seed_renew(struct lg_region *r, int cell)
+{
+	struct lg_pair *seed, old, new;
+
+	if (cell < 0 || r->readonly || !lg_cell_is_same(r->map, (uint32_t)cell))
+		return;
+	seed = &r->map->cell[lg_cell_index((uint32_t)cell)].seed;
+	old = lg_pair_load(seed, false);
+	new.lo = (uint64_t)(lg_clock_boot_ns() + SEED_LEASE_NS);
+	new.hi = old.hi;
+	if ((uint32_t)old.hi == LG_SEED_LEASED)
+		lg_pair_cas(seed, old, new);
+}
+
+bool lg_cell_is_seeded(const struct lg_region *r, int cell)
+{
+	const struct lg_cell *c;
+
+	if (cell < 0 || !lg_cell_is_same(r->map, (uint32_t)cell))
+		return false;
+	c = &r->map->cell[lg_cell_index((uint32_t)cell)];
+	return (uint32_t)lg_load_acquire(&c->seed.hi) == LG_SEED_DONE;
 }
 
 void lg_cell_seed(struct lg_region *r, int cell, uint32_t window,

@@ -87,9 +87,9 @@ struct lg_cell_spec {
 /*
  * Find the cell of this identity, or claim one. *fresh is set for the one
  * caller that must seed it (lg_cell_seed, also with 0); others that come
- * before the seed wait briefly (at most half a second), then go on with what
- * is there; when the seeder is not heard of for 2 s the next caller is the
- * fresh one. Returns the cell's handle (>= 0; good for lg_charge.cell and
+ * before the seed wait for it, at most ten seconds (see lg_cell_is_seeded);
+ * when the seeder is not heard of for 2 s the next caller is the fresh one.
+ * Returns the cell's handle (>= 0; good for lg_charge.cell and
  * for every lg_cell_* call here), or -ENOSPC (table full of live cells),
  * -EBUSY (another process inserts and does not come to an end), -EROFS.
  * Steady state: a hash probe, no store. Call it again for each request: a
@@ -99,6 +99,13 @@ struct lg_cell_spec {
  */
 int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s,
 		 bool *fresh);
+/*
+ * Has the ledger's part been added? Before that a limit means nothing, and a
+ * row charged here could be in the seed as well: hold nothing on the cell.
+ */
+bool lg_cell_is_seeded(const struct lg_region *r, int cell);
+/* Whoever seeds says at least each second that it is still reading. */
+void lg_cell_seed_renew(struct lg_region *r, int cell);
 /* Add what the ledger already knows for this window, once, and publish. */
 void lg_cell_seed(struct lg_region *r, int cell, uint32_t window,
 		  int64_t spent_pusd);

@@ -22,6 +22,7 @@ struct admission {
 	bool strict; /* a hard strict budget counts it */
 	int strict_rule;
 	bool incomplete; /* a cell could not be had */
+	int busy_rule;	 /* one that another process is seeding, or -1 */
 	struct lg_charge charge[LG_HOLD_CELLS_MAX];
 };
 
@@ -66,14 +67,22 @@ int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
 	struct lg_region *r = lg_world_region(w);
 	struct lg_cell_spec spec;
 	bool fresh = false;
-	int cell;
+	int64_t spent;
+	int cell, err;
 
 	lg_rule_spec(&w->rules[rule], hit, win, &spec);
 	cell = lg_cell_find(r, &spec, &fresh);
-	if (cell >= 0 && fresh)
-		lg_cell_seed(r, cell, win->tag,
-			     lg_recover_spent(e, w, rule, hit, win));
-	if (cell >= 0 && limit)
+	if (cell < 0)
+		return cell;
+	if (fresh) {
+		err = lg_recover_spent(e, w, cell, hit, win, &spent);
+		if (err)
+			return err;
+		lg_cell_seed(r, cell, win->tag, spent);
+	}
+	if (!lg_cell_is_seeded(r, cell))
+		return -EBUSY;
+	if (limit)
 		*limit = lg_cell_limit(r, cell, &spec);
 	return cell;
 }
@@ -104,6 +113,8 @@ static void add_charge(struct admission *a, unsigned rule,
 				     &limit);
 	if (cell < 0) {
 		tell_no_cell(r, cell);
+		if (hard && cell == -EBUSY)
+			a->busy_rule = (int)rule;
 		a->incomplete |= hard;
 		return;
 	}
@@ -300,6 +311,16 @@ static void weigh(struct admission *a)
 		x->row.budget_ratio_ppm = most;
 }
 
+/* Its seed will be there in a moment: worth another try by the program. */
+static void deny_busy(struct admission *a)
+{
+	deny(a, "contention", a->busy_rule);
+	if (!a->x->denial)
+		return;
+	a->x->denial->transient = true;
+	a->x->row.flags |= LG_ROW_CONTENTION;
+}
+
 static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 {
 	struct lg_exchange *x = a->x;
@@ -313,8 +334,10 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 		x->row.flags |= LG_ROW_UNBOUNDED;
 		deny(a, "unbounded", a->strict_rule);
 	}
-	if (a->incomplete && closed)
-		deny(a, "region_full", -1);
+	if (a->busy_rule >= 0)
+		deny_busy(a);
+	else if (a->incomplete && closed)
+		deny(a, "not_counted", -1);
 	x->held_pusd = a->strict ? est->worst_pusd : est->expected_pusd;
 	if (x->held_pusd < 1)
 		x->held_pusd = 1; /* a paid call never fits a limit of 0 */
@@ -366,6 +389,7 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 	struct admission a = {
 		.x = x,
 		.wins = wins,
+		.busy_rule = -1,
 		.never = never || lg_engine_ignores(x->engine) ||
 			 is_off(x->world),
 	};

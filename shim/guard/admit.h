@@ -17,7 +17,9 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never);
 
 /*
  * Find and, when new, seed the cell of one hit; *limit (may be NULL) gets the
- * limit in force there. Returns the cell's handle, -errno.
+ * limit in force there. Returns the cell's handle; -EBUSY another process has
+ * been seeding it for too long; -errno of the ledger that cannot be read, or
+ * of lg_cell_find. Without a seed nothing may be held on a cell.
  */
 int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
 		  const struct lg_rule_hit *hit, const struct lg_window *win,

@@ -21,6 +21,8 @@
 /* Beyond this a checkpoint that knows other budgets too is given up. */
 #define TAIL_MAX 20000
 #define ENV_RULES_MAX 8
+/* Rows between two signs of life of a seeder: far below a second. */
+#define RENEW_ROWS 4096
 
 /* -- sweep --------------------------------------------------------------- */
 
@@ -108,6 +110,7 @@ struct folding {
 	char model[128]; /* last one asked for */
 	char canonical[128];
 	uint64_t rows;
+	int cell; /* being seeded */
 	int err;
 };
 
@@ -223,7 +226,8 @@ static int fold_row(void *ctx, const struct lg_row *row,
 	int err = 0;
 
 	(void)after;
-	f->rows++;
+	if (f->rows++ % RENEW_ROWS == 0)
+		lg_cell_seed_renew(lg_world_region(f->w), f->cell);
 	if (row->kind == LG_ROW_AUDIT)
 		return 0;
 	canonical = canonical_of(f, row);
@@ -313,21 +317,24 @@ static void tell_fold_failed(int err)
 	lg_log(LG_LOG_ERROR, "ledger_not_read", &kv, 1);
 }
 
-static struct folding *fold_new(struct lg_engine *e, struct lg_world *w)
+static int fold_new(struct lg_engine *e, struct lg_world *w, int cell,
+		    struct folding **out)
 {
 	struct folding *f;
 
 	if (lg_engine_is_sandboxed(e))
-		return NULL;
+		return -EPERM;
 	f = lg_mem_alloc(sizeof(*f));
 	if (!f)
-		return NULL;
+		return -ENOMEM;
 	f->w = w;
+	f->cell = cell;
 	lg_buf_init(&f->env_image, (size_t)1 << 20);
 	add_env_rules(f, e);
 	for (unsigned i = 0; i < nrules(f); i++)
 		f->by_model |= asks_model(nth_rule(f, i));
-	return f;
+	*out = f;
+	return 0;
 }
 
 static void fold_del(struct folding *f)
@@ -337,34 +344,36 @@ static void fold_del(struct folding *f)
 	lg_mem_free(f, sizeof(*f));
 }
 
-int64_t lg_recover_spent(struct lg_engine *e, struct lg_world *w, unsigned rule,
-			 const struct lg_rule_hit *hit,
-			 const struct lg_window *win)
+int lg_recover_spent(struct lg_engine *e, struct lg_world *w, int cell,
+		     const struct lg_rule_hit *hit, const struct lg_window *win,
+		     int64_t *spent)
 {
-	struct folding *f = fold_new(e, w);
 	struct lg_fold_cell *c;
-	int64_t spent = 0;
+	struct folding *f;
+	int err;
 
-	(void)rule;
-	if (!f)
-		return 0;
+	/* rows that wait in slots are part of what was spent */
+	lg_recover_sweep(e, w, true);
+	err = fold_new(e, w, cell, &f);
+	if (err)
+		return err;
 	fold_ledger(f, e, TAIL_WORTH);
-	if (f->err)
-		tell_fold_failed(f->err);
-	c = lg_fold_cell(&f->fold, hit->id, win->tag);
-	if (c)
-		spent = c->spent_pusd;
+	err = f->err;
+	if (err)
+		tell_fold_failed(err);
+	c = err ? NULL : lg_fold_cell(&f->fold, hit->id, win->tag);
+	*spent = c && c->spent_pusd > 0 ? c->spent_pusd : 0;
 	fold_del(f);
-	return spent > 0 ? spent : 0;
+	return err;
 }
 
 int64_t lg_engine_checkpoint(struct lg_engine *e, bool always)
 {
 	struct lg_world *w = lg_engine_pin(e);
-	struct folding *f = fold_new(e, w);
-	int64_t rows = -ENOMEM;
+	struct folding *f;
+	int64_t rows = fold_new(e, w, -1, &f);
 
-	if (f) {
+	if (!rows) {
 		fold_ledger(f, e, always ? 0 : TAIL_WORTH);
 		rows = f->err ? f->err : (int64_t)f->rows;
 		fold_del(f);
@@ -383,11 +392,13 @@ static void touch(struct lg_engine *e, struct lg_world *w,
 		  struct lg_windows *wins, unsigned i)
 {
 	const struct lg_img_budget *b = w->rules[i].b;
-	struct lg_rule_hit hit = {.id = w->rules[i].id};
+	const char *run = lg_engine_env(e)->run_id;
+	struct lg_rule_hit hit;
 	const struct lg_window *win;
 
-	if (b->each || b->period == LG_PERIOD_RUN)
+	if (b->each || (b->period == LG_PERIOD_RUN && !run))
 		return;
+	lg_rule_hit_any(&w->rules[i], lg_slice_str(run), &hit);
 	win = lg_windows_get(wins, w, (enum lg_period)b->period,
 			     lg_clock_real_ms());
 	lg_admit_cell(e, w, i, &hit, win, NULL);

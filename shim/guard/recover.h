@@ -19,11 +19,13 @@ int lg_recover_sweep(struct lg_engine *e, struct lg_world *w, bool staged);
 /*
  * What the ledger's rows of this window, matched by scope, already cost: the
  * checkpoint and the rows after it, or all rows where the checkpoint does not
- * know the budget. Writes a new checkpoint when that saves work. Any thread;
- * blocks on files.
+ * know the budget. Writes a new checkpoint when that saves work. `cell` is the
+ * one being seeded: its lease is renewed. 0; -EPERM in a sandbox; -ENOMEM;
+ * -errno of the ledger: *spent is then not to be used. Any thread; blocks on
+ * files.
  */
-int64_t lg_recover_spent(struct lg_engine *e, struct lg_world *w, unsigned rule,
-			 const struct lg_rule_hit *hit,
-			 const struct lg_window *win);
+int lg_recover_spent(struct lg_engine *e, struct lg_world *w, int cell,
+		     const struct lg_rule_hit *hit, const struct lg_window *win,
+		     int64_t *spent);
 
 #endif

@@ -175,6 +175,16 @@ static void add_value(struct lg_rule_hit *hit, struct lg_slice v)
 	lg_slice_copy(v, hit->value + at, sizeof(hit->value) - at);
 }
 
+/* A run budget counts each run apart. */
+static void add_run(const struct lg_rule *r, struct lg_slice run,
+		    struct lg_rule_hit *hit)
+{
+	if (r->b->period != LG_PERIOD_RUN)
+		return;
+	add_value(hit, run);
+	hit->id = chain(hit->id, run.p, run.len);
+}
+
 static bool is_wild(struct lg_slice pattern)
 {
 	return pattern.len && memchr(pattern.p, '*', pattern.len);
@@ -206,13 +216,16 @@ bool lg_rule_match(const struct lg_rule *r, const struct lg_row *row,
 		add_value(hit, v);
 		hit->id = chain(hit->id, v.p, v.len);
 	}
-	if (r->b->period == LG_PERIOD_RUN) {
-		struct lg_slice run = lg_slice_str(row->run_id);
-
-		add_value(hit, run);
-		hit->id = chain(hit->id, run.p, run.len);
-	}
+	add_run(r, lg_slice_str(row->run_id), hit);
 	return by_tag || !k;
+}
+
+void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
+		     struct lg_rule_hit *hit)
+{
+	hit->value[0] = '\0';
+	hit->id = r->id;
+	add_run(r, run, hit);
 }
 
 void lg_rule_spec(const struct lg_rule *r, const struct lg_rule_hit *hit,

@@ -47,6 +47,10 @@ bool lg_rule_match(const struct lg_rule *r, const struct lg_row *row,
 		   struct lg_slice canonical, unsigned k,
 		   struct lg_rule_hit *hit);
 
+/* The one counter of a budget that is not each:, of this run if by run. */
+void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
+		     struct lg_rule_hit *hit);
+
 /* The cell of a hit in a window, for lg_cell_find. */
 void lg_rule_spec(const struct lg_rule *r, const struct lg_rule_hit *hit,
 		  const struct lg_window *w, struct lg_cell_spec *out);

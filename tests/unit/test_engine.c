@@ -309,6 +309,33 @@ static void test_new_budget_knows_the_past(void **state)
 	rig_stop(&r);
 }
 
+/* A sum that is not known must not stand for "nothing was spent". */
+static void test_ledger_not_read(void **state)
+{
+	char dir[110], aside[110];
+	struct lg_row row;
+	struct rig r;
+
+	(void)state;
+	make_texts();
+	rig_start(&r, TWO_BUDGETS);
+	assert_true(call(&r, true));
+	snprintf(dir, sizeof(dir), "%s/ledger", r.state);
+	snprintf(aside, sizeof(aside), "%s/aside", r.state);
+	assert_int_equal(rename(dir, aside), 0);
+	put_file(dir, "not a folder\n");
+	assert_int_equal(unlink(r.region), 0);
+	rig_open(&r);
+	assert_true(call(&r, true)); /* fail: open */
+	assert_int_equal(unlink(dir), 0);
+	assert_int_equal(rename(aside, dir), 0);
+	/* two seconds later it is tried again, and knows all */
+	assert_true(call(&r, true));
+	assert_int_equal(rig_rows(&r, &row), 3);
+	assert_int_equal(used_of(&r, "tight"), 3 * DEAR_PUSD);
+	rig_stop(&r);
+}
+
 static void test_damaged_region(void **state)
 {
 	struct lg_row row;
@@ -539,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_region_lost),
 		cmocka_unit_test(test_new_budget_knows_the_past),
+		cmocka_unit_test(test_ledger_not_read),
 		cmocka_unit_test(test_damaged_region),
 		cmocka_unit_test(test_staged),
 		cmocka_unit_test(test_settings_change),

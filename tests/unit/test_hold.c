@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,6 +364,72 @@ static void drafts_survive_many_changes(void **state)
 	assert_int_equal(used(a), 0);
 }
 
+/* -- seeds ---------------------------------------------------------------- */
+
+static const struct lg_cell_spec unseeded = {
+	.name = {"s", 1},
+	.scope = {"global", 6},
+	.period = LG_PERIOD_TOTAL,
+	.window = 1,
+	.window_start_ms = INT64_MIN,
+	.window_end_ms = INT64_MAX,
+	.limit_pusd = USD,
+};
+
+struct slow_seeder {
+	int cell;
+	unsigned renewals; /* every 100 ms before the seed, 0: never seeds */
+};
+
+static void *seed_slowly(void *p)
+{
+	struct slow_seeder *s = p;
+
+	for (unsigned i = 0; i < s->renewals; i++) {
+		usleep(100000);
+		lg_cell_seed_renew(r, s->cell);
+	}
+	if (s->renewals)
+		lg_cell_seed(r, s->cell, 1, 42);
+	return NULL;
+}
+
+/* Longer than a lease and than a waiter of old was patient. */
+static void waits_for_a_slow_seeder(void **state)
+{
+	struct lg_cell_spec spec = unseeded;
+	struct slow_seeder s = {.renewals = 27};
+	pthread_t t;
+	bool fresh;
+
+	(void)state;
+	spec.id = (struct lg_hash128){++next_id, 7};
+	s.cell = lg_cell_find(r, &spec, &fresh);
+	assert_true(fresh);
+	assert_false(lg_cell_is_seeded(r, s.cell));
+	assert_int_equal(pthread_create(&t, NULL, seed_slowly, &s), 0);
+	assert_int_equal(lg_cell_find(r, &spec, &fresh), s.cell);
+	assert_false(fresh);
+	assert_true(lg_cell_is_seeded(r, s.cell));
+	assert_int_equal(used(s.cell), 42);
+	pthread_join(t, NULL);
+}
+
+static void replaces_a_silent_seeder(void **state)
+{
+	struct lg_cell_spec spec = unseeded;
+	int c;
+	bool fresh;
+
+	(void)state;
+	spec.id = (struct lg_hash128){++next_id, 7};
+	c = lg_cell_find(r, &spec, &fresh);
+	assert_true(fresh);
+	assert_int_equal(lg_cell_find(r, &spec, &fresh), c);
+	assert_true(fresh);
+	assert_false(lg_cell_is_seeded(r, c));
+}
+
 static void refuses_nonsense(void **state)
 {
 	struct lg_charge c = {-1, 1, USD, USD};
@@ -399,6 +466,8 @@ int main(void)
 		cmocka_unit_test(child_adopts),
 		cmocka_unit_test(slots_run_out),
 		cmocka_unit_test(drafts_survive_many_changes),
+		cmocka_unit_test(waits_for_a_slow_seeder),
+		cmocka_unit_test(replaces_a_silent_seeder),
 		cmocka_unit_test(refuses_nonsense),
 	};
 
