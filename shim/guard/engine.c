@@ -416,70 +416,8 @@ void lg_engine_close(struct lg_engine *e)
 
 void lg_engine_forked(struct lg_engine *e)
 {
-<<<<<<< HEAD
 	/* whoever refreshed is not in this process */
 	lg_store_seq(&e->refreshing, 0);
-=======
-	struct lg_engine *e = NULL;
-	struct lg_env env;
-	struct lg_log_kv kv;
-	int err;
-
-	lg_log_init(getenv("LLMGUARD_LOG"), getenv("LLMGUARD_LOG_LEVEL"),
-		    getenv("LLMGUARD_LOG_FORMAT"));
-	lg_env_read(&env);
-	err = lg_engine_open(&env, &e);
-	kv = (struct lg_log_kv){"errno", {NULL, 0}, -err};
-	if (err)
-		lg_log(LG_LOG_ERROR, "guard_not_built", &kv, 1);
-	lg_store_release(&process_engine, e);
-	lg_store_seq(&build_state, e ? READY : FAILED);
-	/* a sandbox may close the ledger before the first call */
-	if (e)
-		lg_engine_touch(e);
-	return e;
-}
-
-struct lg_engine *lg_engine_peek(void)
-{
-	return lg_load_acquire(&process_engine);
-}
-
-struct lg_engine *lg_engine_get(void)
-{
-	struct lg_engine *e = lg_load_acquire(&process_engine);
-	uint32_t was = NOBODY;
-	int64_t until;
-	int saved = errno;
-
-	if (e || lg_load_seq(&build_state) == FAILED)
-		return e;
-	if (lg_cas_seq(&build_state, &was, BUILDING)) {
-		e = build();
-		errno = saved;
-		return e;
-	}
-	/* the builder finishes, or died in a fork: then we give up */
-	until = lg_clock_boot_ns() + BUILD_WAIT_NS;
-	while (lg_load_seq(&build_state) == BUILDING &&
-	       lg_clock_boot_ns() < until)
-		sched_yield();
-	errno = saved;
-	return lg_load_acquire(&process_engine);
-}
-
-void lg_engine_after_fork(void)
-{
-	uint32_t was = BUILDING;
-	struct lg_engine *e = lg_load_acquire(&process_engine);
-
-	lg_self_after_fork();
-	lg_owner_after_fork();
-	/* whoever built or refreshed is not in this process */
-	lg_cas_seq(&build_state, &was, NOBODY);
-	if (e)
-		lg_store_seq(&e->refreshing, 0);
->>>>>>> c38b211 (budget, guard: nothing is held on a cell before its seed)
 }
 
 /* -- questions ----------------------------------------------------------- */

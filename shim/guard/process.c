@@ -33,6 +33,9 @@ static struct lg_engine *build(void)
 		lg_log(LG_LOG_ERROR, "guard_not_built", &kv, 1);
 	lg_store_release(&process_engine, e);
 	lg_store_seq(&build_state, e ? READY : FAILED);
+	/* a sandbox may close the ledger before the first call */
+	if (e)
+		lg_engine_touch(e);
 	return e;
 }
 
