@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -109,9 +110,12 @@ void lg_flow_del(struct lg_flow *f)
 
 static const char *field(const struct lg_buf *b, size_t head, const char *name)
 {
-	const char *p = memmem(b->p, head, name, strlen(name));
+	size_t n = strlen(name), i;
 
-	return p ? p + strlen(name) : NULL;
+	for (i = 0; i + n <= head; i++)
+		if (!strncasecmp(b->p + i, name, n))
+			return b->p + i + n;
+	return NULL;
 }
 
 /* Length of the message at the start of held; 0: not complete. */
@@ -124,16 +128,12 @@ static size_t message(const struct lg_buf *b)
 	if (!end)
 		return 0;
 	head = (size_t)(end - b->p) + 4;
-	v = field(b, head, "ontent-Length: ");
-	if (!v)
-		v = field(b, head, "ontent-length: ");
-	if (!v)
-		v = field(b, head, "CONTENT-LENGTH: ");
+	v = field(b, head, "\r\nContent-Length: ");
 	if (v) {
 		want = head + strtoul(v, NULL, 10);
 		return b->len >= want ? want : 0;
 	}
-	if (!field(b, head, "hunked"))
+	if (!field(b, head, ": chunked"))
 		return head;
 	end = memmem(b->p + head - 2, b->len - head + 2, "\r\n0\r\n\r\n", 7);
 	return end ? (size_t)(end - b->p) + 7 : 0;
