@@ -98,17 +98,18 @@ void lg_wakeup_find(struct lg_conn *c, SSL *s)
 		find_hello(c, random);
 }
 
-void lg_wakeup_now(struct lg_conn *c, SSL *s)
+bool lg_wakeup_now(struct lg_conn *c, SSL *s)
 {
 	int fd = c->tls->SSL_get_rfd(s);
 	int err = errno;
+	bool done;
 
 	if (fd < 0 && c->fd >= 0 && c->fd_cookie &&
 	    cookie_of(c->fd) == c->fd_cookie)
 		fd = c->fd;
-	if (fd >= 0)
-		(void)shutdown(fd, SHUT_RD);
+	done = fd >= 0 && !shutdown(fd, SHUT_RD);
 	errno = err;
+	return done;
 }
 
 bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s)

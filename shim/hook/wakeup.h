@@ -27,10 +27,10 @@ void lg_wakeup_find(struct lg_conn *c, SSL *s);
 
 /*
  * Make poll, select and epoll report the connection readable: its receiving
- * side is shut down. Nothing when the descriptor is unknown or meanwhile
- * stands for something else.
+ * side is shut down. False when the descriptor is unknown or meanwhile stands
+ * for something else.
  */
-void lg_wakeup_now(struct lg_conn *c, SSL *s);
+bool lg_wakeup_now(struct lg_conn *c, SSL *s);
 
 /* Is the connection's descriptor in blocking mode? False when unknown. */
 bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s);

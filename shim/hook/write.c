@@ -58,10 +58,28 @@ int lg_write_release(struct lg_conn *c, SSL *s)
 	return lg_write_flush(c, s);
 }
 
+/*
+ * Where no descriptor is known an answer of the server wakes the program; it
+ * is never read. No Host, no path, no credentials: RFC 1945 asks for none.
+ */
+static void ask_for_wakeup(struct lg_conn *c, SSL *s)
+{
+	static const char ask[] = "HEAD / HTTP/1.0\r\n\r\n";
+	struct lg_slice out;
+
+	if (c->pass_pending || lg_flow_out(c->flow, &out))
+		return;
+	c->tls->ERR_set_mark();
+	lg_conn_unlock(c);
+	(void)write_real(c, s, ask, sizeof(ask) - 1);
+	lg_conn_relock(c);
+	c->tls->ERR_pop_to_mark();
+}
+
 void lg_write_wake(struct lg_conn *c, SSL *s)
 {
-	if (lg_flow_wants_wakeup(c->flow))
-		lg_wakeup_now(c, s);
+	if (lg_flow_wants_wakeup(c->flow) && !lg_wakeup_now(c, s))
+		ask_for_wakeup(c, s);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/shim/lib/peer.h"
@@ -228,6 +229,40 @@ static int memory_bio_moved(void)
 	return 0;
 }
 
+static void send_hidden(SSL *s, int fd)
+{
+	char buf[16384];
+	int n;
+
+	while ((n = BIO_read(SSL_get_wbio(s), buf, sizeof(buf))) > 0)
+		syscall(SYS_sendto, fd, buf, n, 0, NULL, 0);
+}
+
+/* Bytes that leave by a bare system call: the server's answer must wake. */
+static int memory_bio_hidden(void)
+{
+	int fd = client_socket(true), i;
+	SSL *s = client_ssl(client_ctx(), -1, "localhost");
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char out[1024];
+
+	SSL_set_bio(s, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	for (i = 0; i < 9; i++) {
+		(void)SSL_do_handshake(s);
+		send_hidden(s, fd);
+		pump(s, fd, 50);
+	}
+	CHECK(poll(&p, 1, 0) == 0);
+	CHECK(send_text(s, BLOCK));
+	send_hidden(s, fd);
+	CHECK(poll(&p, 1, 3000) == 1);
+	CHECK(expect_refusal(s, out, sizeof(out)) == 0);
+	CHECK(peer.body == 0);
+	SSL_free(s);
+	close(fd);
+	return 0;
+}
+
 static const char *alpn_of(SSL *s, int fd)
 {
 	static char name[16];
@@ -357,6 +392,7 @@ int main(int argc, char **argv)
 		{"memory_bio", memory_bio, false},
 		{"memory_bio_refused", memory_bio_refused, true},
 		{"memory_bio_moved", memory_bio_moved, true},
+		{"memory_bio_hidden", memory_bio_hidden, true},
 		{"alpn", alpn, false},
 		{"reads_before_whole", reads_before_whole, false},
 		{"polls_before_whole", polls_before_whole, false},
