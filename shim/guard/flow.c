@@ -134,7 +134,7 @@ void lg_flow_passed(struct lg_flow *f, const char *p, size_t n)
 		lg_request_passed(f, p, n);
 }
 
-static void tell_dispatched(struct lg_exchange *x)
+void lg_flow_dispatch(struct lg_exchange *x)
 {
 	if (x && x->region && x->hold.slot >= 0 && !x->disowned &&
 	    !x->dispatched) {
@@ -147,7 +147,7 @@ bool lg_flow_out(struct lg_flow *f, struct lg_slice *out)
 {
 	if (!f->out_ready || f->sent >= f->held.len)
 		return false;
-	tell_dispatched(f->writing);
+	lg_flow_dispatch(f->writing);
 	out->p = f->held.p + f->sent;
 	out->len = f->held.len - f->sent;
 	return true;

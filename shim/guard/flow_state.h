@@ -48,6 +48,8 @@ struct lg_flow {
 
 /* A fork came between: take over what is ours now. */
 void lg_flow_own(struct lg_flow *f);
+/* Its first byte may leave any moment now. NULL is accepted. */
+void lg_flow_dispatch(struct lg_exchange *x);
 /* Take x out of the queue and free it once its request is over too. */
 void lg_flow_retire(struct lg_flow *f, struct lg_exchange *x);
 /* Whatever of ours is due to the program now that `first` changed. */

@@ -98,40 +98,6 @@ static bool must_end(struct lg_flow *f)
 	return !f->observe && (closed || f->depth >= LG_FLOW_DEPTH_MAX);
 }
 
-/* A request that is not HTTP as we know it: at least it leaves a row. */
-static void begin_unread(struct lg_flow *f)
-{
-	struct lg_exchange *x = new_exchange(f);
-	const struct lg_head none = {.host = {NULL, 0}};
-
-	if (!x)
-		return;
-	x->route.kind = LG_ROUTE_UNKNOWN;
-	lg_slice_copy(lg_slice_str(f->host), x->row.host, sizeof(x->row.host));
-	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &none, (struct lg_slice){"", 0}, &x->row);
-	lg_attribution_body(lg_engine_self(f->engine), &x->facts, &x->row);
-	enqueue(f, x);
-}
-
-/* Nothing can be understood from here on. What was taken goes out. */
-static void give_up(struct lg_flow *f, uint32_t flag)
-{
-	struct lg_log_kv kv = {"host", lg_slice_str(f->host), 0};
-
-	lg_log(LG_LOG_WARN, "connection_unguarded", &kv, 1);
-	if (!f->writing && flag && f->in == LG_IN_HEAD && f->held.len)
-		begin_unread(f);
-	if (f->writing) {
-		f->writing->row.flags |= flag;
-		f->writing->written = true;
-		f->writing->released = true;
-		f->writing = NULL;
-	}
-	f->in = LG_IN_PASSING;
-	f->out_ready = f->held.len > f->sent;
-}
-
 static void route(struct lg_flow *f, struct lg_exchange *x,
 		  const struct lg_head *fields, struct lg_slice method,
 		  struct lg_slice target)
@@ -184,6 +150,63 @@ static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 }
 
 static void decide(struct lg_flow *f, struct lg_exchange *x);
+
+/*
+ * A head that nobody can frame. What it asks for is decided on its line, its
+ * host and its fields alone: no way around a budget, and a row in any case.
+ */
+static void begin_unread(struct lg_flow *f, uint32_t flag)
+{
+	struct lg_slice head = lg_buf_slice(&f->held), method, target;
+	struct lg_exchange *x = new_exchange(f);
+	struct lg_head fields;
+
+	if (!x)
+		return;
+	x->row.flags |= flag;
+	x->row.request_bytes = head.len;
+	lg_head_read(head, &fields);
+	if (!lg_http1_request_line(head, &method, &target))
+		method = target = (struct lg_slice){"", 0};
+	route(f, x, &fields, method, target);
+	x->quiet = false;
+	if (x->route.kind == LG_ROUTE_NONE)
+		x->route.kind = LG_ROUTE_UNKNOWN;
+	name_route(x);
+	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
+			    &fields, target, &x->row);
+	lg_exchange_request_end(x, false);
+	enqueue(f, x);
+	decide(f, x);
+}
+
+/*
+ * Nothing can be understood from here on. What was taken goes out. After a
+ * malformed request the next one may be well again: it is looked for.
+ */
+static void give_up(struct lg_flow *f, uint32_t flag)
+{
+	struct lg_log_kv kv = {"host", lg_slice_str(f->host), 0};
+	struct lg_exchange *x;
+
+	lg_log(LG_LOG_WARN, "connection_unguarded", &kv, 1);
+	if (!f->writing && flag && f->in == LG_IN_HEAD && f->held.len)
+		begin_unread(f, flag);
+	if (f->in == LG_IN_SWALLOW)
+		return;
+	x = f->writing;
+	f->writing = NULL;
+	if (x) {
+		x->row.flags |= flag;
+		x->written = true;
+		x->released = true;
+		lg_flow_dispatch(x);
+	}
+	f->in = flag & LG_ROW_BAD_HTTP ? LG_IN_SKIP : LG_IN_PASSING;
+	if (f->in == LG_IN_SKIP)
+		lg_framer_next(&f->req);
+	f->out_ready = f->held.len > f->sent;
+}
 
 /* The head is complete and stands in `held` as it will go out. */
 static void begin(struct lg_flow *f)

@@ -127,10 +127,11 @@ static bool worst_output(const struct lg_exchange *x, uint64_t *out)
 		return true;
 	if (!most)
 		most = x->price.context_window;
-	if (f->has_max)
+	/* what a server takes a 0 for is not known */
+	if (f->has_max && f->max_output_tokens)
 		most = f->max_output_tokens;
 	*out = mul_u64(most, f->n);
-	return most || f->has_max;
+	return most;
 }
 
 /* Bytes of the body are at least its tokens; pictures may be links. */
@@ -177,7 +178,7 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	out->worst_pusd = lg_price_worst(p, in, most);
 	out->bounded = in_ok && out_ok && p->how != LG_PRICE_UNKNOWN &&
 		       !(x->facts.server_tools && has_fee(p)) && x->whole &&
-		       !(x->row.flags & LG_ROW_UNDECODABLE);
+		       !(x->row.flags & (LG_ROW_UNDECODABLE | LG_ROW_BAD_JSON));
 	if (out->worst_pusd < out->expected_pusd)
 		out->worst_pusd = out->expected_pusd;
 }

@@ -174,7 +174,7 @@ static bool has_method(const char *methods, struct lg_slice method)
 
 	while (rest.len) {
 		rest = lg_slice_cut(rest, ' ', &one);
-		if (lg_slice_eq(one, method))
+		if (lg_slice_ieq(one, method)) /* some servers do so */
 			return true;
 	}
 	return false;

@@ -2,8 +2,9 @@
 """A TLS program that writes exactly what it is told and prints what it reads.
 
 stdin: {"host", "writes": [text, ...], "responses": N, "read_size": N,
-"context": {...}}; it ends after N whole answers with Content-Length or
-chunked framing, or at the end of the connection.
+"turns": whether each write waits for an answer, "context": {...}}; it ends
+after N whole answers with Content-Length or chunked framing, or at the end of
+the connection.
 """
 import json
 import os
@@ -37,14 +38,16 @@ def main():
     s.settimeout(20)
     t = ssl.create_default_context().wrap_socket(
         s, server_hostname=spec['host'])
-    for w in spec['writes']:
+    got, turns = b'', spec.get('turns')
+    for i, w in enumerate(spec['writes']):
         t.sendall(w.encode('latin1'))
-    got = b''
-    while complete(got) < spec['responses']:
-        d = t.recv(spec.get('read_size') or 16384)
-        if not d:
-            break
-        got += d
+        last = i + 1 == len(spec['writes'])
+        want = spec['responses'] if last else i + 1 if turns else 0
+        while complete(got) < want:
+            d = t.recv(spec.get('read_size') or 16384)
+            if not d:
+                break
+            got += d
     sys.stdout.buffer.write(got)
 
 

@@ -10,8 +10,7 @@ import subprocess
 import threading
 import time
 
-from harness import (BUILD, CLI, OPENAI, PY, Failed, Skip, eq, main, ok, send,
-                     request)
+from harness import BUILD, HERE, OPENAI, PY, eq, main, ok
 
 D = decimal.Decimal
 CLIENT = os.path.join(BUILD, 'tests/e2e/cclient')
@@ -248,6 +247,80 @@ def case_kill_at_the_limit(box):
     rows, b = balance(box)
     ok(D('4.5') <= D(b['spent_usd']) <= 5, 'spent %s' % b['spent_usd'])
     ok(len([r for r in box.arrived(('request',))]) <= 50, 'arrived')
+
+
+def raw(box, *writes):
+    p = box.run([PY, os.path.join(HERE, 'raw_tls.py')], stdin=json.dumps(
+        {'host': 'api.openai.com', 'writes': writes, 'turns': 1,
+         'responses': len(writes)}))
+    return p.stdout
+
+
+def text(line='POST /v1/chat/completions HTTP/1.1', field='x-a: b', body=None,
+         length='Content-Length: %d'):
+    body = json.dumps(BODY) if body is None else body
+    return '\r\n'.join([line, 'Host: api.openai.com', field,
+                        'Content-Type: application/json',
+                        'x-test: out=10000', length % len(body), '', body])
+
+
+ODD_HEADS = {
+    'a name with a space': text(field='x-a : b'),
+    'no colon': text(field='no colon'),
+    'a NUL': text(field='x-a: \0'),
+    'two lengths': text(field='Content-Length: 1'),
+    'a folded length': text(length='Content-Length:\r\n %d'),
+    'a length with a sign': text(length='Content-Length: +%d'),
+    'an endless head': text(field='x-a: ' + 'b' * 70000),
+    'a small method': text('post /v1/chat/completions HTTP/1.1'),
+    'an absolute target': text(
+        'POST https://api.openai.com/v1/chat/completions HTTP/1.1'),
+    'an encoded path': text('POST //v1/x/..//chat%2fcompletion%73?a HTTP/1.1'),
+    'HTTP/1.0': text('POST /v1/chat/completions HTTP/1.0'),
+}
+
+
+def case_odd_heads(box):
+    """What a lenient server may understand does not pass a full budget."""
+    config(box, 'name: cap, scope: global, period: total, limit_usd: 0, '
+           'hard: true')
+    for what, req in ODD_HEADS.items():
+        ok(b'429' in raw(box, req), what + ' was not refused')
+    eq(len(box.arrived()), 0, 'requests that arrived')
+    eq([r['verdict'] for r in box.rows()], ['block'] * len(ODD_HEADS), 'rows')
+
+
+def case_after_an_odd_head(box):
+    """Within the budget it passes as it is; the next one is seen again."""
+    config(box, 'name: cap, scope: global, period: total, limit_usd: 5, '
+           'hard: true')
+    much = text(body=json.dumps(dict(BODY, n=100)))
+    out = raw(box, ODD_HEADS['no colon'], much)
+    eq((out.count(b'200 OK'), out.count(b' 429 ')), (1, 1), 'answers')
+    eq(len(box.arrived()), 1, 'requests that arrived')
+    rows = box.rows()
+    eq([(r['verdict'], r['cost_usd'], r['usage_state']) for r in rows][0],
+       ('allow', DIME, 'exact'), 'row of the odd one')
+    eq(box.budget_status()['spent_usd'], DIME, 'spent')
+
+
+BLIND = {
+    'cut off': '{"model": "dime", "max_tokens": 1',
+    'two values': '{"model": "dime", "max_tokens": 1}{"max_tokens": 9000}',
+    'nested too deep': '{"x": %s%s, "model": "dime", "n": 50}' % (
+        '[' * 2000, ']' * 2000),
+    'with a mark': '\xef\xbb\xbf' + json.dumps(BODY),
+    'many choices': '{"model": "dime", "max_tokens": 10000, "n": 1000000000}',
+    'nothing allowed': '{"model": "dime", "max_tokens": 0, "n": 60}',
+}
+
+
+def case_strict_sees_all(box):
+    """A body that we read otherwise than a server might is not bounded."""
+    config(box, strict('cap', 5))
+    for what, body in BLIND.items():
+        ok(b'429' in raw(box, text(body=body)), what + ' was not refused')
+    eq(len(box.arrived()), 0, 'requests that arrived')
 
 
 if __name__ == '__main__':

@@ -120,7 +120,7 @@ static const struct route routes[] = {
 	 0},
 	{"openai", "POST", "/v1/models", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "GET", "/v1/realtime", UNKNOWN, "openai-chat", "", 0},
-	{"openai", "post", "/v1/chat/completions", UNKNOWN, "openai-chat", "",
+	{"openai", "post", "/v1/chat/completions", PAID, "openai-chat", "",
 	 0},
 	{"gemini", "POST", "/v1beta/models/m:embedContent", UNKNOWN,
 	 "gemini-generate", "", 0},
