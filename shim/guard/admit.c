@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/money.h"
 #include "guard/alert.h"
 #include "guard/engine.h"
@@ -33,9 +32,8 @@ static void deny(struct admission *a, const char *reason, int rule)
 	if (a->never)
 		return;
 	if (!x->denial)
-		x->denial = lg_mem_alloc(sizeof(*x->denial));
-	if (!x->denial)
-		return;
+		memset(&x->refused, 0, sizeof(x->refused));
+	x->denial = &x->refused;
 	x->denial->reason = reason;
 	x->denial->rule = rule;
 	if (rule >= 0)
@@ -248,6 +246,22 @@ static int take_patiently(struct admission *a, struct lg_hold_refusal *why)
 	return err;
 }
 
+/* "user:* (Ann)" where each value has a counter of its own. */
+static void name_scope(struct lg_denial *d, const struct lg_rule *r,
+		       const struct lg_rule_hit *hit)
+{
+	struct lg_buf b;
+
+	if (!r->b->each)
+		return;
+	lg_buf_init_fixed(&b, d->scope, sizeof(d->scope) - 1);
+	lg_buf_put(&b, r->scope.p, r->scope.len);
+	lg_buf_puts(&b, " (");
+	lg_buf_puts(&b, hit->value);
+	lg_buf_putc(&b, ')');
+	d->scope[b.len] = '\0';
+}
+
 static void refuse(struct admission *a, int err,
 		   const struct lg_hold_refusal *why)
 {
@@ -272,8 +286,7 @@ static void refuse(struct admission *a, int err,
 		x->denial->resets_at_ms = win->end_ms;
 	if (busy)
 		x->row.flags |= LG_ROW_CONTENTION;
-	lg_slice_copy(lg_slice_str(c->hit.value), x->denial->scope,
-		      sizeof(x->denial->scope));
+	name_scope(x->denial, rule, &c->hit);
 	lg_cell_note(r, c->cell, c->window, true);
 }
 
@@ -406,10 +419,7 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 		return;
 	}
 	admit_by_policy(&a);
-	x->charged = lg_mem_take(LG_HOLD_CELLS_MAX * sizeof(*x->charged));
-	if (!x->charged)
-		x->row.flags |= LG_ROW_UNGUARDED;
-	if (!x->denial && x->charged && lg_world_region(x->world))
+	if (!x->denial && lg_world_region(x->world))
 		admit_on_region(&a, &est);
 	if (!x->denial)
 		return;

@@ -96,7 +96,7 @@ static void describe(const struct lg_exchange *x, struct lg_refusal *r)
 		const struct lg_rule *rule = &x->world->rules[d->rule];
 
 		r->budget = rule->name;
-		r->scope = rule->scope;
+		r->scope = d->scope[0] ? lg_slice_str(d->scope) : rule->scope;
 		r->period = lg_slice_str(
 			lg_period_name((enum lg_period)rule->b->period));
 	}

@@ -32,11 +32,6 @@ void lg_exchange_del(struct lg_exchange *x)
 	if (!x)
 		return;
 	lg_content_del(x->content);
-	if (x->charged)
-		lg_mem_free(x->charged,
-			    LG_HOLD_CELLS_MAX * sizeof(*x->charged));
-	if (x->denial)
-		lg_mem_free(x->denial, sizeof(*x->denial));
 	lg_engine_unpin(x->engine, x->world);
 	lg_mem_free(x, sizeof(*x));
 }

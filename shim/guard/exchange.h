@@ -67,8 +67,7 @@ struct lg_exchange {
 	int64_t held_pusd;
 	uint64_t input_estimate; /* tokens */
 	unsigned ncharged;
-	struct lg_charged *charged; /* ncharged of them, mem */
-	struct lg_denial *denial;   /* NULL: let go, mem */
+	struct lg_denial *denial; /* &refused, NULL: let go */
 
 	int64_t start_boot_ns;
 	enum lg_body_kind body;
@@ -79,7 +78,6 @@ struct lg_exchange {
 
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */
-	bool holding;	  /* its bytes are being kept */
 	bool whole;	  /* the facts come from all of the body */
 	bool released;	  /* may be answered by the server */
 	bool written;	  /* every byte of it was accepted */
@@ -99,6 +97,8 @@ struct lg_exchange {
 	struct lg_answer answer;
 	struct lg_row row;
 	struct lg_json json; /* request's, then the answer's */
+	struct lg_denial refused;
+	struct lg_charged charged[LG_HOLD_CELLS_MAX]; /* ncharged of them */
 };
 
 /* NULL without memory. The world is pinned for it. */
