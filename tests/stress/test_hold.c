@@ -24,6 +24,16 @@
 #define THREADS 64
 #define CALLS_MAX (4u << 20)
 
+/*
+ * ThreadSanitizer changes 16 bytes under a lock of the process, and does not
+ * see an order that goes through another process: threads only.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define THREADS_ONLY true
+#else
+#define THREADS_ONLY false
+#endif
+
 struct shared {
 	uint64_t admitted, refused, busy, next_call;
 	uint64_t looks; /* of the observer */
@@ -331,6 +341,31 @@ static void check_sums(unsigned kills)
 	       (unsigned long long)sh->refused, (unsigned long long)sh->busy);
 }
 
+static void tight_cells(void)
+{
+	memset(sh, 0, sizeof(*sh));
+	ncharges = 2;
+	/* About 20 holds fit beside what was spent. */
+	charge[0] = (struct lg_charge){make_cell(9 * USD), 1, PRICE, 9 * USD};
+	charge[1] = (struct lg_charge){make_cell(2 * USD), 1, PRICE, 2 * USD};
+}
+
+static void by_threads(void)
+{
+	pthread_t id[THREADS];
+	uintptr_t i;
+
+	tight_cells();
+	sh->next_call = CALLS_MAX - 200000;
+	sh->looks = 1;
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&id[i], NULL, exchanges, (void *)i) != 0)
+			die("thread", (long long)i, 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(id[i], NULL);
+	check_sums(0);
+}
+
 static void with_kills(int seconds)
 {
 	time_t end = time(NULL) + seconds;
@@ -339,11 +374,7 @@ static void with_kills(int seconds)
 	uint32_t seed = 77;
 	pid_t watch;
 
-	memset(sh, 0, sizeof(*sh));
-	ncharges = 2;
-	/* Tight: about 20 holds fit beside what was spent. */
-	charge[0] = (struct lg_charge){make_cell(9 * USD), 1, PRICE, 9 * USD};
-	charge[1] = (struct lg_charge){make_cell(2 * USD), 1, PRICE, 2 * USD};
+	tight_cells();
 	watch = start_observer();
 	for (i = 0; i < PROCS; i++)
 		pid[i] = start_victim(i);
@@ -381,11 +412,15 @@ int main(void)
 		exactly_50("1,000 threads", 0, false);
 		exactly_50("1,000 threads, another loose", 1000 * USD, false);
 		exactly_50("1,000 threads, both tight", 5 * USD, false);
+		if (THREADS_ONLY)
+			continue;
 		exactly_50("8 x 64", 0, true);
 		exactly_50("8 x 64, another loose", 1000 * USD, true);
 		exactly_50("8 x 64, both tight", 5 * USD, true);
 	}
-	with_kills(10);
+	by_threads();
+	if (!THREADS_ONLY)
+		with_kills(10);
 	lg_region_close(r);
 	return 0;
 }
