@@ -147,7 +147,7 @@ static uint64_t random_bits(void)
 {
 	const void *p = (const void *)getauxval(AT_RANDOM);
 
-	return p == NULL ? 0 : BITS(lg_hash128(p, 16, 12).a, 11);
+	return p == NULL ? 0 : 1 + lg_hash128(p, 16, 12).a % 2047;
 }
 
 static uint64_t boot_bits(void)
@@ -259,6 +259,18 @@ static enum lg_owner_state judge_stat(struct lg_pair o, const char *who,
 	return LG_OWNER_ALIVE;
 }
 
+/* Our pid: used before us, or we before an exec. Unknown parts say nothing. */
+static bool is_me_before(struct lg_pair o, struct lg_pair me)
+{
+	uint64_t rnd = BITS(o.hi, 11), my_rnd = BITS(me.hi, 11);
+	uint64_t stack = BITS(o.hi >> 11, 11), mine = BITS(me.hi >> 11, 11);
+
+	return (o.hi >> 32 != 0 && me.hi >> 32 != 0 &&
+		o.hi >> 32 != me.hi >> 32) ||
+	       (stack != 0 && mine != 0 && stack != mine) ||
+	       (rnd != 0 && my_rnd != 0 && rnd != my_rnd);
+}
+
 static enum lg_owner_state judge(struct lg_pair o)
 {
 	struct lg_pair me = lg_owner_self();
@@ -274,7 +286,7 @@ static enum lg_owner_state judge(struct lg_pair o)
 	if (o.lo >> 36 != me.lo >> 36)
 		return LG_OWNER_FOREIGN;
 	if (pid == lg_owner_pid(me))
-		return LG_OWNER_DEAD;
+		return is_me_before(o, me) ? LG_OWNER_DEAD : LG_OWNER_ALIVE;
 	if (pid == 0)
 		return LG_OWNER_DEAD;
 	print_pid(pid, who);

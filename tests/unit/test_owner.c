@@ -1,0 +1,215 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "budget/hold.h"
+#include "budget/owner.h"
+
+static struct lg_pair *shared; /* what children say of themselves */
+
+static int setup(void **state)
+{
+	(void)state;
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return shared == MAP_FAILED;
+}
+
+static void await_said(void)
+{
+	while (lg_load_acquire(&shared->hi) == 0)
+		usleep(1000);
+}
+
+static void say_self(void)
+{
+	struct lg_pair me = lg_owner_self();
+
+	lg_store_relaxed(&shared->lo, me.lo);
+	lg_store_release(&shared->hi, me.hi);
+}
+
+static pid_t start(void (*then)(void))
+{
+	pid_t pid;
+
+	memset(shared, 0, sizeof(*shared));
+	lg_owner_self();
+	pid = fork();
+	if (pid == 0) {
+		say_self();
+		if (then != NULL)
+			then();
+		for (;;)
+			pause();
+	}
+	await_said();
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void self_is_alive(void **state)
+{
+	struct lg_pair me = lg_owner_self();
+
+	(void)state;
+	assert_int_equal(lg_owner_pid(me), getpid());
+	assert_int_equal(lg_owner_judge(me), LG_OWNER_ALIVE);
+	me.lo |= LG_OWNER_BUSY | 0x100;
+	assert_int_equal(lg_owner_judge(me), LG_OWNER_ALIVE);
+	assert_true(lg_owner_same(me, lg_owner_self()));
+}
+
+static void child_lives_and_dies(void **state)
+{
+	pid_t pid = start(NULL);
+	struct lg_pair c = *shared;
+
+	(void)state;
+	assert_int_equal(lg_owner_pid(c), pid);
+	assert_false(lg_owner_same(c, lg_owner_self()));
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_ALIVE);
+	kill(pid, SIGKILL);
+	siginfo_t si;
+	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
+	/* A zombie still has its pid. */
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
+}
+
+static void exec_it(void)
+{
+	usleep(100000);
+	execl("/bin/sleep", "sleep", "60", (char *)NULL);
+}
+
+/* exec keeps pid and start time; what the old image held is nobody's. */
+static void exec_is_a_death(void **state)
+{
+	pid_t pid = start(exec_it);
+	struct lg_pair c = *shared;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_ALIVE);
+	for (i = 0; i < 200 && lg_owner_judge(c) != LG_OWNER_DEAD; i++)
+		usleep(10000);
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
+	assert_int_equal(kill(pid, 0), 0);
+	end(pid);
+}
+
+static void *stay(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void leave_a_thread(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, stay, NULL);
+	usleep(100000);
+	syscall(SYS_exit, 0);
+}
+
+static void zombie_leader_with_threads_lives(void **state)
+{
+	pid_t pid = start(leave_a_thread);
+	struct lg_pair c = *shared;
+
+	(void)state;
+	usleep(300000);
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_ALIVE);
+	end(pid);
+	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
+}
+
+static void strangers(void **state)
+{
+	struct lg_pair me = lg_owner_self(), o;
+	pid_t pid = start(NULL);
+	struct lg_pair c = *shared;
+
+	(void)state;
+	o = c; /* the pid was used again: another start time */
+	o.hi ^= UINT64_C(5) << 32;
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_DEAD);
+	o = c; /* another boot */
+	o.hi ^= UINT64_C(1) << 22;
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_DEAD);
+	o = c; /* another pid namespace */
+	o.lo ^= UINT64_C(1) << 40;
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_FOREIGN);
+	o = me; /* our pid before our exec */
+	o.hi ^= 1;
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_DEAD);
+	o = c; /* start time not known: the pid alone */
+	o.hi &= UINT64_C(0xffffffff);
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_ALIVE);
+	end(pid);
+	assert_int_equal(lg_owner_judge(o), LG_OWNER_DEAD);
+}
+
+/* A fork that no handler of pthread_atfork sees. */
+static void raw_fork_is_noticed(void **state)
+{
+	struct lg_pair me = lg_owner_self(), c;
+	long pid;
+
+	(void)state;
+	memset(shared, 0, sizeof(*shared));
+	pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0) {
+		say_self();
+		syscall(SYS_exit_group, 0);
+	}
+	await_said();
+	c = *shared;
+	waitpid((pid_t)pid, NULL, 0);
+	assert_int_equal(lg_owner_pid(c), pid);
+	assert_true(lg_owner_same(me, lg_owner_self()));
+}
+
+static void after_fork_renews(void **state)
+{
+	struct lg_pair me = lg_owner_self();
+
+	(void)state;
+	lg_owner_after_fork();
+	assert_true(lg_owner_same(me, lg_owner_self()));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(self_is_alive),
+		cmocka_unit_test(child_lives_and_dies),
+		cmocka_unit_test(exec_is_a_death),
+		cmocka_unit_test(zombie_leader_with_threads_lives),
+		cmocka_unit_test(strangers),
+		cmocka_unit_test(raw_fork_is_noticed),
+		cmocka_unit_test(after_fork_renews),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
