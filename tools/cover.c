@@ -85,6 +85,7 @@ static bool is_privileged(const char *path)
 static void judge_libs(struct cover *c, const struct elf *e)
 {
 	static struct libs l;
+	char why[64];
 	unsigned i;
 
 	libs_find(e, c->path, &l);
@@ -101,9 +102,9 @@ static void judge_libs(struct cover *c, const struct elf *e)
 		if (!l.has[i])
 			continue;
 		snprintf(c->library, sizeof(c->library), "%s", l.path[i]);
-		no(c, tls_name((enum tls)i),
-		   "uses a TLS library other than OpenSSL; only OpenSSL is "
-		   "covered");
+		snprintf(why, sizeof(why), "uses %s; only OpenSSL is covered",
+			 tls_name((enum tls)i));
+		no(c, tls_name((enum tls)i), why);
 		return;
 	}
 	c->verdict = COVER_MAYBE;
@@ -113,19 +114,42 @@ static void judge_libs(struct cover *c, const struct elf *e)
 		 c->path);
 }
 
-/* Programs whose scripts reach OpenSSL by a module, loaded on demand. */
-static bool loads_openssl_later(const char *path)
-{
-	static const char *const names[] = {"python", "ruby", "perl",
-					    "php",    "pypy", "lua"};
-	const char *base = strrchr(path, '/');
-	size_t i;
+/* What the name alone tells of a program that shows no TLS library. */
+static const struct {
+	const char *prefix;
+	enum cover_verdict verdict;
+	const char *tls, *why;
+} by_name[] = {
+	{"python", COVER_MAYBE, "OpenSSL, by its ssl module", NULL},
+	{"pypy", COVER_MAYBE, "OpenSSL, by its ssl module", NULL},
+	{"ruby", COVER_MAYBE, "OpenSSL, by its openssl library", NULL},
+	{"perl", COVER_MAYBE, "OpenSSL, by Net::SSLeay", NULL},
+	{"php", COVER_MAYBE, "OpenSSL, by its extension", NULL},
+	{"java", COVER_NO, "Java's own TLS", "has a TLS of its own (JSSE)"},
+	{"bash", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
+	{"dash", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
+	{"sh", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
+	{"zsh", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
+};
 
-	base = base ? base + 1 : path;
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strncmp(base, names[i], strlen(names[i])))
-			return true;
-	return false;
+static void judge_name(struct cover *c)
+{
+	const char *base = strrchr(c->path, '/');
+	size_t i, n;
+
+	base = base ? base + 1 : c->path;
+	for (i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++) {
+		n = strlen(by_name[i].prefix);
+		if (strncmp(base, by_name[i].prefix, n) ||
+		    (base[n] >= 'a' && base[n] <= 'z'))
+			continue;
+		c->verdict = by_name[i].verdict;
+		snprintf(c->tls, sizeof(c->tls), "%s", by_name[i].tls);
+		if (by_name[i].why)
+			snprintf(c->why, sizeof(c->why), "%s %s", c->path,
+				 by_name[i].why);
+		return;
+	}
 }
 
 static void judge(struct cover *c, const struct elf *e)
@@ -156,8 +180,8 @@ static void judge(struct cover *c, const struct elf *e)
 	else if (elf_mentions(e, "OpenSSL 3.") ||
 		 elf_mentions(e, "OpenSSL 1.1"))
 		no(c, "its own OpenSSL", "seems to have OpenSSL in itself");
-	else if (loads_openssl_later(c->path))
-		snprintf(c->tls, sizeof(c->tls), "OpenSSL, by its ssl module");
+	else
+		judge_name(c);
 }
 
 static void judge_environment(struct cover *c, const char *disable)
