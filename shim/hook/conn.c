@@ -198,18 +198,18 @@ void lg_conn_before_handshake(struct lg_conn *c, SSL *s, bool client)
 	if (c->handshaken)
 		return;
 	lg_conn_decide(c, s, client);
-	if (c->mode != LG_CONN_GUARDED || c->begun)
+	if (c->mode < LG_CONN_LOOK || c->begun)
 		return;
 	c->begun = true;
-	lg_alpn_without_h2(c, s);
+	if (c->mode == LG_CONN_GUARDED)
+		lg_alpn_without_h2(c, s);
 	if (!c->tls->SSL_is_init_finished(s))
 		lg_wakeup_watch(c, s);
 }
 
 void lg_conn_after_handshake(struct lg_conn *c, SSL *s)
 {
-	if (c->handshaken || c->mode != LG_CONN_GUARDED ||
-	    !c->tls->SSL_is_init_finished(s))
+	if (c->handshaken || !c->begun || !c->tls->SSL_is_init_finished(s))
 		return;
 	c->handshaken = true;
 	lg_wakeup_find(c, s);
@@ -266,6 +266,7 @@ void lg_conn_give_up(struct lg_conn *c)
 {
 	lg_flow_del(c->flow);
 	c->flow = NULL;
+	lg_wakeup_unwatch(c);
 	c->mode = LG_CONN_PASS;
 	c->look = c->released = false;
 }

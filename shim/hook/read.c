@@ -177,8 +177,10 @@ static struct lg_conn *guarded_read(struct lg_tls *t, const void *pc, SSL *s,
 		return NULL;
 	lg_conn_before_handshake(c, s, false);
 	/* An answer may begin: what is written after it is looked at. */
-	if (!c->flow)
-		c->look = c->mode == LG_CONN_LOOK;
+	if (!c->flow && c->mode == LG_CONN_LOOK) {
+		c->look = true;
+		lg_conn_after_handshake(c, s);
+	}
 	return c->flow ? c : NULL;
 }
 

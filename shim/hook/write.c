@@ -237,6 +237,7 @@ static bool is_guarded_write(struct lg_conn *c, SSL *s, const void *buf,
 		if (LG_LIKELY(!c->look))
 			return false;
 		c->look = false;
+		lg_conn_after_handshake(c, s);
 		if (!may_be_request(buf, len) || !begin_flow(c, s))
 			return false;
 	}
