@@ -9,7 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "elf.h"
+#include "elffile.h"
 #include "libs.h"
 
 #define PRELOAD "libllmguard.so"

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "elf.h"
+#include "elffile.h"
 
 /* TLS libraries by their names, as ldd or /proc/PID/maps shows them. */
 enum tls {

@@ -1,4 +1,4 @@
-#include "elf.h"
+#include "elffile.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ static const void *part(const struct elf *e, uint64_t off, uint64_t n,
 	uint64_t len;
 
 	if (__builtin_mul_overflow(n, size, &len) || off > e->size ||
-	    len > e->size - off || off % 4)
+	    len > e->size - off || off % 8)
 		return NULL;
 	return e->p + off;
 }

@@ -1,5 +1,5 @@
-#ifndef LG_TOOLS_ELF_H
-#define LG_TOOLS_ELF_H
+#ifndef LG_TOOLS_ELFFILE_H
+#define LG_TOOLS_ELFFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
