@@ -18,11 +18,6 @@ static bool same_fold(const char *a, const char *b, size_t n)
 	return true;
 }
 
-struct lg_slice lg_slice_str(const char *s)
-{
-	return (struct lg_slice){s, s ? strlen(s) : 0};
-}
-
 bool lg_slice_eq(struct lg_slice a, struct lg_slice b)
 {
 	return a.len == b.len && (a.len == 0 || !memcmp(a.p, b.p, a.len));
@@ -144,12 +139,28 @@ int lg_slice_u64(struct lg_slice s, uint64_t *out)
 	return 0;
 }
 
+/* Eight bytes without a control character; may say no where there is none. */
+static bool are_plain(uint64_t w)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t del = w ^ ones * 0x7f;
+
+	return !(((w - ones * 0x20) | (del - ones)) & ones * 0x80 & ~w);
+}
+
 bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap)
 {
-	size_t n = s.len < cap ? s.len : cap - 1;
+	size_t n = s.len < cap ? s.len : cap - 1, i = 0;
 	bool same = n == s.len;
+	uint64_t w;
 
-	for (size_t i = 0; i < n; i++) {
+	for (; n - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, s.p + i, sizeof(w));
+		if (!are_plain(w))
+			break;
+		memcpy(dst + i, &w, sizeof(w));
+	}
+	for (; i < n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (c < 0x20 || c == 0x7f) {

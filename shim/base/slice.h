@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * A borrowed run of bytes, not NUL-terminated. p may be NULL when len is 0.
@@ -17,7 +18,10 @@ struct lg_slice {
 #define LG_SLICE(lit) ((struct lg_slice){(lit), sizeof(lit) - 1})
 
 /* The slice over a NUL-terminated string; NULL gives the empty slice. */
-struct lg_slice lg_slice_str(const char *s);
+static inline struct lg_slice lg_slice_str(const char *s)
+{
+	return (struct lg_slice){s, s ? strlen(s) : 0};
+}
 
 /* Equality by bytes (eq), or ASCII case-insensitively (ieq). */
 bool lg_slice_eq(struct lg_slice a, struct lg_slice b);

@@ -86,58 +86,87 @@ static void put_list(struct lg_buf *b, struct lg_slice s, bool plain)
 	lg_buf_putc(b, ']');
 }
 
+enum { RAW_BAD, RAW_PLAIN, RAW_BLANK, RAW_QUOTE, RAW_OPEN, RAW_CLOSE };
+static const uint8_t raw_class[256] = {
+	['0' ... '9'] = RAW_PLAIN, ['+'] = RAW_PLAIN,  ['-'] = RAW_PLAIN,
+	['.'] = RAW_PLAIN,	   [','] = RAW_PLAIN,  [':'] = RAW_PLAIN,
+	['e'] = RAW_PLAIN,	   ['E'] = RAW_PLAIN,  ['t'] = RAW_PLAIN,
+	['r'] = RAW_PLAIN,	   ['u'] = RAW_PLAIN,  ['f'] = RAW_PLAIN,
+	['a'] = RAW_PLAIN,	   ['l'] = RAW_PLAIN,  ['s'] = RAW_PLAIN,
+	['n'] = RAW_PLAIN,	   [' '] = RAW_PLAIN,  ['\t'] = RAW_BLANK,
+	['\r'] = RAW_BLANK,	   ['\n'] = RAW_BLANK, ['"'] = RAW_QUOTE,
+	['{'] = RAW_OPEN,	   ['['] = RAW_OPEN,   ['}'] = RAW_CLOSE,
+	[']'] = RAW_CLOSE,
+};
+
+/* Where the closing quote stands; s.len when there is none in printables. */
+static size_t raw_string_end(struct lg_slice s, size_t i)
+{
+	for (; i < s.len && s.p[i] != '"'; i++) {
+		i += s.p[i] == '\\';
+		if (i >= s.len || (unsigned char)s.p[i] < 0x20 ||
+		    (unsigned char)s.p[i] > 0x7e)
+			return s.len;
+	}
+	return i;
+}
+
 /*
  * Brackets in balance, strings closed, nothing else than JSON is made of: a
  * damaged object must not damage its row.
  */
-static bool raw_is_sound(struct lg_slice s)
+static bool raw_is_sound(struct lg_slice s, bool *blanks)
 {
-	static const char ok[] = "0123456789+-.,:eEtrufalsn \t\r\n";
-	bool in_string = false;
 	uint64_t kinds = 0;
 	int depth = 0;
 	size_t i;
 	char c;
 
+	*blanks = false;
 	if (s.len < 2 || s.p[0] != '{')
 		return false;
 	for (i = 0; i < s.len; i++) {
 		c = s.p[i];
-		if (in_string) {
-			if ((unsigned char)c < 0x20 || (unsigned char)c > 0x7e)
+		switch (raw_class[(unsigned char)c]) {
+		case RAW_PLAIN:
+			break;
+		case RAW_BLANK:
+			*blanks = true;
+			break;
+		case RAW_QUOTE:
+			i = raw_string_end(s, i + 1);
+			if (i >= s.len)
 				return false;
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-		} else if (c == '"') {
-			in_string = true;
-		} else if (c == '{' || c == '[') {
+			break;
+		case RAW_OPEN:
 			if (++depth > 60)
 				return false;
 			kinds = kinds << 1 | (c == '{');
-		} else if (c == '}' || c == ']') {
+			break;
+		case RAW_CLOSE:
 			if (--depth < 0 || (kinds & 1) != (c == '}'))
 				return false;
 			kinds >>= 1;
 			if (!depth && i != s.len - 1)
 				return false;
-		} else if (!memchr(ok, c, sizeof(ok) - 1)) {
+			break;
+		default:
 			return false;
 		}
 	}
-	return !depth && !in_string;
+	return !depth;
 }
 
 static void put_raw(struct lg_buf *b, struct lg_slice s)
 {
 	size_t i, from = b->len;
+	bool blanks;
 
-	if (!raw_is_sound(s)) {
+	if (!raw_is_sound(s, &blanks)) {
 		lg_buf_puts(b, "null");
 		return;
 	}
-	if (lg_buf_put(b, s.p, s.len))
+	if (lg_buf_put(b, s.p, s.len) || !blanks)
 		return;
 	for (i = from; i < b->len; i++)
 		if ((unsigned char)b->p[i] < 0x20)
