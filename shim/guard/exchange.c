@@ -32,6 +32,8 @@ void lg_exchange_del(struct lg_exchange *x)
 	if (!x)
 		return;
 	lg_content_del(x->content);
+	if (x->shapes)
+		lg_mem_free(x->shapes, sizeof(*x->shapes));
 	lg_engine_unpin(x->engine, x->world);
 	lg_mem_free(x, sizeof(*x));
 }
@@ -112,25 +114,39 @@ static void on_event(void *ctx, int id, const struct lg_value *v)
 	x->d->on_event(&x->answer, id, v);
 }
 
+static void event_begin(struct lg_exchange *x, struct lg_slice piece)
+{
+	x->scanning = true;
+	if (!x->shapes)
+		x->shapes = lg_mem_alloc(sizeof(*x->shapes));
+	if (x->shapes) {
+		lg_json_shapes_feed(x->shapes, &x->json, &x->codec->event,
+				    on_event, x, piece.p, piece.len);
+		return;
+	}
+	lg_json_init(&x->json, &x->codec->event, on_event, x);
+	lg_json_feed(&x->json, piece.p, piece.len);
+}
+
 static void sse_data(void *ctx, struct lg_slice piece)
 {
 	struct lg_exchange *x = ctx;
 
 	for (size_t i = 0; i < piece.len && x->mark_len < sizeof(x->mark); i++)
 		x->mark[x->mark_len++] = piece.p[i];
-	if (!x->scanning) {
-		lg_json_init(&x->json, &x->codec->event, on_event, x);
-		x->scanning = true;
-	}
-	lg_json_feed(&x->json, piece.p, piece.len);
+	if (x->scanning)
+		lg_json_feed(&x->json, piece.p, piece.len);
+	else
+		event_begin(x, piece);
 }
 
 static void sse_dispatch(void *ctx, struct lg_slice name)
 {
 	struct lg_exchange *x = ctx;
-	bool done = lg_slice_eq(
-		lg_slice_trim((struct lg_slice){x->mark, x->mark_len}),
-		LG_SLICE(DONE_MARK));
+	bool done = x->mark_len && x->mark[0] != '{' &&
+		    lg_slice_eq(lg_slice_trim((struct lg_slice){x->mark,
+								x->mark_len}),
+				LG_SLICE(DONE_MARK));
 
 	if (x->scanning && lg_json_end(&x->json) == LG_JSON_BAD && !done)
 		x->row.flags |= LG_ROW_BAD_JSON;

@@ -16,6 +16,7 @@
 #include "price/price.h"
 #include "wire/content.h"
 #include "wire/json.h"
+#include "wire/json_shape.h"
 #include "wire/sse.h"
 
 struct lg_engine;
@@ -72,6 +73,7 @@ struct lg_exchange {
 	int64_t start_boot_ns;
 	enum lg_body_kind body;
 	struct lg_sse sse;
+	struct lg_json_shapes *shapes; /* of a stream's events, mem */
 	struct lg_content *content;
 	char mark[8]; /* first bytes of an event's data */
 	uint8_t mark_len;

@@ -382,6 +382,29 @@ static const char *in_number(struct lg_json *j, const char *p, const char *end)
 	return q;
 }
 
+/* As with strings: mostly whole in one feed, told from where it stands. */
+static const char *number_begin(struct lg_json *j, const char *p,
+				const char *end)
+{
+	struct lg_value v = {.type = LG_VALUE_NUMBER};
+	uint8_t part = 0;
+	const char *q = lg_json_scan_number(p, end, &part);
+
+	lg_json_scalar_begin(j, false);
+	if (q == end || !lg_json_number_is_whole(part)) {
+		j->sub = 0;
+		j->state = S_NUMBER;
+		return p;
+	}
+	lg_json_raw_put(j, p, (size_t)(q - p));
+	v.len = (size_t)(q - p);
+	v.truncated = v.len > LG_VALUE_TEXT_MAX;
+	v.text = (struct lg_slice){p, v.truncated ? LG_VALUE_TEXT_MAX
+						  : (size_t)v.len};
+	lg_json_scalar_done(j, &v);
+	return q;
+}
+
 static const char *in_literal(struct lg_json *j, const char *p, const char *end)
 {
 	struct lg_value v = {.type = literals[j->sub].type,
@@ -443,10 +466,7 @@ static const char *value_begin(struct lg_json *j, const char *p,
 			j->state = S_BAD;
 			return p;
 		}
-		j->sub = 0;
-		lg_json_scalar_begin(j, false);
-		j->state = S_NUMBER;
-		return p;
+		return number_begin(j, p, end);
 	}
 }
 
