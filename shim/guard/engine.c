@@ -85,28 +85,15 @@ static struct lg_world *pin_current(struct lg_engine *e)
 	}
 }
 
-static struct slot *slot_of(struct lg_engine *e, const struct lg_world *w)
-{
-	for (unsigned i = 0; i < WORLDS; i++)
-		if (e->slot[i].world == w)
-			return &e->slot[i];
-	return NULL;
-}
-
 void lg_engine_unpin(struct lg_engine *e, struct lg_world *w)
 {
-	struct slot *s = w ? slot_of(e, w) : NULL;
-
-	if (s)
-		lg_add_seq(&s->refs, (uint32_t)-1);
+	if (w)
+		lg_add_seq(&e->slot[w->slot].refs, (uint32_t)-1);
 }
 
 void lg_engine_repin(struct lg_engine *e, struct lg_world *w)
 {
-	struct slot *s = slot_of(e, w);
-
-	if (s)
-		lg_add_seq(&s->refs, 1);
+	lg_add_seq(&e->slot[w->slot].refs, 1);
 }
 
 /* An unused slot other than the current one; NULL when all are pinned. */
@@ -123,8 +110,9 @@ static void publish(struct lg_engine *e, struct slot *s, struct lg_world *w)
 	struct lg_world *old = s->world;
 
 	w->seq = ++e->seq;
+	w->slot = (uint32_t)(s - e->slot);
 	s->world = w;
-	lg_store_seq(&e->current, (uint32_t)(s - e->slot));
+	lg_store_seq(&e->current, w->slot);
 	lg_world_del(old);
 }
 

@@ -25,6 +25,7 @@ struct lg_region_ref {
  */
 struct lg_world {
 	uint64_t seq;		    /* one more for each new world */
+	uint32_t slot;		    /* of the engine */
 	struct lg_image *img;	    /* compiled settings, NULL: none usable */
 	struct lg_img_settings set; /* theirs, or the built-in ones */
 	struct lg_catalog catalog;
