@@ -317,7 +317,8 @@ static void weigh(struct admission *a)
 		lg_cell_note(r, c->cell, c->window, false);
 		if (ppm > most)
 			most = ppm;
-		if (b->warns && ppm >= b->warn_ppm[0])
+		if ((b->warns && ppm >= b->warn_ppm[0]) ||
+		    (b->on_soft.n && ppm >= b->soft_ppm) || ppm >= 1000000)
 			x->row.verdict = LG_VERDICT_WARN;
 	}
 	if (x->ncharged)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "guard/chain.h"
 
 #define PREFIX "x-llmguard-"
 
@@ -127,8 +128,10 @@ void lg_attribution_body(const struct lg_self *self,
 	put_if_empty(row->user, sizeof(row->user), self->login);
 	put_if_empty(row->conversation, sizeof(row->conversation),
 		     facts->conversation);
-	put_if_empty(row->conversation, sizeof(row->conversation),
-		     facts->previous_id);
+	if (!row->conversation[0] && facts->previous_id[0] &&
+	    !lg_chain_get(facts->previous_id, row->conversation))
+		put_if_empty(row->conversation, sizeof(row->conversation),
+			     facts->previous_id);
 	if (!row->phase[0])
 		memcpy(row->phase,
 		       strcmp(row->request_type, "train") ? "infer" : "train",

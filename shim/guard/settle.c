@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "guard/admit.h"
 #include "guard/alert.h"
+#include "guard/chain.h"
 #include "guard/cost.h"
 #include "guard/engine.h"
 #include "guard/record.h"
@@ -28,6 +29,8 @@ static void close_row(struct lg_exchange *x)
 	row->duration_ms = (lg_clock_boot_ns() - x->start_boot_ns) / 1000000;
 	row->end_ms = row->ts_ms + row->duration_ms;
 	lg_cost_fill(x);
+	if (row->response_id[0] && row->conversation[0])
+		lg_chain_put(row->response_id, row->conversation);
 }
 
 /* -- a region that was replaced meanwhile --------------------------------- */

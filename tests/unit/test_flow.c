@@ -272,6 +272,41 @@ static void test_headers_removed(void **state)
 	rig_stop(&r);
 }
 
+/* Answers that follow one another are one conversation: that of the first. */
+static void test_conversation_chain(void **state)
+{
+	struct lg_row row;
+	char q[600], a[600], body[200];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	for (unsigned i = 1; i <= 4; i++) {
+		snprintf(body, sizeof(body),
+			 "{\"model\":\"gpt-4o-mini\",\"input\":\"x\","
+			 "\"previous_response_id\":\"resp_%u\"}",
+			 i - 1);
+		snprintf(q, sizeof(q),
+			 "POST /v1/responses HTTP/1.1\r\nHost: api.openai.com"
+			 "\r\nContent-Length: %zu\r\n\r\n%s",
+			 strlen(body), body);
+		snprintf(body, sizeof(body),
+			 "{\"id\":\"resp_%u\",\"model\":\"gpt-4o-mini\","
+			 "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}",
+			 i);
+		snprintf(a, sizeof(a),
+			 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+			 "Content-Length: %zu\r\n\r\n%s",
+			 strlen(body), body);
+		rig_connect(&r, "api.openai.com");
+		rig_write(&r, q, strlen(q), 0);
+		rig_answer(&r, a, strlen(a), 0);
+		assert_int_equal(rig_rows(&r, &row), i);
+		assert_string_equal(row.conversation, "resp_0");
+	}
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_block_behind_answers),
 		cmocka_unit_test(test_expect),
 		cmocka_unit_test(test_headers_removed),
+		cmocka_unit_test(test_conversation_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
