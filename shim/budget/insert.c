@@ -67,7 +67,8 @@ static bool text_is(const char *have, size_t cap, struct lg_slice want)
 {
 	size_t len = want.len < cap - 1 ? want.len : cap - 1;
 
-	return strnlen(have, cap) == len && memcmp(have, want.p, len) == 0;
+	return strnlen(have, cap) == len &&
+	       (len == 0 || memcmp(have, want.p, len) == 0);
 }
 
 static uint32_t text_find(struct lg_map *m, const struct lg_cell_spec *s)
