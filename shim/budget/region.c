@@ -227,6 +227,16 @@ void lg_region_count(struct lg_region *r, enum lg_counter c, uint64_t n)
 		lg_add_relaxed(&r->map->head.counter[c], n);
 }
 
+bool lg_region_row_written(struct lg_region *r)
+{
+	uint64_t n;
+
+	if (r->readonly)
+		return false;
+	n = lg_add_relaxed(&r->map->head.counter[LG_COUNT_ROWS], 1);
+	return n % LG_CHECKPOINT_ROWS == LG_CHECKPOINT_ROWS - 1;
+}
+
 uint64_t lg_region_counter(const struct lg_region *r, enum lg_counter c)
 {
 	return c < LG_COUNTS ? lg_load_relaxed(&r->map->head.counter[c]) : 0;

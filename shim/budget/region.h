@@ -62,9 +62,13 @@ enum lg_counter {
 	LG_COUNT_STAGED, /* rows that could not be written at once */
 	LG_COUNT_CONTENTION,
 	LG_COUNT_NO_SLOT,
+	LG_COUNT_ROWS, /* rows written to the ledger */
 	LG_COUNTS
 };
 void lg_region_count(struct lg_region *r, enum lg_counter c, uint64_t n);
+/* Counts a row; true for every LG_CHECKPOINT_ROWS-th: a checkpoint is due. */
+#define LG_CHECKPOINT_ROWS 10000
+bool lg_region_row_written(struct lg_region *r);
 uint64_t lg_region_counter(const struct lg_region *r, enum lg_counter c);
 
 /* -- cells ------------------------------------------------------------- */

@@ -189,7 +189,7 @@ static void write_staged(struct lg_engine *e, struct lg_world *now)
 void lg_settle(struct lg_exchange *x)
 {
 	struct lg_world *now;
-	bool waiting;
+	bool waiting, due;
 	int err;
 
 	if (x->settled)
@@ -206,5 +206,10 @@ void lg_settle(struct lg_exchange *x)
 		err = settle_unheld(x, now);
 	if (waiting && !err)
 		write_staged(x->engine, now);
+	due = !err && lg_world_region(now) &&
+	      lg_region_row_written(lg_world_region(now));
 	lg_engine_unpin(x->engine, now);
+	/* a lost region is never far from its checkpoint */
+	if (due)
+		lg_engine_checkpoint(x->engine, false);
 }

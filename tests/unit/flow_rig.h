@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "guard/engine.h"
 #include "guard/flow.h"
+#include "ledger/checkpoint.h"
 #include "ledger/ledger.h"
 #include "ledger/row.h"
 

@@ -309,6 +309,27 @@ static void test_new_budget_knows_the_past(void **state)
 	rig_stop(&r);
 }
 
+static void test_checkpoint_is_due(void **state)
+{
+	struct lg_fold fold;
+	struct rig r;
+
+	(void)state;
+	make_texts();
+	rig_start(&r, "version: 1\n");
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(call(&r, true));
+	lg_region_count(lg_engine_region(r.e), LG_COUNT_ROWS,
+			LG_CHECKPOINT_ROWS - 1001);
+	lg_fold_init(&fold);
+	assert_int_not_equal(lg_checkpoint_load(r.state, &fold), 0);
+	assert_true(call(&r, true));
+	assert_int_equal(lg_checkpoint_load(r.state, &fold), 0);
+	assert_string_not_equal(fold.pos.file, "");
+	lg_fold_fini(&fold);
+	rig_stop(&r);
+}
+
 /* A sum that is not known must not stand for "nothing was spent". */
 static void test_ledger_not_read(void **state)
 {
@@ -566,6 +587,7 @@ int main(void)
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_region_lost),
 		cmocka_unit_test(test_new_budget_knows_the_past),
+		cmocka_unit_test(test_checkpoint_is_due),
 		cmocka_unit_test(test_ledger_not_read),
 		cmocka_unit_test(test_damaged_region),
 		cmocka_unit_test(test_staged),
