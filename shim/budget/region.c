@@ -191,6 +191,11 @@ bool lg_region_is_current(const struct lg_region *r, const char *path)
 	return same;
 }
 
+bool lg_region_is_sound(const struct lg_region *r)
+{
+	return !check_head(&r->map->head, sizeof(struct lg_map));
+}
+
 /* -- words --------------------------------------------------------------- */
 
 void lg_region_uuid(const struct lg_region *r, char out[33])

@@ -361,6 +361,8 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 	if (x->denial)
 		return;
 	err = take_patiently(a, &why);
+	if (err && !lg_region_is_sound(lg_world_region(x->world)))
+		err = -EPROTO; /* written over: its figures are noise */
 	if (!err)
 		weigh(a);
 	else if (err == -EDQUOT || err == -EBUSY)

@@ -1,6 +1,7 @@
 #include "guard/engine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #define WORLDS 8
 #define CHECK_EVERY_MS 1000
 #define SWEEP_EVERY_MS 50
+#define REFRESH_TRIES 1000
 
 /*
  * Worlds stand in slots whose reference counts are never freed: a reader adds
@@ -203,7 +205,8 @@ static struct lg_region_ref *attach_region(struct lg_engine *e)
 
 static bool region_is_current(struct lg_engine *e, const struct lg_world *w)
 {
-	return w->region && lg_region_is_current(w->region->r, e->region_path);
+	return w->region && lg_region_is_sound(w->region->r) &&
+	       lg_region_is_current(w->region->r, e->region_path);
 }
 
 static bool is_stale(struct lg_engine *e, const struct lg_world *w)
@@ -235,7 +238,9 @@ static struct lg_region_ref *next_region(struct lg_engine *e,
 	if (old && region_is_current(e, old))
 		return old->region;
 	ref = attach_region(e);
-	return ref || !old ? ref : old->region;
+	if (!ref && old && old->region && lg_region_is_sound(old->region->r))
+		ref = old->region;
+	return ref;
 }
 
 static int rebuild(struct lg_engine *e, const struct lg_world *old)
@@ -269,14 +274,17 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 	return 0;
 }
 
-static void refresh(struct lg_engine *e, bool force)
+/* False: another thread is at it. */
+static bool refresh(struct lg_engine *e, bool force)
 {
 	uint32_t idle = 0;
 	int saved = errno;
 	struct lg_world *w;
 
-	if (lg_engine_is_sandboxed(e) || !lg_cas_seq(&e->refreshing, &idle, 1))
-		return;
+	if (lg_engine_is_sandboxed(e))
+		return true;
+	if (!lg_cas_seq(&e->refreshing, &idle, 1))
+		return false;
 	w = pin_current(e);
 	if (force || is_stale(e, w))
 		rebuild(e, w);
@@ -285,6 +293,7 @@ static void refresh(struct lg_engine *e, bool force)
 			 lg_clock_coarse_ms() + CHECK_EVERY_MS);
 	lg_store_seq(&e->refreshing, 0);
 	errno = saved;
+	return true;
 }
 
 static bool is_due(struct lg_engine *e, const struct lg_world *w)
@@ -302,6 +311,19 @@ struct lg_world *lg_engine_pin(struct lg_engine *e)
 		return w;
 	lg_engine_unpin(e, w);
 	refresh(e, false);
+	return pin_current(e);
+}
+
+struct lg_world *lg_engine_pin_region(struct lg_engine *e)
+{
+	struct lg_world *w = lg_engine_pin(e);
+
+	if (!w->region || lg_load_relaxed(&e->region_err) ||
+	    lg_engine_is_sandboxed(e) || region_is_current(e, w))
+		return w;
+	lg_engine_unpin(e, w);
+	for (unsigned i = 0; i < REFRESH_TRIES && !refresh(e, false); i++)
+		sched_yield();
 	return pin_current(e);
 }
 

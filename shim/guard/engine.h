@@ -56,6 +56,11 @@ void lg_engine_enter_sandbox(void);
  * NULL. May look at files.
  */
 struct lg_world *lg_engine_pin(struct lg_engine *e);
+/*
+ * The same, and sure that its region is the one that the path leads to now:
+ * money settled in a region that others have left is missing in theirs.
+ */
+struct lg_world *lg_engine_pin_region(struct lg_engine *e);
 void lg_engine_unpin(struct lg_engine *e, struct lg_world *w);
 /* One more pin of a world that the caller has pinned. */
 void lg_engine_repin(struct lg_engine *e, struct lg_world *w);

@@ -149,13 +149,17 @@ static int settle_held(struct lg_exchange *x, struct lg_world *now)
 	struct lg_region *r = x->region->r;
 	struct lg_region *fresh = lg_world_region(now);
 	struct lg_hold other = {.slot = -1};
-	int err;
+	int err = lg_hold_settle(r, &x->hold, x->row.cost_pusd, &x->row,
+				 sizeof(x->row));
 
-	if (lg_hold_settle(r, &x->hold, x->row.cost_pusd, &x->row,
-			   sizeof(x->row)))
+	if (err && lg_region_is_sound(r))
 		return 0; /* another process has taken it over, with its row */
-	lg_alert_crossed(x);
-	lg_region_count(r, LG_COUNT_CALLS, 1);
+	if (err) {
+		x->hold.slot = -1; /* written over: the row is all there is */
+	} else {
+		lg_alert_crossed(x);
+		lg_region_count(r, LG_COUNT_CALLS, 1);
+	}
 	if (fresh && fresh != r)
 		move(x, now, &other);
 	if (other.slot < 0)
@@ -198,7 +202,7 @@ void lg_settle(struct lg_exchange *x)
 	if (x->quiet || x->disowned)
 		return;
 	close_row(x);
-	now = lg_engine_pin(x->engine);
+	now = lg_engine_pin_region(x->engine);
 	waiting = lg_engine_has_staged(x->engine);
 	if (x->hold.slot >= 0 && x->region)
 		err = settle_held(x, now);

@@ -323,5 +323,51 @@ def case_strict_sees_all(box):
     eq(len(box.arrived()), 0, 'requests that arrived')
 
 
+def under_way(box, seconds, harm, every=0.3):
+    """Clients come and go while `harm` happens again and again."""
+    end, procs = time.time() + seconds, []
+    while time.time() < end:
+        live = [p for p in procs if p.poll() is None]
+        if len(live) < 4:
+            procs.append(start(box, argv(box, '-t', 4, '-n', 60,
+                                         test='out=10000;delay=5')))
+        time.sleep(every)
+        harm()
+    got = statuses(procs)
+    eq(got, [200] * len(got), 'statuses')
+    return len(got)
+
+
+def case_region_removed(box):
+    """Rows, region and server agree, also in a region built anew."""
+    config(box, strict('cap', 100000))
+
+    def harm():
+        if os.path.exists(box.region):
+            os.unlink(box.region)
+    n = under_way(box, 2.5, harm)
+    for _ in range(2):
+        rows, b = balance(box)
+        eq((len(rows), D(b['spent_usd'])), (n, n * DIME), 'rows, spent')
+        harm()
+
+
+def case_region_written_over(box):
+    """In place, by noise or zeros: every row is there all the same."""
+    config(box, strict('cap', 100000))
+    noise = [os.urandom, bytes]
+
+    def harm():
+        noise.reverse()
+        if os.path.exists(box.region):
+            with open(box.region, 'r+b') as f:
+                f.write(noise[0](os.path.getsize(box.region)))
+    n = under_way(box, 1.5, harm)
+    if os.path.exists(box.region):
+        os.unlink(box.region)
+    rows, b = balance(box)
+    eq((len(rows), D(b['spent_usd'])), (n, n * DIME), 'rows, spent')
+
+
 if __name__ == '__main__':
     main(globals())
