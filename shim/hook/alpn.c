@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/mem.h"
 
 #define LIST_MAX 1024
@@ -37,23 +38,83 @@ void lg_alpn_remember(struct lg_conn *c, const unsigned char *p, unsigned len)
 	c->alpn = copy(p, len);
 }
 
+static bool is_same(const struct lg_alpn *a, const unsigned char *p,
+		    unsigned len)
+{
+	return a->len == len && !memcmp(a->list, p, len);
+}
+
+/*
+ * Connections point into a context's lists, and some programs set the same
+ * list before each connection: a list stays as long as its context, and is
+ * kept once.
+ */
+static struct lg_alpn *keep(struct lg_alpn_set *set, const unsigned char *p,
+			    unsigned len)
+{
+	struct lg_alpn *a = lg_load_acquire(&set->all);
+
+	for (; a; a = a->next)
+		if (is_same(a, p, len))
+			return a;
+	a = copy(p, len);
+	if (!a)
+		return NULL;
+	a->next = lg_load_acquire(&set->all);
+	while (!lg_cas_seq(&set->all, &a->next, a))
+		;
+	return a;
+}
+
+static struct lg_alpn_set *set_of(struct lg_tls *t, SSL_CTX *ctx, bool make)
+{
+	struct lg_alpn_set *set = t->SSL_CTX_get_ex_data(ctx, t->ctx_idx);
+	int err = errno;
+
+	if (set || !make)
+		return set;
+	set = lg_mem_alloc(sizeof(*set));
+	errno = err;
+	if (!set)
+		return NULL;
+	t->ERR_set_mark();
+	if (!t->SSL_CTX_set_ex_data(ctx, t->ctx_idx, set)) {
+		lg_mem_free(set, sizeof(*set));
+		set = NULL;
+	}
+	t->ERR_pop_to_mark();
+	return set;
+}
+
+void lg_alpn_free_set(struct lg_alpn_set *set)
+{
+	struct lg_alpn *a = set ? set->all : NULL, *next;
+
+	for (; a; a = next) {
+		next = a->next;
+		lg_alpn_free(a);
+	}
+	lg_mem_free(set, sizeof(*set));
+}
+
 void lg_alpn_remember_ctx(struct lg_tls *t, SSL_CTX *ctx,
 			  const unsigned char *p, unsigned len)
 {
-	struct lg_alpn *old, *a;
+	bool some = p && len && len <= LIST_MAX;
+	struct lg_alpn_set *set;
 
 	if (!lg_hook_is_on || !lg_conn_indexed(t))
 		return;
-	a = copy(p, len);
-	old = t->SSL_CTX_get_ex_data(ctx, t->ctx_idx);
-	if (!a && !old)
-		return;
-	t->ERR_set_mark();
-	if (t->SSL_CTX_set_ex_data(ctx, t->ctx_idx, a))
-		lg_alpn_free(old);
-	else
-		lg_alpn_free(a);
-	t->ERR_pop_to_mark();
+	set = set_of(t, ctx, some);
+	if (set)
+		lg_store_release(&set->now, some ? keep(set, p, len) : NULL);
+}
+
+const struct lg_alpn *lg_alpn_of_ctx(struct lg_tls *t, SSL_CTX *ctx)
+{
+	struct lg_alpn_set *set = set_of(t, ctx, false);
+
+	return set ? lg_load_acquire(&set->now) : NULL;
 }
 
 unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
@@ -78,13 +139,11 @@ void lg_alpn_without_h2(struct lg_conn *c, SSL *s)
 	struct lg_tls *t = c->tls;
 	struct lg_engine *e = lg_conn_engine();
 	unsigned char out[LIST_MAX];
-	struct lg_alpn *a = c->alpn;
+	const struct lg_alpn *a = c->alpn ? c->alpn : c->ctx_alpn;
 	unsigned n;
 
 	if (!e || lg_engine_http2(e) == LG_HTTP2_NATIVE || !t->SSL_in_before(s))
 		return;
-	if (!a)
-		a = t->SSL_CTX_get_ex_data(t->SSL_get_SSL_CTX(s), t->ctx_idx);
 	if (!a)
 		return;
 	n = lg_alpn_strip(a->list, a->len, out);

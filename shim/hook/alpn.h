@@ -11,6 +11,9 @@ void lg_alpn_remember(struct lg_conn *c, const unsigned char *p, unsigned len);
 void lg_alpn_remember_ctx(struct lg_tls *t, SSL_CTX *ctx,
 			  const unsigned char *p, unsigned len);
 void lg_alpn_free(struct lg_alpn *a);
+void lg_alpn_free_set(struct lg_alpn_set *set);
+/* What a new SSL of this context will offer; lives as long as the context. */
+const struct lg_alpn *lg_alpn_of_ctx(struct lg_tls *t, SSL_CTX *ctx);
 
 /*
  * Copy list to out (room for len bytes) without "h2". Returns the new length;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hook/alpn.h"
+#include "hook/hook.h"
 #include "hook/wakeup.h"
 
 #define LOCK_TRIES 20000
@@ -55,7 +56,7 @@ static void free_alpn(void *parent, void *ptr, void *ad, int idx, long argl,
 		      void *argp)
 {
 	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
-	lg_alpn_free(ptr);
+	lg_alpn_free_set(ptr);
 }
 
 /* SSL_dup copies an SSL that has not begun: its state is its own. */
@@ -121,6 +122,7 @@ struct lg_conn *lg_conn_make(struct lg_tls *t, SSL *s)
 		return NULL;
 	c->tls = t;
 	c->fd = -1;
+	c->ctx_alpn = lg_alpn_of_ctx(t, t->SSL_get_SSL_CTX(s));
 	lg_buf_init(&c->queue, QUEUE_MAX);
 	t->ERR_set_mark();
 	stored = t->SSL_set_ex_data(s, t->ssl_idx, c);

@@ -22,16 +22,24 @@ enum lg_conn_mode {
 };
 
 struct lg_alpn {
+	struct lg_alpn *next;
 	unsigned len;
 	unsigned char list[]; /* wire format: length, name, ... */
 };
 
+/* The lists ever set on one SSL_CTX, in its ex_data. */
+struct lg_alpn_set {
+	struct lg_alpn *all;
+	const struct lg_alpn *now; /* in force, or NULL */
+};
+
 struct lg_conn {
 	struct lg_tls *tls;
-	struct lg_flow *flow;  /* NULL in LOOK until a request begins */
-	struct lg_buf queue;   /* arrived, seen by the flow, not yet read */
-	struct lg_alpn *alpn;  /* set on this SSL, or NULL */
-	uint64_t fd_cookie;    /* the socket's identity, 0 unknown */
+	struct lg_flow *flow; /* NULL in LOOK until a request begins */
+	struct lg_buf queue;  /* arrived, seen by the flow, not yet read */
+	struct lg_alpn *alpn; /* set on this SSL, or NULL */
+	const struct lg_alpn *ctx_alpn; /* of its context at SSL_new */
+	uint64_t fd_cookie;		/* the socket's identity, 0 unknown */
 	size_t consumed;       /* of the program's current logical write */
 	int64_t last_write_ms; /* coarse clock */
 	int fd;		       /* carries the connection; -1 unknown */

@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "base/atomic.h"
+#include "base/log.h"
 #include "hook/alpn.h"
 #include "hook/hook.h"
 #include "hook/wakeup.h"
@@ -17,15 +18,29 @@ SSL_CTX *hook_SSL_CTX_new(const void *pc, const SSL_METHOD *m)
 	return t->SSL_CTX_new(m);
 }
 
+/* Silence is never an answer: a copy that cannot be guarded is named once. */
+static void tell_unguarded(struct lg_tls *t)
+{
+	unsigned expect = 0;
+
+	if (lg_load_relaxed(&t->told) || !lg_cas_seq(&t->told, &expect, 1))
+		return;
+	lg_log(LG_LOG_WARN, "tls_library_not_guarded",
+	       &(struct lg_log_kv){"library", lg_slice_str(lg_tls_name(t)), 0},
+	       1);
+}
+
 SSL *hook_SSL_new(const void *pc, SSL_CTX *ctx)
 {
 	struct lg_tls *t = lg_tls_of(pc);
+	SSL *s;
 
 	if (LG_UNLIKELY(!t || !t->SSL_new))
 		return NULL;
-	if (lg_conn_engine())
-		(void)lg_conn_indexed(t);
-	return t->SSL_new(ctx);
+	s = t->SSL_new(ctx);
+	if (s && lg_conn_engine() && !lg_conn_make(t, s) && !lg_conn_indexed(t))
+		tell_unguarded(t);
+	return s;
 }
 
 int hook_SSL_CTX_set_alpn_protos(const void *pc, SSL_CTX *ctx,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <link.h>
 #include <sched.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/atomic.h"
@@ -33,7 +34,8 @@ __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
 #pragma weak dlerror
 #pragma weak dladdr1
 
-#define COPIES_MAX 8
+#define COPIES_MAX 16
+#define FILL_TRIES 20000
 #define CALLERS 128 /* power of two */
 #define NAME_MAX_LEN 512
 #define LIBS_MAX 4
@@ -229,59 +231,44 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 	t->whole = whole;
 }
 
+/*
+ * The first entry of a copy is its entry: whoever asks waits for those that
+ * are just being filled, so that no two are in use for one copy.
+ */
 static struct lg_tls *copy_of(struct link_map *lib)
 {
-	unsigned i;
+	unsigned i, k;
 
-	for (i = 0; i < COPIES_MAX; i++)
+	for (i = 0; i < COPIES_MAX; i++) {
+		for (k = 0; k < FILL_TRIES; k++) {
+			if (lg_load_acquire(&copies[i].claimed) != 1)
+				break;
+			sched_yield();
+		}
 		if (lg_load_acquire(&copies[i].claimed) == 2 &&
 		    copies[i].module == lib)
 			return &copies[i];
+	}
 	return NULL;
 }
 
-static struct lg_tls *fill_next(struct link_map *caller, struct link_map *lib)
+static struct lg_tls *find_copy(struct link_map *caller)
 {
+	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
+	struct lg_tls *t;
 	unsigned i, expect;
 
-	for (i = 0; i < COPIES_MAX; i++) {
+	if (!lib)
+		return NULL;
+	t = copy_of(lib);
+	for (i = 0; !t && i < COPIES_MAX; i++) {
 		expect = 0;
 		if (!lg_cas_seq(&copies[i].claimed, &expect, 1))
 			continue;
 		fill(&copies[i], caller, lib);
 		lg_store_release(&copies[i].claimed, 2);
-		return copy_of(lib);
+		t = copy_of(lib);
 	}
-	return NULL;
-}
-
-/*
- * Who comes while another thread fills an entry waits for it: a second one
- * for the same copy would have indices of its own. The other may be waiting
- * for the loader's lock, which we may have: so not for ever.
- */
-static struct lg_tls *find_copy(struct link_map *caller)
-{
-	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
-	struct lg_tls *t;
-	unsigned mine = 0;
-	int64_t end;
-
-	if (!lib)
-		return NULL;
-	t = copy_of(lib);
-	if (t)
-		return t;
-	end = lg_clock_boot_ns() + FILL_WAIT_NS;
-	while (!lg_cas_seq(&filling, &mine, 1) && lg_clock_boot_ns() < end) {
-		mine = 0;
-		sched_yield();
-	}
-	t = copy_of(lib);
-	if (!t)
-		t = fill_next(caller, lib);
-	if (!mine)
-		lg_store_release(&filling, 0);
 	return t;
 }
 
@@ -318,6 +305,13 @@ struct lg_tls *lg_tls_of(const void *caller)
 bool lg_tls_is_own(const struct lg_tls *t, const void *caller)
 {
 	return module_of(caller) == t->module;
+}
+
+const char *lg_tls_name(const struct lg_tls *t)
+{
+	const struct link_map *lib = t->module;
+
+	return lib->l_name;
 }
 
 void lg_tls_forget_callers(void)

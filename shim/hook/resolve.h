@@ -19,6 +19,7 @@ struct lg_tls {
 	const void *module;   /* its link_map: identity of the copy */
 	unsigned claimed;     /* 0 free, 1 being filled, 2 ready */
 	unsigned indexed;     /* 0 none, 1 being made, 2 made, 3 cannot */
+	unsigned told;	      /* that it cannot be guarded */
 	int ssl_idx, ctx_idx; /* our ex_data slots in this copy, or -1 */
 	bool whole;	      /* every hooked function and helper is there */
 };
@@ -32,6 +33,9 @@ struct lg_tls *lg_tls_of(const void *caller);
 
 /* Does this return address lie in the copy itself? */
 bool lg_tls_is_own(const struct lg_tls *t, const void *caller);
+
+/* The file that it was loaded from. */
+const char *lg_tls_name(const struct lg_tls *t);
 
 /* Forget what is known about callers (a module was unloaded). */
 void lg_tls_forget_callers(void);

