@@ -14,9 +14,17 @@
 /* A window that begins later than this after now is a clock's fault. */
 #define CLOCK_FAULT_MS (10 * 60 * 1000)
 
+/* To the second; the coarse clock, led back to the real one now and then. */
 static uint32_t now_s(void)
 {
-	return (uint32_t)(lg_clock_real_ms() / 1000);
+	static int64_t checked_ms = INT64_MIN / 2, offset_ms;
+	int64_t now_ms = lg_clock_coarse_ms();
+
+	if (now_ms - lg_load_relaxed(&checked_ms) >= 1000) {
+		lg_store_relaxed(&offset_ms, lg_clock_real_ms() - now_ms);
+		lg_store_relaxed(&checked_ms, now_ms);
+	}
+	return (uint32_t)((now_ms + lg_load_relaxed(&offset_ms)) / 1000);
 }
 
 /* -- probe --------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 #include "budget/swap.h"
 
 #define WAIT_NS_MAX INT64_C(200000000)
+/* The rest is for holds: limits count also while the disk is full. */
+#define STAGED_MAX (LG_SLOTS / 4 * 3)
 
 /* The charges in the fixed order: by cell, each cell once. */
 struct plan {
@@ -89,6 +91,15 @@ static unsigned look(struct lg_map *m, const struct plan *p)
 	return i;
 }
 
+/* More than the limit by itself: no matter what others hold. */
+static bool is_hopeless(struct lg_map *m, const struct lg_charge *c,
+			uint32_t window)
+{
+	return lg_money_add(c->amount_pusd,
+			    lg_cell_seeded(m, index_of(c), window)) >
+	       c->limit_pusd;
+}
+
 /*
  * A refusal counts only if at the instant when the cell was seen full no
  * money of a take that was rolled back later stood in it. -EDQUOT, or -EAGAIN
@@ -106,7 +117,8 @@ static int confirm(struct lg_map *m, const struct plan *p, unsigned k,
 	if (fits(m, c, &used, &window))
 		return -EAGAIN;
 	*half = lg_slot_half_taken(m, index_of(c), &held, window);
-	if (*half >= 0 || lg_load_seq(&cell->undos) != undos)
+	if ((*half >= 0 || lg_load_seq(&cell->undos) != undos) &&
+	    !is_hopeless(m, c, window))
 		return -EAGAIN;
 	if (why != NULL) {
 		why->index = p->origin[k];
@@ -392,21 +404,38 @@ void lg_hold_free(struct lg_region *r, struct lg_hold *h)
 	h->slot = -1;
 }
 
-void lg_hold_stage(struct lg_region *r, struct lg_hold *h)
+static unsigned count_staged(const struct lg_map *m)
+{
+	unsigned slot, n = 0;
+
+	for (slot = 0; slot < LG_SLOTS; slot++)
+		n += lg_word_state(lg_load_relaxed(&m->slot[slot].word)) ==
+		     LG_SLOT_STAGED;
+	return n;
+}
+
+int lg_hold_stage(struct lg_region *r, struct lg_hold *h)
 {
 	struct lg_pair owner, anybody;
 	struct lg_slot *s;
+	int slot = h->slot;
 
-	if (is_ours(r, h, WITH_ROW, &owner)) {
-		s = &r->map->slot[h->slot];
-		anybody.lo = LG_OWNER_ANYBODY | (owner.lo & LG_OWNER_TURN_MASK);
-		anybody.hi = 0;
-		lg_store_release(&s->word,
-				 lg_word(h->generation, LG_SLOT_STAGED, 0));
-		lg_pair_cas(&s->owner, owner, anybody);
-		lg_add_relaxed(&r->map->head.counter[LG_COUNT_STAGED], 1);
-	}
 	h->slot = -1;
+	if (!is_ours(r, &(struct lg_hold){slot, h->generation}, WITH_ROW,
+		     &owner))
+		return -EPERM;
+	if (count_staged(r->map) >= STAGED_MAX) {
+		lg_slot_free(r->map, (uint32_t)slot, owner);
+		lg_region_count(r, LG_COUNT_LOST, 1);
+		return -ENOSPC;
+	}
+	s = &r->map->slot[slot];
+	anybody.lo = LG_OWNER_ANYBODY | (owner.lo & LG_OWNER_TURN_MASK);
+	anybody.hi = 0;
+	lg_store_release(&s->word, lg_word(h->generation, LG_SLOT_STAGED, 0));
+	lg_pair_cas(&s->owner, owner, anybody);
+	lg_region_count(r, LG_COUNT_STAGED, 1);
+	return 0;
 }
 
 int lg_hold_row(struct lg_region *r, const void *draft, size_t draft_len,

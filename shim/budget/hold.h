@@ -66,7 +66,12 @@ void lg_hold_release(struct lg_region *r, struct lg_hold *h);
 int lg_hold_settle(struct lg_region *r, struct lg_hold *h, int64_t actual_pusd,
 		   const void *draft, size_t draft_len);
 void lg_hold_free(struct lg_region *r, struct lg_hold *h);
-void lg_hold_stage(struct lg_region *r, struct lg_hold *h);
+/*
+ * Leave the row in the slot for whoever can write it. 0; -ENOSPC three
+ * quarters of all slots hold staged rows already (the slot is freed, the row
+ * is lost, counted in LG_COUNT_LOST: the rest is for holds); -EPERM.
+ */
+int lg_hold_stage(struct lg_region *r, struct lg_hold *h);
 /*
  * A slot without money, only to keep a row safe (blocked, free, unknown
  * calls) while it is written or staged. 0, -ENOSPC.

@@ -159,9 +159,22 @@ static uint64_t boot_bits(void)
 	return n < 36 ? 0 : 1 + lg_hash128(id, 36, 13).a % 1023;
 }
 
+/*
+ * A child in a chroot or sandbox cannot read what it has from its parent:
+ * everything but pid and start time stays as it was.
+ */
+static uint64_t or_before(uint64_t v, uint64_t *before)
+{
+	if (v == 0)
+		return lg_load_relaxed(before);
+	lg_store_relaxed(before, v);
+	return v;
+}
+
 static struct lg_pair compute_self(void)
 {
-	uint64_t ns = read_ns("self", "pid"), start = 0, stack = 0;
+	static uint64_t last_ns, last_boot, last_stack;
+	uint64_t ns = BITS(read_ns("self", "pid"), 28), start = 0, stack = 0;
 	struct stat_line st;
 	struct lg_pair id;
 
@@ -169,9 +182,11 @@ static struct lg_pair compute_self(void)
 		start = BITS(st.start, 32);
 		stack = st.stack;
 	}
-	id.lo = BITS(ns, 28) << 36 | BITS((uint64_t)getpid(), 22) << 14;
-	id.hi = start << 32 | boot_bits() << 22 | stack_bits(stack) << 11 |
-		random_bits();
+	ns = or_before(ns, &last_ns);
+	stack = or_before(stack_bits(stack), &last_stack);
+	id.lo = ns << 36 | BITS((uint64_t)getpid(), 22) << 14;
+	id.hi = start << 32 | or_before(boot_bits(), &last_boot) << 22 |
+		stack << 11 | random_bits();
 	return id;
 }
 

@@ -83,9 +83,9 @@ void lg_slot_redo(struct lg_map *m, uint32_t slot, bool fresh)
 
 	if (state != LG_SLOT_SETTLING)
 		actual = 0;
-	for (i = 0; i < LG_HOLD_CELLS_MAX; i++) {
-		if (!(mask >> i & 1) ||
-		    (!fresh && lg_step_happened(m, slot, seq, i)))
+	for (; mask != 0; mask &= mask - 1) {
+		i = (unsigned)__builtin_ctz(mask);
+		if (!fresh && lg_step_happened(m, slot, seq, i))
 			continue;
 		amount = lg_load_relaxed(&s->amount_pusd[i]);
 		lg_step_add(m, slot, seq, i, lg_money_sub(actual, amount));

@@ -44,6 +44,20 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void *find(void *arg)
+{
+	struct lg_cell_spec s = *(struct lg_cell_spec *)arg;
+	bool fresh;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		s.id.a = (uint64_t)(i % NCELLS) + 1;
+		if (lg_cell_find(r, &s, &fresh) < 0)
+			abort();
+	}
+	return NULL;
+}
+
 static double run(unsigned threads, size_t len)
 {
 	double best = 1e18, t;
@@ -87,6 +101,13 @@ int main(void)
 		charge[i].limit_pusd = INT64_MAX;
 	}
 	cores = cores > 64 ? 64 : cores;
+	{
+		struct lg_cell_spec s = {.id = {1, 1}, .window = 1};
+		double t = now_ns();
+
+		find(&s);
+		printf("find a cell: %.0f ns\n", (now_ns() - t) / ROUNDS);
+	}
 	printf("hold+settle 4 cells, 1 thread, draft 1: %.0f ns\n", run(1, 1));
 	printf("hold+settle 4 cells, 1 thread, draft 2912: %.0f ns\n",
 	       run(1, DRAFT));

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +324,71 @@ static void child_adopts(void **state)
 	assert_int_equal(live(), 0);
 }
 
+/* Parent and child reach for the same hold: one of them gets it. */
+static void parent_and_child_race(void **state)
+{
+	int a = make_cell(USD), i, st, err;
+	struct lg_charge c = {a, 1, 100, USD};
+	int64_t sum = 0;
+	struct lg_hold h;
+	pid_t pid;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		assert_int_equal(lg_hold_take(r, &c, 1, "", 0, &h, NULL), 0);
+		pid = fork();
+		if (pid == 0) {
+			if (lg_hold_adopt(r, &h) != 0)
+				_exit(0);
+			if (lg_hold_settle(r, &h, 7, "", 0) != 0)
+				_exit(2);
+			lg_hold_free(r, &h);
+			_exit(1);
+		}
+		if (i % 3 == 0)
+			usleep((unsigned)i);
+		err = lg_hold_settle(r, &h, 3, "", 0);
+		assert_true(err == 0 || err == -EPERM);
+		lg_hold_free(r, &h);
+		assert_int_equal(waitpid(pid, &st, 0), pid);
+		assert_true(WIFEXITED(st) && WEXITSTATUS(st) < 2);
+		assert_int_equal(WEXITSTATUS(st), err == -EPERM);
+		sum += err == 0 ? 3 : 7;
+		assert_int_equal(used(a), sum);
+	}
+	assert_int_equal(live(), 0);
+}
+
+/* exec keeps pid and start time, but nobody is left to settle. */
+static void exec_leaves_a_hold(void **state)
+{
+	struct lg_charge c = {make_cell(USD), 1, 100, USD};
+	int fd[2], i, n = 0;
+	char b;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		die_held(&c);
+		execl("/bin/sleep", "sleep", "60", (char *)NULL);
+		_exit(1);
+	}
+	close(fd[1]);
+	/* The end of the pipe closes at the exec. */
+	assert_int_equal(read(fd[0], &b, 1), 0);
+	close(fd[0]);
+	for (i = 0; i < 100 && n == 0; i++) {
+		n = lg_hold_sweep(r, false, NULL, NULL);
+		usleep(1000);
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(used(c.cell), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	waitpid(pid, NULL, 0);
+}
+
 static void slots_run_out(void **state)
 {
 	static struct lg_hold h[LG_SLOTS + 1];
@@ -333,6 +400,27 @@ static void slots_run_out(void **state)
 	assert_int_equal(lg_hold_row(r, "", 0, &h[i]), -ENOSPC);
 	for (i = 0; i < LG_SLOTS; i++)
 		lg_hold_free(r, &h[i]);
+	assert_int_equal(live(), 0);
+}
+
+/* A disk that is full for long: limits still count. */
+static void staged_rows_leave_room_for_holds(void **state)
+{
+	struct lg_charge c = {make_cell(USD), 1, USD, USD};
+	struct seen s = {.ret = 0};
+	struct lg_hold h;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < LG_SLOTS; i++) {
+		assert_int_equal(lg_hold_row(r, "row", 3, &h), 0);
+		assert_int_equal(lg_hold_stage(r, &h),
+				 i < LG_SLOTS / 4 * 3 ? 0 : -ENOSPC);
+	}
+	assert_int_equal(lg_region_counter(r, LG_COUNT_LOST), LG_SLOTS / 4);
+	assert_int_equal(lg_hold_take(r, &c, 1, "", 0, &h, NULL), 0);
+	lg_hold_release(r, &h);
+	assert_int_equal(lg_hold_sweep(r, true, on_row, &s), LG_SLOTS / 4 * 3);
 	assert_int_equal(live(), 0);
 }
 
@@ -464,7 +552,10 @@ int main(void)
 		cmocka_unit_test(sweeps_the_dead),
 		cmocka_unit_test(stages_rows),
 		cmocka_unit_test(child_adopts),
+		cmocka_unit_test(parent_and_child_race),
+		cmocka_unit_test(exec_leaves_a_hold),
 		cmocka_unit_test(slots_run_out),
+		cmocka_unit_test(staged_rows_leave_room_for_holds),
 		cmocka_unit_test(drafts_survive_many_changes),
 		cmocka_unit_test(waits_for_a_slow_seeder),
 		cmocka_unit_test(replaces_a_silent_seeder),
