@@ -4,6 +4,9 @@
 #include "base/money.h"
 #include "llm/adapter.h"
 
+/* No model reads or writes so much in one call: more is a fault. */
+#define COUNT_MAX (UINT64_C(1) << 28)
+
 #define USAGE_COUNTERS ((1u << LG_RAW_USAGE_END) - 1)
 
 void lg_answer_init(struct lg_answer *a)
@@ -196,18 +199,34 @@ static void set_counter(struct lg_answer *a, enum lg_raw id,
 
 	if (v->type == LG_VALUE_NULL)
 		return;
-	if (!lg_value_u64(v, &n) && n <= LG_COUNTER_MAX)
+	if (!lg_value_u64(v, &n) && n <= COUNT_MAX)
 		lg_raw_put(a, id, n);
 	else
 		lg_raw_put(a, LG_RAW_ODD, 1);
 }
 
+static bool says_nothing(const struct lg_answer *a)
+{
+	return !lg_raw_has(a, LG_RAW_INPUT) && !lg_raw_has(a, LG_RAW_OUTPUT) &&
+	       !lg_raw_has(a, LG_RAW_TOTAL) && !lg_raw_has(a, LG_RAW_COST);
+}
+
+/* Text came, and the usage has no word on it. */
+static bool hides_output(const struct lg_answer *a)
+{
+	return a->delivered_bytes && !lg_raw_has(a, LG_RAW_OUTPUT) &&
+	       !lg_raw_has(a, LG_RAW_COST) && !lg_usage_output(&a->usage);
+}
+
 void lg_answer_distrust(struct lg_answer *a)
 {
-	if (!lg_raw_has(a, LG_RAW_ODD))
+	if (says_nothing(a))
+		a->usage.flags &= ~LG_USAGE_PRESENT;
+	if (lg_raw_has(a, LG_RAW_ODD))
+		a->usage.flags |= LG_USAGE_MISMATCH;
+	else if (!says_nothing(a) && !hides_output(a))
 		return;
 	a->usage_final = false;
-	a->usage.flags |= LG_USAGE_MISMATCH;
 }
 
 static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)

@@ -361,6 +361,11 @@ def sized(body):
     return broken(body, b'Content-Length: %d' % len(body))
 
 
+def said(usage):
+    return b'{"model":"gpt-4o-mini","choices":[{"message":{"content":"' + \
+        b'word ' * 200 + b'"}}],"usage":' + usage + b'}'
+
+
 BROKEN = {
     'json': lambda: sized(b'{"model": "x", "usage": {"prompt_tok'),
     'chunk': lambda: broken(b'fffffffffffffffff1\r\n{}\r\n0\r\n\r\n',
@@ -378,6 +383,9 @@ BROKEN = {
                           b',"model":"gpt-4o-mini","usage":'
                           b'{"prompt_tokens":1,"completion_tokens":1,'
                           b'"total_tokens":2}}'),
+    'nofigures': lambda: sized(said(b'{}')),
+    'absurd': lambda: sized(said(b'{"prompt_tokens":1,"completion_tokens":'
+                                 b'1099511627776}')),
     'empty': lambda: b'',
     'header': lambda: broken(b'{}', b'x-pad: ' + b'h' * 60000,
                              b'Content-Length: 2'),

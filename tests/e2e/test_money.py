@@ -369,5 +369,18 @@ def case_region_written_over(box):
     eq((len(rows), D(b['spent_usd'])), (n, n * DIME), 'rows, spent')
 
 
+def case_usage_without_sense(box):
+    """An empty usage is no zero, an absurd one does not end the month."""
+    config(box, 'name: cap, scope: global, period: total, limit_usd: 5, '
+           'hard: true')
+    for bad in ('nofigures', 'absurd'):
+        raw(box, text().replace('out=10000', 'bad=' + bad))
+    rows = box.rows()
+    eq([r['usage_state'] for r in rows], ['estimated'] * 2, 'usage_state')
+    ok(all(0 < r['cost_usd'] < DIME for r in rows), 'cost %s' % rows)
+    eq(D(box.budget_status()['spent_usd']), sum(r['cost_usd'] for r in rows),
+       'spent')
+
+
 if __name__ == '__main__':
     main(globals())
