@@ -138,7 +138,10 @@ static int write_row(struct lg_exchange *x, struct lg_region *r,
 		tell_lost(&x->row, -ENOSPC);
 		return err;
 	}
-	lg_hold_stage(r, h);
+	if (lg_hold_stage(r, h) == -ENOSPC) {
+		tell_lost(&x->row, -ENOSPC);
+		return err;
+	}
 	lg_engine_note_staged(x->engine, true);
 	tell_lost(&x->row, err);
 	return err;
