@@ -59,19 +59,32 @@ bool lg_slice_icontains(struct lg_slice s, struct lg_slice part)
 	return false;
 }
 
+static bool is_one(char pattern, char c)
+{
+	return pattern == '?' || fold(pattern) == fold(c);
+}
+
 bool lg_slice_glob(struct lg_slice text, struct lg_slice pattern)
 {
 	size_t t = 0, p = 0, back_t = 0, back_p = 0;
 	bool star = false;
 
+	/* most patterns are told apart by what follows their last star */
+	while (pattern.len && pattern.p[pattern.len - 1] != '*') {
+		if (!text.len ||
+		    !is_one(pattern.p[pattern.len - 1], text.p[text.len - 1]))
+			return false;
+		pattern.len--;
+		text.len--;
+	}
+	if (pattern.len == 1)
+		return true;
 	while (t < text.len) {
 		if (p < pattern.len && pattern.p[p] == '*') {
 			star = true;
 			back_p = ++p;
 			back_t = t;
-		} else if (p < pattern.len &&
-			   (pattern.p[p] == '?' ||
-			    fold(pattern.p[p]) == fold(text.p[t]))) {
+		} else if (p < pattern.len && is_one(pattern.p[p], text.p[t])) {
 			p++;
 			t++;
 		} else if (star) {

@@ -132,6 +132,10 @@ static void sse_data(void *ctx, struct lg_slice piece)
 {
 	struct lg_exchange *x = ctx;
 
+	if (!x->mark_len && piece.len >= sizeof(x->mark)) {
+		memcpy(x->mark, piece.p, sizeof(x->mark));
+		x->mark_len = sizeof(x->mark);
+	}
 	for (size_t i = 0; i < piece.len && x->mark_len < sizeof(x->mark); i++)
 		x->mark[x->mark_len++] = piece.p[i];
 	if (x->scanning)

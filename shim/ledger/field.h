@@ -31,7 +31,7 @@ enum lg_field_type {
 
 struct lg_row_field {
 	const char *key;
-	const char *open; /* how it stands in a row: ,"key": */
+	char open[32]; /* how it stands in a row: ,"key": */
 	uint8_t key_len;
 	uint8_t type; /* enum lg_field_type */
 	uint16_t off; /* in struct lg_row */

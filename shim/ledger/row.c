@@ -305,6 +305,17 @@ static bool is_left_out(const struct lg_row *r, const struct lg_row_field *f)
 	return false;
 }
 
+static void put_key(struct lg_buf *b, const struct lg_row_field *f)
+{
+	if (b->cap - b->len < sizeof(f->open)) {
+		lg_buf_put(b, f->open, f->key_len + 4u);
+		return;
+	}
+	/* all of it, which the compiler does in two moves */
+	memcpy(b->p + b->len, f->open, sizeof(f->open));
+	b->len += f->key_len + 4u;
+}
+
 static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain)
 {
 	unsigned i;
@@ -314,7 +325,7 @@ static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain)
 
 		if (is_left_out(r, f))
 			continue;
-		lg_buf_put(out, f->open, f->key_len + 4u);
+		put_key(out, f);
 		if (!i && !out->overflow)
 			out->p[out->len - f->key_len - 4] = '{';
 		put_value(out, r, f, plain);

@@ -1,6 +1,9 @@
 #include "wire/json_shape.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "wire/json_event.h"
 #include "wire/json_scan.h"
@@ -23,6 +26,19 @@ static size_t same_run(const char *a, const char *b, size_t n)
 	uint64_t x, y;
 	size_t i = 0;
 
+#if defined(__SSE2__)
+	for (; n - i >= 16; i += 16) {
+		__m128i v =
+			_mm_loadu_si128((const __m128i *)(const void *)(a + i));
+		__m128i w =
+			_mm_loadu_si128((const __m128i *)(const void *)(b + i));
+		unsigned bits =
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, w));
+
+		if (bits != 0xffff)
+			return i + (unsigned)__builtin_ctz(~bits);
+	}
+#endif
 	for (; n - i >= 8; i += 8) {
 		memcpy(&x, a + i, 8);
 		memcpy(&y, b + i, 8);
