@@ -118,6 +118,10 @@ static size_t put_u64(uint64_t v, char *out)
 	char tmp[20];
 	size_t n = 0;
 
+	if (v < 10) {
+		*out = (char)('0' + v);
+		return 1;
+	}
 	do {
 		tmp[n++] = (char)('0' + v % 10);
 		v /= 10;
@@ -125,6 +129,17 @@ static size_t put_u64(uint64_t v, char *out)
 	for (size_t i = 0; i < n; i++)
 		out[i] = tmp[n - 1 - i];
 	return n;
+}
+
+/* The twelve decimals of a fraction, in 32-bit halves. */
+static void put_fraction(uint64_t frac, char out[static SCALE])
+{
+	uint32_t half[2] = {(uint32_t)(frac / 1000000),
+			    (uint32_t)(frac % 1000000)};
+
+	for (unsigned h = 0; h < 2; h++)
+		for (unsigned i = SCALE / 2; i-- > 0; half[h] /= 10)
+			out[h * SCALE / 2 + i] = (char)('0' + half[h] % 10);
 }
 
 static uint64_t magnitude(int64_t v)
@@ -142,13 +157,10 @@ size_t lg_money_print(int64_t pusd, char *buf)
 		buf[n++] = '-';
 	n += put_u64(v / (uint64_t)LG_PUSD_PER_USD, buf + n);
 	if (frac) {
-		while (frac % 10 == 0) {
-			frac /= 10;
-			decimals--;
-		}
 		buf[n++] = '.';
-		for (size_t i = decimals; i-- > 0; frac /= 10)
-			buf[n + i] = (char)('0' + frac % 10);
+		put_fraction(frac, buf + n);
+		while (buf[n + decimals - 1] == '0')
+			decimals--;
 		n += decimals;
 	}
 	buf[n] = '\0';

@@ -84,6 +84,8 @@ bool lg_slice_glob(struct lg_slice text, struct lg_slice pattern)
 			star = true;
 			back_p = ++p;
 			back_t = t;
+			if (p == pattern.len)
+				return true;
 		} else if (p < pattern.len && is_one(pattern.p[p], text.p[t])) {
 			p++;
 			t++;

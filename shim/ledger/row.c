@@ -99,16 +99,30 @@ static const uint8_t raw_class[256] = {
 	[']'] = RAW_CLOSE,
 };
 
+/* Printable ASCII that stands for itself in a string. */
+static const bool raw_in_string[256] = {
+	[' ' ... '!'] = true,
+	['#' ... '['] = true,
+	[']' ... '~'] = true,
+};
+
+static bool is_printable(char c)
+{
+	return (unsigned char)c >= 0x20 && (unsigned char)c <= 0x7e;
+}
+
 /* Where the closing quote stands; s.len when there is none in printables. */
 static size_t raw_string_end(struct lg_slice s, size_t i)
 {
-	for (; i < s.len && s.p[i] != '"'; i++) {
-		i += s.p[i] == '\\';
-		if (i >= s.len || (unsigned char)s.p[i] < 0x20 ||
-		    (unsigned char)s.p[i] > 0x7e)
+	for (;; i += 2) {
+		while (i < s.len && raw_in_string[(unsigned char)s.p[i]])
+			i++;
+		if (i < s.len && s.p[i] == '"')
+			return i;
+		if (i + 1 >= s.len || s.p[i] != '\\' ||
+		    !is_printable(s.p[i + 1]))
 			return s.len;
 	}
-	return i;
 }
 
 /*
@@ -202,7 +216,7 @@ static void put_flags(struct lg_buf *b, uint32_t flags)
 	unsigned i;
 
 	lg_buf_putc(b, '[');
-	for (i = 0; i < LG_ROW_FLAGS; i++) {
+	for (i = 0; flags && i < LG_ROW_FLAGS; i++) {
 		if (!(flags & 1u << i))
 			continue;
 		lg_buf_puts(b, first ? "\"" : ",\"");
