@@ -22,7 +22,7 @@ SAN ?= $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
 ARCHF := $(if $(filter x86_64,$(shell uname -m)),-mcx16)
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
-	-DLG_PREFIX='"$(PREFIX)"' -Ishim -I.
+	-Ishim -I.
 STATIC := -Wl,-Bstatic -lyaml -lz -lnettle -Wl,-Bdynamic
 say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
@@ -69,6 +69,14 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || \
 		echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
+
+# Two files of the tools know where `make install` puts things.
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+PREFIX_OBJ := $(B)/obj/tools/preload.o $(B)/obj/tools/cmd_run.o
+$(PREFIX_OBJ): $(B)/prefix
+$(PREFIX_OBJ): ALL_CFLAGS += -DLG_PREFIX='"$(PREFIX)"'
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
