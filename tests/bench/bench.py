@@ -190,15 +190,26 @@ def memory(b):
 
 # What the programs bench_* print ("name value"), and the targets.
 IN_PROCESS = {
-    'admit_4_budgets_ns': ('hold + settle, 4 budgets, one thread', '<', 250),
-    'admit_contended_ns': ('hold + settle, all cores, the same cell', '<',
-                           1000),
+    'admit_4_budgets_ns': ('hold + settle, 4 budgets, one thread, ns', '<',
+                           250),
+    'admit_with_row_ns': ('the same with a row kept in the slot, ns', '', None),
+    'admit_contended_ns': ('hold + settle, all cores, the same cells, ns',
+                           '<', 1000),
+    'find_cell_ns': ('finding a budget\'s cell, ns', '', None),
     'estimate_4kb_us': ('estimate of a 4 KB prompt, us', '<', 5),
-    'estimate_4kb_ns': ('estimate of a 4 KB prompt, ns', '<', 5000),
     'json_prompt_1mb_gb_per_s': ('scanning a 1 MB prompt, GB/s', '>=', 0.7),
-    'sse_event_ns': ('SSE: added per event, ns', '<', 300),
-    'ledger_row_ns': ('ledger row, ns', '<', 8000),
+    'json_event_294_bytes_ns': ('scanning one event of 294 bytes, ns', '',
+                                None),
+    'flow_exchange_ns': ('engine: a whole exchange with its row, ns', '',
+                         None),
+    'flow_event_ns': ('SSE: added per event, ns', '<', 300),
+    'flow_event_one_a_read_ns': ('the same, one event a read, ns', '', None),
+    'flow_idle_100_bytes': ('engine: 100 idle connections, bytes', '<',
+                            4 << 20),
     'ledger_row_us': ('ledger row, us', '<', 8),
+    'ledger_row_format_us': ('of it its text, us', '', None),
+    'ledger_walk_rows_per_s': ('reading the ledger, rows/s', '', None),
+    'ledger_row_bytes': ('a row, bytes', '', None),
     'rebuild_rows_per_s': ('rebuild of a lost region, rows/s', '>=', 300000),
 }
 

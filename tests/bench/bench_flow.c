@@ -183,7 +183,7 @@ int main(void)
 	printf("flow_exchange_ns %llu\n", (unsigned long long)one);
 	one = best_of(&r, &stream_request, &stream_answer, 0);
 	all = best_of(&r, &stream_request, &stream_answer, sizeof(event) - 1);
-	printf("flow_event_ns %llu whole, %llu one a read\n",
+	printf("flow_event_ns %llu\nflow_event_one_a_read_ns %llu\n",
 	       (unsigned long long)(one / EVENTS),
 	       (unsigned long long)(all / EVENTS));
 	printf("flow_idle_%d_bytes %zu\n", IDLE, idle_bytes(&r));

@@ -106,13 +106,11 @@ int main(void)
 		double t = now_ns();
 
 		find(&s);
-		printf("find a cell: %.0f ns\n", (now_ns() - t) / ROUNDS);
+		printf("find_cell_ns %.0f\n", (now_ns() - t) / ROUNDS);
 	}
-	printf("hold+settle 4 cells, 1 thread, draft 1: %.0f ns\n", run(1, 1));
-	printf("hold+settle 4 cells, 1 thread, draft 2912: %.0f ns\n",
-	       run(1, DRAFT));
-	printf("hold+settle 4 cells, %ld threads, same cells: %.0f ns\n", cores,
-	       run((unsigned)cores, DRAFT));
+	printf("admit_4_budgets_ns %.0f\n", run(1, 1));
+	printf("admit_with_row_ns %.0f\n", run(1, DRAFT));
+	printf("admit_contended_ns %.0f\n", run((unsigned)cores, DRAFT));
 	lg_region_close(r);
 	unlink(path);
 	return 0;
