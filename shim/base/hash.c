@@ -1,12 +1,16 @@
 #include "base/hash.h"
 
-#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <string.h>
 
 #if defined(__aarch64__)
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
+
+#include "base/atomic.h"
+#include "base/sha256.h"
 
 /* Part of the region's ABI: never change these. */
 #define KEY_A UINT64_C(0x6c6c6d6775617264)
@@ -85,9 +89,18 @@ static uint32_t crc_plain(uint32_t crc, const unsigned char *p, size_t n)
 }
 
 #if defined(__x86_64__)
+/* Not by __builtin_cpu_supports: that asks in a constructor of its own. */
 static bool has_crc(void)
 {
-	return __builtin_cpu_supports("sse4.2");
+	static unsigned known; /* 1 no, 2 yes */
+	unsigned a, b, c, d, is = lg_load_relaxed(&known);
+
+	if (!is) {
+		is = 1 +
+		     (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) != 0);
+		lg_store_relaxed(&known, is);
+	}
+	return is == 2;
 }
 
 __attribute__((target("sse4.2"))) static uint32_t crc_machine(
@@ -145,20 +158,11 @@ static void hex(const unsigned char *p, size_t n, char *out)
 	*out = '\0';
 }
 
-static void sha256(const void *p, size_t len, unsigned char out[32])
-{
-	struct sha256_ctx ctx;
-
-	sha256_init(&ctx);
-	sha256_update(&ctx, len, p);
-	sha256_digest(&ctx, SHA256_DIGEST_SIZE, out);
-}
-
 void lg_sha256_hex12(const void *p, size_t len, char out[13])
 {
 	unsigned char digest[32];
 
-	sha256(p, len, digest);
+	lg_sha256(p, len, digest);
 	hex(digest, 6, out);
 }
 
@@ -166,6 +170,6 @@ void lg_sha256_hex(const void *p, size_t len, char out[65])
 {
 	unsigned char digest[32];
 
-	sha256(p, len, digest);
+	lg_sha256(p, len, digest);
 	hex(digest, 32, out);
 }
