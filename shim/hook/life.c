@@ -148,6 +148,11 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 		if (!c->consumed && !c->pass_pending &&
 		    t->SSL_is_init_finished(s) && !lg_flow_is_shut(c->flow))
 			(void)lg_write_release(c, s);
+		/* after an answer of ours the peer counts as closed */
+		if (lg_flow_is_shut(c->flow))
+			t->SSL_set_shutdown(s,
+					    t->SSL_get_shutdown(s) |
+						    LG_SSL_RECEIVED_SHUTDOWN);
 		lg_conn_unlock(c);
 	}
 	return LG_REAL(s, t->SSL_shutdown(s));

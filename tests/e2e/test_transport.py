@@ -168,6 +168,36 @@ for _tls in (False, True):
             = lambda box, tls=_tls, kind=_kind: proxied(box, tls, kind)
 
 
+UNWRAP = '''
+import json, os, signal, socket, ssl, sys
+tls = ssl.create_default_context()
+tls.options &= ~0x80                # SSL_OP_IGNORE_UNEXPECTED_EOF
+body = json.dumps({'model': 'gpt-4o-mini', 'max_tokens': 5,
+                   'messages': [{'role': 'user', 'content': 'x'}]}).encode()
+for _ in range(3):
+    c = tls.wrap_socket(
+        socket.create_connection(('127.0.0.1', int(os.environ['TEST_PORT']))),
+        server_hostname='api.openai.com')
+    c.sendall(b'POST /v1/chat/completions HTTP/1.1\\r\\n'
+              b'Host: api.openai.com\\r\\nContent-Length: %d\\r\\n\\r\\n' %
+              len(body) + body)
+    print(c.recv(65536).split()[1].decode())
+    os.kill(int(sys.argv[1]), signal.SIGSTOP)
+    try:
+        c.unwrap()
+    finally:
+        os.kill(int(sys.argv[1]), signal.SIGCONT)
+'''
+
+
+def case_orderly_end(box):
+    """Who closes TLS in both directions after a refusal meets no error, how
+    slow the server may be."""
+    box.budget(0)
+    p = box.run([PY, '-c', UNWRAP, str(box.server.proc.pid)])
+    eq((p.stdout.decode().split(), p.stderr), (['429'] * 3, b''), 'output')
+
+
 # -- ends and pauses ---------------------------------------------------------
 
 def kept_alive_then_closed(box, kind):
