@@ -16,7 +16,7 @@ if git rev-parse --git-dir >/dev/null 2>&1; then
 		while read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
 else
 	list() { local g; for g in "$@"; do
-		find . -path './build*' -prune -o -type f -name "${g##*/}" -print |
+		find . \( -path './build*' -o -path ./.git \) -prune -o -type f -name "${g##*/}" -print |
 			sed 's,^\./,,'; done | sort -u; }
 fi
 C=$(list '*.c' '*.h')
@@ -82,11 +82,11 @@ fail 'headers without their guard (LG_FOLDER_NAME_H):' "$(
 ALL=$(list '*.c' '*.h' '*.sh' '*.py' '*.md' '*.yaml' '*.cjs' Makefile '.ci/*')
 fail 'unfinished marks without an issue number:' "$(printf '%s\n' "$ALL" |
 	grep -v '^tests/style.sh$' |
-	xargs -r grep -nHE '\<(TODO|FIXME|XXX|HACK)\>' |
+	xargs -r grep -nHIE '\<(TODO|FIXME|XXX|HACK)\>' |
 	grep -vE '(TODO|FIXME)\(?#[0-9]+')"
 fail "paths of somebody's machine:" "$(printf '%s\n' "$ALL" |
-	xargs -r grep -nHE '(^|[^A-Za-z0-9_.~-])/(home|root|Users|work|farm)/' |
+	xargs -r grep -nHIE '(^|[^A-Za-z0-9_.~-])/(home|root|Users|work|farm)/' |
 	grep -vE '/(home|root)/(user|you|me|\.\.\.)')"
 fail 'spaces at the end of a line:' "$(printf '%s\n' "$ALL" |
-	grep -v '\.md$' | xargs -r grep -nHE '[ 	]+$' | head -20)"
+	grep -v '\.md$' | xargs -r grep -nHIE '[ 	]+$' | head -20)"
 exit $bad
