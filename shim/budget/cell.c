@@ -144,27 +144,57 @@ static void note_window(struct lg_cell_meta *meta, const struct lg_cell_spec *s)
 }
 
 /*
+ * Into a window that the cell has seen before: with what is held there now,
+ * and the rest is the ledger's to say. False: somebody else was faster.
+ */
+static bool come_back(struct lg_map *m, uint32_t i, struct lg_pair w,
+		      uint32_t window)
+{
+	struct lg_cell *c = &m->cell[i];
+	struct lg_pair seed;
+
+	if (!lg_swap_free(m, i, w, lg_cell_held(m, i, window), window))
+		return false;
+	seed = lg_pair_load(&c->seed, false);
+	lg_pair_cas(&c->seed, seed, (struct lg_pair){0, LG_SEED_NONE});
+	return true;
+}
+
+/*
  * A clock that was wrong has rolled the cell into a window that begins in the
- * future: go back to the present one and have it seeded again.
+ * future: go back to the present one. Should ours be the wrong clock, the
+ * others come back in their turn.
  */
 static void mend_clock(struct lg_map *m, uint32_t i,
-		       const struct lg_cell_spec *s)
+		       const struct lg_cell_spec *s, struct lg_pair w)
 {
 	struct lg_cell_meta *meta = &m->meta[i];
-	struct lg_pair w = lg_pair_load(&m->cell[i].word, false), seed;
+	struct lg_cell *c = &m->cell[i];
 	uint32_t was = (uint32_t)(w.hi >> 32);
 
-	if (was <= s->window || was == LG_WINDOW_RETIRED)
-		return;
-	if (lg_load_acquire(&meta->window_tag) != was ||
+	if (was == LG_WINDOW_RETIRED ||
+	    lg_load_acquire(&meta->window_tag) != was ||
 	    lg_load_relaxed(&meta->window_start_ms) <=
 		    lg_clock_real_ms() + CLOCK_FAULT_MS)
 		return;
-	if (!lg_swap_free(m, i, w, 0, s->window))
+	if (was > lg_load_relaxed(&c->left))
+		lg_store_release(&c->left, was);
+	if (!come_back(m, i, w, s->window))
 		return;
 	lg_store_release(&meta->window_tag, 0);
-	seed = lg_pair_load(&m->cell[i].seed, false);
-	lg_pair_cas(&m->cell[i].seed, seed, (struct lg_pair){0, LG_SEED_NONE});
+	lg_store_relaxed(&c->warned, 0);
+	lg_store_relaxed(&c->calls, 0);
+	lg_store_relaxed(&c->blocked, 0);
+}
+
+/* Roll now, so that it is not taken for an expired one. */
+static void roll(struct lg_map *m, uint32_t i, const struct lg_cell_spec *s,
+		 struct lg_pair w)
+{
+	if (s->window <= lg_load_acquire(&m->cell[i].left))
+		come_back(m, i, w, s->window);
+	else
+		lg_swap_free(m, i, w, 0, s->window);
 }
 
 static void touch(struct lg_cell_meta *meta)
@@ -187,11 +217,10 @@ static int use(struct lg_map *m, uint32_t i, const struct lg_cell_spec *s,
 		return -ESTALE;
 	w = lg_pair_load(&m->cell[i].word, false);
 	if ((uint32_t)(w.hi >> 32) > s->window)
-		mend_clock(m, i, s);
+		mend_clock(m, i, s, w);
 	note_window(meta, s);
-	/* Roll now, so that it is not taken for an expired one. */
 	if ((uint32_t)(w.hi >> 32) < s->window)
-		lg_swap_free(m, i, w, 0, s->window);
+		roll(m, i, s, w);
 	touch(meta);
 	if ((uint32_t)lg_load_acquire(&m->cell[i].seed.hi) != LG_SEED_DONE)
 		*fresh = seed_is_ours(m, i, s->window);

@@ -8,6 +8,8 @@
 
 /* Index of the ready cell with this identity, or -ENOENT. No store. */
 int lg_cell_probe(struct lg_map *m, struct lg_hash128 id);
+/* What live holds have in this window of the cell. Looks at every slot. */
+int64_t lg_cell_held(struct lg_map *m, uint32_t cell, uint32_t window);
 /*
  * Make a cell of this identity, or find the one that somebody made meanwhile.
  * Under the region's insertion lock, which a dead holder loses. Its index;

@@ -226,6 +226,7 @@ static void fill(struct lg_map *m, uint32_t i, const struct lg_cell_spec *s)
 				   (s->each ? LG_CELL_EACH : 0) |
 				   (s->strict ? LG_CELL_STRICT : 0)));
 	lg_slice_copy(s->value, meta->value, LG_VALUE_CAP);
+	lg_store_relaxed(&c->left, 0);
 	lg_store_relaxed(&c->warned, 0);
 	lg_store_relaxed(&c->calls, 0);
 	lg_store_relaxed(&c->blocked, 0);

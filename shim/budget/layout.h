@@ -48,7 +48,7 @@ struct lg_cell {
 	uint64_t calls;	  /* window << 32 | count */
 	uint64_t blocked; /* window << 32 | count */
 	uint32_t undos;	  /* roll-backs that ended here, wraps */
-	uint32_t pad;
+	uint32_t left;	  /* newest window that a wrong clock made us leave */
 };
 
 enum lg_seed {
@@ -175,6 +175,7 @@ LG_AT(lg_cell, warned, 32);
 LG_AT(lg_cell, calls, 40);
 LG_AT(lg_cell, blocked, 48);
 LG_AT(lg_cell, undos, 56);
+LG_AT(lg_cell, left, 60);
 
 _Static_assert(sizeof(struct lg_cell_meta) == 128, "two cache lines");
 LG_AT(lg_cell_meta, id, 0);

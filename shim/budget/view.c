@@ -13,7 +13,7 @@ static void copy_text(char *dst, size_t cap, const char *src, size_t src_cap)
 	dst[n - 1] = '\0';
 }
 
-static int64_t count_held(struct lg_map *m, uint32_t cell, uint32_t window)
+int64_t lg_cell_held(struct lg_map *m, uint32_t cell, uint32_t window)
 {
 	int64_t sum = 0;
 	uint32_t slot;
@@ -90,7 +90,7 @@ int lg_cell_view(const struct lg_region *r, unsigned cell,
 	}
 	out->used_pusd =
 		lg_money_add((int64_t)w.lo, lg_cell_seeded(m, i, out->window));
-	out->held_pusd = count_held(m, i, out->window);
+	out->held_pusd = lg_cell_held(m, i, out->window);
 	out->limit_pusd = lg_load_relaxed(&meta->limit_pusd);
 	out->config_id = lg_load_relaxed(&meta->config_id);
 	out->since_ms = lg_load_relaxed(&meta->since_ms);

@@ -205,11 +205,37 @@ static void clock_fault_is_mended(void **state)
 	s.window = 501;
 	s.window_start_ms = NOW + 1000;
 	assert_int_equal(lg_cell_find(r, &s, &fresh), c);
+	assert_true(fresh); /* up to 9000 the ledger may know of calls */
+	lg_cell_seed(r, c, 501, 0);
 	s.window = 500;
 	s.window_start_ms = NOW;
 	assert_int_equal(lg_cell_find(r, &s, &fresh), c);
 	assert_false(fresh);
 	assert_int_equal(view(c).window, 501);
+}
+
+/* One program's clock is behind: the others' money must not be forgotten. */
+static void clock_behind_forgets_nothing(void **state)
+{
+	struct lg_cell_spec s = spec(770, 500), past = spec(770, 100);
+	bool fresh;
+	int c = lg_cell_find(r, &s, &fresh);
+
+	(void)state;
+	lg_cell_seed(r, c, 500, 30);
+	lg_clock_set_real_ms(NOW - 400 * HOUR);
+	past.window_start_ms = NOW - 400 * HOUR;
+	past.window_end_ms = NOW - 399 * HOUR;
+	assert_int_equal(lg_cell_find(r, &past, &fresh), c);
+	assert_true(fresh);
+	lg_cell_seed(r, c, 100, 7);
+	assert_int_equal(view(c).used_pusd, 7);
+	lg_clock_set_real_ms(NOW);
+	assert_int_equal(lg_cell_find(r, &s, &fresh), c);
+	assert_true(fresh);
+	lg_cell_seed(r, c, 500, 30);
+	assert_int_equal(view(c).window, 500);
+	assert_int_equal(view(c).used_pusd, 30);
 }
 
 static struct lg_cell_spec key_spec(uint64_t key, uint32_t window)
@@ -374,6 +400,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(marks),
 		cmocka_unit_test(clock_fault_is_mended),
+		cmocka_unit_test(clock_behind_forgets_nothing),
 		cmocka_unit_test(keys_are_capped),
 		cmocka_unit_test(many_find_one_seeds),
 		cmocka_unit_test(dead_inserter_loses_the_lock),
