@@ -74,10 +74,13 @@ uint32_t lg_draft_spare(struct lg_map *m, uint32_t slot, const void *p,
 
 void lg_draft_drop(struct lg_map *m, uint32_t slot, uint32_t word)
 {
-	uint32_t buf = buf_of(word), mine = slot + 1;
+	uint32_t buf = buf_of(word);
 
-	if (buf >= LG_BUFS || !lg_cas_seq(&m->head.buf_owner[buf], &mine, 0))
+	/* No one else changes the owner of a buffer that is ours. */
+	if (buf >= LG_BUFS ||
+	    lg_load_relaxed(&m->head.buf_owner[buf]) != slot + 1)
 		return;
+	lg_store_release(&m->head.buf_owner[buf], 0);
 	lg_store_relaxed(&m->head.hint[slot % LG_HINTS], buf);
 }
 

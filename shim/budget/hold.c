@@ -4,7 +4,6 @@
 #include <sched.h>
 
 #include "base/clock.h"
-#include "base/money.h"
 #include "budget/swap.h"
 
 #define WAIT_NS_MAX INT64_C(200000000)
@@ -73,10 +72,10 @@ static bool fits(struct lg_map *m, const struct lg_charge *c, int64_t *used,
 	uint32_t was = (uint32_t)(w.hi >> 32);
 
 	*window = was > c->window && was != LG_WINDOW_RETIRED ? was : c->window;
-	*used = lg_money_add(was == *window ? (int64_t)w.lo : 0,
-			     lg_cell_seeded(m, i, *window));
+	*used = lg_sum(was == *window ? (int64_t)w.lo : 0,
+		       lg_cell_seeded(m, i, *window));
 	return c->amount_pusd == 0 ||
-	       lg_money_add(*used, c->amount_pusd) <= c->limit_pusd;
+	       lg_sum(*used, c->amount_pusd) <= c->limit_pusd;
 }
 
 static unsigned look(struct lg_map *m, const struct plan *p)
@@ -95,8 +94,7 @@ static unsigned look(struct lg_map *m, const struct plan *p)
 static bool is_hopeless(struct lg_map *m, const struct lg_charge *c,
 			uint32_t window)
 {
-	return lg_money_add(c->amount_pusd,
-			    lg_cell_seeded(m, index_of(c), window)) >
+	return lg_sum(c->amount_pusd, lg_cell_seeded(m, index_of(c), window)) >
 	       c->limit_pusd;
 }
 
@@ -309,9 +307,9 @@ void lg_hold_dispatched(struct lg_region *r, const struct lg_hold *h)
 	if (!is_ours(r, h, 1u << LG_SLOT_HELD, &owner))
 		return;
 	s = &r->map->slot[h->slot];
-	lg_store_seq(&s->word,
-		     lg_word(h->generation, LG_SLOT_DISPATCHED,
-			     lg_word_mask(lg_load_relaxed(&s->word))));
+	lg_store_release(&s->word,
+			 lg_word(h->generation, LG_SLOT_DISPATCHED,
+				 lg_word_mask(lg_load_relaxed(&s->word))));
 }
 
 int lg_hold_redraft(struct lg_region *r, const struct lg_hold *h,

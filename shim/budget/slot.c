@@ -88,7 +88,7 @@ void lg_slot_redo(struct lg_map *m, uint32_t slot, bool fresh)
 		if (!fresh && lg_step_happened(m, slot, seq, i))
 			continue;
 		amount = lg_load_relaxed(&s->amount_pusd[i]);
-		lg_step_add(m, slot, seq, i, lg_money_sub(actual, amount));
+		lg_step_add(m, slot, seq, i, lg_diff(actual, amount));
 	}
 }
 

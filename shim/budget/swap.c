@@ -2,19 +2,6 @@
 
 #include <errno.h>
 
-#include "base/money.h"
-
-int64_t lg_cell_seeded(struct lg_map *m, uint32_t index, uint32_t window)
-{
-	struct lg_pair *seed = &m->cell[index].seed;
-
-	/* DONE of one window is never changed again: no torn pair. */
-	if (lg_load_acquire(&seed->hi) !=
-	    ((uint64_t)window << 32 | LG_SEED_DONE))
-		return 0;
-	return (int64_t)lg_load_acquire(&seed->lo);
-}
-
 static bool in_progress(uint64_t word)
 {
 	unsigned s = lg_word_state(word);
@@ -56,7 +43,10 @@ static void acknowledge(struct lg_map *m, uint32_t index, uint64_t tag)
 bool lg_swap(struct lg_map *m, uint32_t index, struct lg_pair old,
 	     struct lg_pair new)
 {
-	acknowledge(m, index, old.hi);
+	/* Our own slot has gone on since: nobody asks for that step. */
+	if (((old.hi ^ new.hi) >> 22) % LG_SLOTS != 0 ||
+	    ((new.hi >> 17) & 31) == LG_TAG_NOBODY)
+		acknowledge(m, index, old.hi);
 	return lg_pair_cas(&m->cell[index].word, old, new);
 }
 
@@ -143,11 +133,11 @@ int lg_step_take(struct lg_map *m, uint32_t slot, uint64_t seq, unsigned i,
 			lg_store_relaxed(&s->window[i], window);
 		}
 		used = was == window ? (int64_t)old.lo : 0;
-		new.lo = (uint64_t)lg_money_add(used, amount);
+		new.lo = (uint64_t)lg_sum(used, amount);
 		if (amount > 0 &&
 		    (new.lo == INT64_MAX ||
-		     lg_money_add((int64_t) new.lo,
-				  lg_cell_seeded(m, c, window)) > limit_pusd))
+		     lg_sum((int64_t) new.lo, lg_cell_seeded(m, c, window)) >
+			     limit_pusd))
 			return -EDQUOT;
 		new.hi = lg_tag(window, slot, i, seq);
 		if (lg_swap(m, c, old, new))
@@ -172,7 +162,7 @@ void lg_step_add(struct lg_map *m, uint32_t slot, uint64_t seq, unsigned i,
 		if ((uint32_t)(old.hi >> 32) != window ||
 		    !lg_cell_is_same(m, handle))
 			return;
-		new.lo = (uint64_t)lg_money_add((int64_t)old.lo, delta_pusd);
+		new.lo = (uint64_t)lg_sum((int64_t)old.lo, delta_pusd);
 		new.hi = lg_tag(window, slot, i, seq);
 	} while (!lg_swap(m, c, old, new));
 }

@@ -76,7 +76,36 @@ static inline unsigned lg_slot_count(const struct lg_slot *s)
 /* -- steps --------------------------------------------------------------- */
 
 /* What the ledger knew of this window when the cell was made. */
-int64_t lg_cell_seeded(struct lg_map *m, uint32_t index, uint32_t window);
+static inline int64_t lg_cell_seeded(struct lg_map *m, uint32_t index,
+				     uint32_t window)
+{
+	struct lg_pair *seed = &m->cell[index].seed;
+
+	/* DONE of one window is never changed again: no torn pair. */
+	if (lg_load_acquire(&seed->hi) !=
+	    ((uint64_t)window << 32 | LG_SEED_DONE))
+		return 0;
+	return (int64_t)lg_load_acquire(&seed->lo);
+}
+
+/* lg_money_add and _sub, in line for the hot path. */
+static inline int64_t lg_sum(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+static inline int64_t lg_diff(int64_t a, int64_t b)
+{
+	int64_t d;
+
+	if (__builtin_sub_overflow(a, b, &d))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return d;
+}
 
 /*
  * Replace a cell's word, after noting in the slot that its tag names that
