@@ -46,17 +46,25 @@ static struct lg_conf_budget *add(struct live *l)
 	return memset(&l->b[l->n++], 0, size);
 }
 
+/* The config's word counts again from here on: newer than the change. */
+static void reinstate(struct lg_conf_budget *base, int64_t at_ms)
+{
+	if (base && base->since_ms < at_ms)
+		base->since_ms = at_ms;
+}
+
 static int fold(struct lg_conf *c, struct live *l,
 		const struct lg_conf_budget *line)
 {
 	struct lg_conf_budget *old = find(l, line->name);
-	const struct lg_conf_budget *base = lg_conf_budget_find(c, line->name);
+	struct lg_conf_budget *base = lg_conf_budget_find(c, line->name);
 
 	if (base && line->ts_ms <= c->config_mtime_ms)
 		return 0;
 	if (line->remove) {
 		if (old)
 			*old = l->b[--l->n];
+		reinstate(base, line->ts_ms);
 		return 0;
 	}
 	if (!old)
@@ -135,8 +143,10 @@ static int apply(struct lg_conf *c, struct lg_conf_budget *over,
 {
 	struct lg_conf_budget *b = lg_conf_budget_find(c, over->name);
 
-	if (over->until_ms && over->until_ms <= c->now_ms)
+	if (over->until_ms && over->until_ms <= c->now_ms) {
+		reinstate(b, over->until_ms);
 		return 0;
+	}
 	if (b)
 		*tmp = *b;
 	else if (is_complete(over))

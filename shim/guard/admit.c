@@ -13,6 +13,8 @@
 #include "guard/tariff.h"
 
 #define WAIT_STEP_NS 1000000
+/* Until then a world without the expired budget is there: no gap. */
+#define EXPIRY_GRACE_MS 2000
 
 struct admission {
 	struct lg_exchange *x;
@@ -150,7 +152,8 @@ static void collect(struct admission *a)
 		const struct lg_img_budget *b = w->rules[i].b;
 		unsigned k = 0;
 
-		if (b->until_ms && x->row.ts_ms >= b->until_ms)
+		if (b->until_ms &&
+		    x->row.ts_ms >= b->until_ms + EXPIRY_GRACE_MS)
 			continue;
 		while (lg_rule_match(&w->rules[i], &x->row,
 				     canonical(&x->price), k, &hit)) {

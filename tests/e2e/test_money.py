@@ -382,5 +382,50 @@ def case_usage_without_sense(box):
        'spent')
 
 
+ASKED = '''import http.client, sys
+for line in sys.stdin:
+    c = http.client.HTTPSConnection("api.openai.com")
+    c.request("POST", "/v1/chat/completions", %r,
+              {"Content-Type": "application/json", "x-test": "out=10000"})
+    r = c.getresponse(); r.read(); print(r.status, flush=True); c.close()
+'''
+
+
+def case_limits_change(box):
+    """The very next request of every program knows of it."""
+    config(box, strict('cap', 2))
+    code = ASKED % json.dumps(BODY)
+    procs = [subprocess.Popen([PY, '-c', code], env=box.env(), cwd=box.dir,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+             for _ in range(3)]
+
+    def ask(want, what):
+        for p in procs:
+            p.stdin.write(b'\n')
+            p.stdin.flush()
+            eq(int(p.stdout.readline()), want, what)
+    ask(200, 'at first')
+    for words, want in ((('set', 'cap', '--limit', '0.3'), 429),
+                        (('set', 'cap', '--limit', '5'), 200),
+                        (('set', 'more', '--scope', 'model:dime', '--period',
+                          'total', '--limit', '0.1', '--hard'), 429),
+                        (('rm', 'more'), 200),
+                        (('set', 'cap', '--limit', '0'), 429),
+                        (('rm', 'cap'), 200)):
+        box.cli('budget', *words)
+        ask(want, ' '.join(words))
+    soon = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 2))
+    box.cli('budget', 'set', 'cap', '--limit', '0', '--until', soon)
+    ask(429, 'until then')
+    time.sleep(3.5)
+    ask(200, 'after it')
+    for p in procs:
+        p.stdin.close()
+        p.wait()
+    spent = sum(r['cost_usd'] for r in folded(box))
+    eq(D(box.budget_status()['spent_usd']), spent, 'spent')
+    eq(len(box.rows('audit')), 7, 'audit rows')
+
+
 if __name__ == '__main__':
     main(globals())
