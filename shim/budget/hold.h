@@ -121,5 +121,10 @@ int lg_hold_view(const struct lg_region *r, unsigned slot,
 
 /* Called once in a forked child before any other call here. */
 void lg_owner_after_fork(void);
+/*
+ * From here on no file is opened: a seccomp filter may answer that with a
+ * kill. Children know their start time no more, others are not judged dead.
+ */
+void lg_owner_enter_sandbox(void);
 
 #endif

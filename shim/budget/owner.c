@@ -27,6 +27,8 @@ struct self {
 	uint64_t ready; /* 1 once id is whole */
 };
 
+static uint32_t sandboxed; /* opening a file may end the process */
+
 /*
  * On a page that the kernel empties in every child, so that a fork which
  * passed by pthread_atfork is noticed too.
@@ -171,22 +173,31 @@ static uint64_t or_before(uint64_t v, uint64_t *before)
 	return v;
 }
 
+void lg_owner_enter_sandbox(void)
+{
+	lg_store_relaxed(&sandboxed, 1);
+}
+
 static struct lg_pair compute_self(void)
 {
 	static uint64_t last_ns, last_boot, last_stack;
-	uint64_t ns = BITS(read_ns("self", "pid"), 28), start = 0, stack = 0;
+	uint64_t ns = 0, boot = 0, start = 0, stack = 0;
 	struct stat_line st;
 	struct lg_pair id;
 
-	if (read_stat("self", &st) == 0) {
-		start = BITS(st.start, 32);
-		stack = st.stack;
+	if (!lg_load_relaxed(&sandboxed)) {
+		ns = BITS(read_ns("self", "pid"), 28);
+		boot = boot_bits();
+		if (read_stat("self", &st) == 0) {
+			start = BITS(st.start, 32);
+			stack = st.stack;
+		}
 	}
 	ns = or_before(ns, &last_ns);
 	stack = or_before(stack_bits(stack), &last_stack);
 	id.lo = ns << 36 | BITS((uint64_t)getpid(), 22) << 14;
-	id.hi = start << 32 | or_before(boot_bits(), &last_boot) << 22 |
-		stack << 11 | random_bits();
+	id.hi = start << 32 | or_before(boot, &last_boot) << 22 | stack << 11 |
+		random_bits();
 	return id;
 }
 
@@ -304,6 +315,8 @@ static enum lg_owner_state judge(struct lg_pair o)
 		return is_me_before(o, me) ? LG_OWNER_DEAD : LG_OWNER_ALIVE;
 	if (pid == 0)
 		return LG_OWNER_DEAD;
+	if (lg_load_relaxed(&sandboxed))
+		return LG_OWNER_ALIVE;
 	print_pid(pid, who);
 	if (read_stat("self", &self) != 0 || self.pid != getpid() ||
 	    read_stat(who, &st) != 0)

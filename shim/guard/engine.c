@@ -62,6 +62,7 @@ void lg_engine_enter_sandbox(void)
 {
 	lg_store_relaxed(&sandboxed, 1);
 	lg_log_enter_sandbox();
+	lg_owner_enter_sandbox();
 }
 
 bool lg_engine_is_sandboxed(const struct lg_engine *e)

@@ -7,7 +7,10 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -190,6 +193,60 @@ static void raw_fork_is_noticed(void **state)
 	assert_true(lg_owner_same(me, lg_owner_self()));
 }
 
+/* Opening any file ends the process. */
+static void forbid_files(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_readlinkat, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = {5, code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(77);
+}
+
+/* In a sandbox a child knows itself and judges nobody, without a file. */
+static int live_in_sandbox(struct lg_pair parent)
+{
+	struct lg_pair me;
+	int st;
+	pid_t pid;
+
+	forbid_files();
+	lg_owner_enter_sandbox();
+	pid = fork();
+	if (pid) {
+		waitpid(pid, &st, 0);
+		return WIFEXITED(st) ? WEXITSTATUS(st) : 99;
+	}
+	lg_owner_after_fork();
+	me = lg_owner_self();
+	if (lg_owner_pid(me) != (uint32_t)getpid() || me.lo >> 36 == 0)
+		return 1;
+	return lg_owner_judge(parent) == LG_OWNER_ALIVE ? 0 : 2;
+}
+
+static void sandbox_opens_nothing(void **state)
+{
+	struct lg_pair me = lg_owner_self();
+	pid_t pid = fork();
+	int st;
+
+	(void)state;
+	if (pid == 0)
+		_exit(live_in_sandbox(me));
+	waitpid(pid, &st, 0);
+	assert_true(WIFEXITED(st));
+	if (WEXITSTATUS(st) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(st), 0);
+}
+
 static void after_fork_renews(void **state)
 {
 	struct lg_pair me = lg_owner_self();
@@ -209,6 +266,7 @@ int main(void)
 		cmocka_unit_test(strangers),
 		cmocka_unit_test(raw_fork_is_noticed),
 		cmocka_unit_test(after_fork_renews),
+		cmocka_unit_test(sandbox_opens_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
