@@ -93,6 +93,12 @@ static int look(struct picture *p, bool all)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Calls whose rows nobody could keep: their money is in the region alone. */
+static uint64_t lost_rows(const struct picture *p)
+{
+	return p->r ? lg_region_counter(p->r, LG_COUNT_LOST) : 0;
+}
+
 static int print_json(struct picture *p)
 {
 	struct json j;
@@ -117,6 +123,7 @@ static int print_json(struct picture *p)
 	json_u64(&j, "holds", p->holds);
 	json_u64(&j, "dead_holds", p->dead);
 	json_u64(&j, "staged_rows", p->staged);
+	json_u64(&j, "lost_rows", lost_rows(p));
 	json_open(&j, "budgets", '[');
 	for (i = 0; i < p->views.n; i++)
 		view_json(&j, &p->views.v[i]);
@@ -262,6 +269,11 @@ static void print_region(const struct picture *p, struct lg_buf *out)
 		lg_buf_puts(out, ", ");
 		lg_buf_put_u64(out, p->staged);
 		lg_buf_puts(out, " rows wait to be written");
+	}
+	if (lost_rows(p)) {
+		lg_buf_puts(out, ", ");
+		lg_buf_put_u64(out, lost_rows(p));
+		lg_buf_puts(out, " rows lost: no disk and no room to wait");
 	}
 	lg_buf_puts(out, "\n");
 	if (p->disabled)

@@ -427,5 +427,26 @@ def case_limits_change(box):
     eq(len(box.rows('audit')), 7, 'audit rows')
 
 
+def case_stopped_and_killed(box):
+    """A stopped program keeps its holds; a zombie, never reaped, does not."""
+    config(box, strict('cap', 5))
+    p = start(box, argv(box, '-t', 4, test='out=10000;delay=700'))
+    time.sleep(0.35)
+    p.send_signal(signal.SIGSTOP)
+    time.sleep(0.8)
+    b = box.budget_status()
+    eq((D(b['spent_usd']), D(b['held_usd'])), (0, 4 * DIME), 'stopped')
+    p.send_signal(signal.SIGCONT)
+    eq(statuses([p]), [200] * 4, 'statuses')
+    p = start(box, argv(box, '-t', 4, test='out=10000;delay=3000'))
+    time.sleep(0.4)
+    p.send_signal(signal.SIGKILL)
+    time.sleep(0.2)
+    box.cli('status')
+    rows, b = balance(box)
+    p.wait()
+    eq(D(b['spent_usd']), 8 * DIME, 'spent')
+
+
 if __name__ == '__main__':
     main(globals())
