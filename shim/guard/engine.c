@@ -73,6 +73,11 @@ bool lg_engine_is_sandboxed(const struct lg_engine *e)
 	return lg_load_relaxed(&sandboxed) != 0;
 }
 
+bool lg_engine_was_sandboxed(void)
+{
+	return lg_load_relaxed(&sandboxed) != 0;
+}
+
 /* -- worlds -------------------------------------------------------------- */
 
 static struct lg_world *pin_current(struct lg_engine *e)
@@ -319,8 +324,8 @@ struct lg_world *lg_engine_pin_region(struct lg_engine *e)
 {
 	struct lg_world *w = lg_engine_pin(e);
 
-	if (!w->region || lg_load_relaxed(&e->region_err) ||
-	    lg_engine_is_sandboxed(e) || region_is_current(e, w))
+	if (lg_engine_is_sandboxed(e) || !w->region ||
+	    lg_load_relaxed(&e->region_err) || region_is_current(e, w))
 		return w;
 	lg_engine_unpin(e, w);
 	for (unsigned i = 0; i < REFRESH_TRIES && !refresh(e, false); i++)

@@ -69,6 +69,8 @@ const struct lg_self *lg_engine_self(const struct lg_engine *e);
 /* LLMGUARD_IGNORE_BUDGET. */
 bool lg_engine_ignores(const struct lg_engine *e);
 bool lg_engine_is_sandboxed(const struct lg_engine *e);
+/* What that said last: for whoever has just asked, or pinned the region. */
+bool lg_engine_was_sandboxed(void);
 /* A row of ours was staged: somebody should write it when it can be. */
 void lg_engine_note_staged(struct lg_engine *e, bool staged);
 bool lg_engine_has_staged(const struct lg_engine *e);

@@ -14,7 +14,7 @@ int lg_record_write(struct lg_engine *e, const struct lg_row *row)
 	char *storage;
 	int err;
 
-	if (lg_engine_is_sandboxed(e))
+	if (lg_engine_was_sandboxed())
 		return -EPERM;
 	storage = lg_mem_take(LG_ROW_LINE_MAX);
 	if (!storage)
