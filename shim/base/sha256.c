@@ -40,23 +40,34 @@ static void spread(uint32_t w[64], const unsigned char *p)
 	}
 }
 
-static void compress(uint32_t h[8], const unsigned char *block)
+/* One round with the eight words in the order that it has turned them to. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                       \
+	do {                                                                   \
+		h += (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +                \
+		     ((e & f) ^ (~e & g)) + round_key[i] + w[i];               \
+		d += h;                                                        \
+		h += (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +                \
+		     ((a & b) ^ (a & c) ^ (b & c));                            \
+	} while (0)
+
+static void compress(uint32_t sum[8], const unsigned char *block)
 {
-	uint32_t w[64], s[8], t, u;
+	uint32_t w[64], s[8];
 
 	spread(w, block);
-	memcpy(s, h, sizeof(s));
-	for (int i = 0; i < 64; i++) {
-		t = s[7] + (rotr(s[4], 6) ^ rotr(s[4], 11) ^ rotr(s[4], 25)) +
-		    ((s[4] & s[5]) ^ (~s[4] & s[6])) + round_key[i] + w[i];
-		u = (rotr(s[0], 2) ^ rotr(s[0], 13) ^ rotr(s[0], 22)) +
-		    ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-		memmove(s + 1, s, 7 * sizeof(*s));
-		s[4] += t;
-		s[0] = t + u;
+	memcpy(s, sum, sizeof(s));
+	for (int i = 0; i < 64; i += 8) {
+		ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], i);
+		ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], i + 1);
+		ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], i + 2);
+		ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], i + 3);
+		ROUND(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], i + 4);
+		ROUND(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], i + 5);
+		ROUND(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], i + 6);
+		ROUND(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], i + 7);
 	}
 	for (int i = 0; i < 8; i++)
-		h[i] += s[i];
+		sum[i] += s[i];
 }
 
 void lg_sha256(const void *p, size_t len, unsigned char out[32])

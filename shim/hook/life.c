@@ -82,6 +82,14 @@ void hook_SSL_free(const void *pc, SSL *s)
 		t->SSL_free(s);
 }
 
+/* Each handshake begins with a SSL_clear of libssl's own. */
+static bool is_own_clear(const struct lg_conn *c, struct lg_tls *t,
+			 const SSL *s, const void *pc)
+{
+	return lg_is_inner(t, s, pc) ||
+	       (!c->handshaken && lg_tls_is_own(t, pc));
+}
+
 int hook_SSL_clear(const void *pc, SSL *s)
 {
 	struct lg_tls *t = lg_tls_of(pc);
@@ -91,8 +99,8 @@ int hook_SSL_clear(const void *pc, SSL *s)
 	if (LG_UNLIKELY(!t || !t->SSL_clear))
 		return 0;
 	r = t->SSL_clear(s);
-	c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
-	if (r && c && lg_conn_lock(c)) {
+	c = lg_conn_get(t, s);
+	if (r && c && !is_own_clear(c, t, s, pc) && lg_conn_lock(c)) {
 		lg_conn_reset(c);
 		lg_conn_unlock(c);
 	}

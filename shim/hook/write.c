@@ -7,11 +7,12 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "hook/hook.h"
 #include "hook/wakeup.h"
 
 #define WRITE_MAX ((size_t)1 << 30)
-#define FILE_PIECE 4096
+#define FILE_PIECE 16384
 
 static int write_real(struct lg_conn *c, SSL *s, const char *p, size_t n)
 {
@@ -339,29 +340,37 @@ int hook_SSL_get_early_data_status(const void *pc, const SSL *s)
 			     : t->SSL_get_early_data_status(s);
 }
 
-static ssize_t sendfile_guarded(struct lg_conn *c, SSL *s, int fd, off_t offset,
-				size_t size)
+static ssize_t sendfile_piece(struct lg_conn *c, SSL *s, int fd, off_t offset,
+			      size_t size, char *piece)
 {
-	char piece[FILE_PIECE];
-	size_t done = 0, written;
+	size_t done = 0, n, written;
 	ssize_t got;
-	int r;
 
 	while (done < size) {
-		got = pread(fd, piece,
-			    size - done < sizeof(piece) ? size - done
-							: sizeof(piece),
-			    offset + (off_t)done);
+		n = size - done < FILE_PIECE ? size - done : FILE_PIECE;
+		got = pread(fd, piece, n, offset + (off_t)done);
+		if (got < 0 && !done)
+			return refuse(c, LG_SSL_ERROR_SYSCALL, errno);
 		if (got <= 0)
-			return done  ? (ssize_t)done
-			       : got ? refuse(c, LG_SSL_ERROR_SYSCALL, errno)
-				     : 0;
-		r = write_guarded(c, s, piece, (size_t)got, &written);
-		if (r <= 0)
+			break;
+		if (write_guarded(c, s, piece, (size_t)got, &written) <= 0)
 			return done ? (ssize_t)done : -1;
 		done += written;
 	}
 	return (ssize_t)done;
+}
+
+static ssize_t sendfile_guarded(struct lg_conn *c, SSL *s, int fd, off_t offset,
+				size_t size)
+{
+	char *piece = lg_mem_alloc(FILE_PIECE);
+	ssize_t r;
+
+	if (!piece)
+		return refuse(c, LG_SSL_ERROR_SYSCALL, ENOMEM);
+	r = sendfile_piece(c, s, fd, offset, size, piece);
+	lg_mem_free(piece, FILE_PIECE);
+	return r;
 }
 
 ssize_t hook_SSL_sendfile(const void *pc, SSL *s, int fd, off_t offset,

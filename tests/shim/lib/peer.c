@@ -139,6 +139,7 @@ static void *serve(void *arg)
 	size_t have = 0;
 	bool early = true;
 
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	SSL_set_fd(s, fd);
 	SSL_set_accept_state(s);
 	while (r >= 0) {
