@@ -10,6 +10,9 @@
 #include "budget/hold.h"
 #include "guard/self.h"
 
+/* A place where no file can ever be. */
+#define NOWHERE "/dev/null/llmguard"
+
 #define BUILD_WAIT_NS INT64_C(2000000000)
 
 enum build_state { NOBODY, BUILDING, READY, FAILED };
@@ -29,8 +32,12 @@ static struct lg_engine *build(void)
 	lg_env_read(&env);
 	err = lg_engine_open(&env, &e);
 	kv = (struct lg_log_kv){"errno", {NULL, 0}, -err};
-	if (err)
+	if (err) {
 		lg_log(LG_LOG_ERROR, "guard_not_built", &kv, 1);
+		/* it can still answer as `fail` says, and keep nothing */
+		env.state_dir = env.region = env.config = NOWHERE;
+		lg_engine_open(&env, &e);
+	}
 	lg_store_release(&process_engine, e);
 	lg_store_seq(&build_state, e ? READY : FAILED);
 	/* a sandbox may close the ledger before the first call */

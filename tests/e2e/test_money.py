@@ -448,5 +448,14 @@ def case_stopped_and_killed(box):
     eq(D(b['spent_usd']), 8 * DIME, 'spent')
 
 
+def case_closed_without_a_place(box):
+    """A guard that can keep nothing refuses under fail: closed."""
+    config(box)
+    for name in ('LLMGUARD_STATE_DIR', 'LLMGUARD_REGION', 'LLMGUARD_CONFIG'):
+        for fail, want in (('closed', 429), ('open', 200)):
+            env = {name: '/tmp/' + 'x' * 700, 'LLMGUARD_FAIL': fail}
+            eq(statuses([start(box, argv(box), **env)]), [want], name + fail)
+
+
 if __name__ == '__main__':
     main(globals())
