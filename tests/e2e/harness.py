@@ -323,6 +323,9 @@ def main(scope, needs_guard=True):
     if needs_guard and not os.path.exists(SHIM):
         print('%s is not built' % os.path.basename(SHIM))
         sys.exit(77)
+    if 'thread' in os.path.basename(BUILD):
+        print('ThreadSanitizer cannot be preloaded into an ordinary program')
+        sys.exit(77)
     signal.alarm(280)
     wanted = sys.argv[1:]
     cases = [(n[5:], f) for n, f in scope.items() if n.startswith('case_') and
