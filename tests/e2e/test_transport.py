@@ -18,7 +18,7 @@ import asyncio, aiohttp, ssl, sys, time
 async def main(url, most, n):
     tls = ssl.create_default_context()
     tls.maximum_version = getattr(ssl.TLSVersion, most)
-    limit = aiohttp.ClientTimeout(total=5)
+    limit = aiohttp.ClientTimeout(total=20)
     body = {'model': 'gpt-4o-mini', 'max_tokens': 5,
             'messages': [{'role': 'user', 'content': 'x'}]}
     async with aiohttp.ClientSession(timeout=limit) as c:
@@ -30,7 +30,7 @@ async def main(url, most, n):
                     print(r.status, end=' ')
             except Exception as e:
                 print(repr(e), end=' ')
-            if time.monotonic() - t > 1:
+            if time.monotonic() - t > 10:
                 print('late', end=' ')
 asyncio.run(main(*sys.argv[1:]))
 '''
@@ -157,7 +157,7 @@ def proxied(box, tls, kind):
         eq([e['head'] for e in box.arrived()[n:] if
             not tls or e['head'] != 'HEAD / HTTP/1.0'], [],
            'what arrived of it')
-        ok(took < 4, 'took %.1f s' % took)
+        ok(took < 15, 'took %.1f s' % took)
     finally:
         p.close()
 
@@ -208,7 +208,7 @@ def kept_alive_then_closed(box, kind):
             for _ in range(4)]
     start = time.monotonic()
     got, p = send(box, kind, reqs)
-    ok(time.monotonic() - start < 8, 'took too long')
+    ok(time.monotonic() - start < 20, 'took too long')
     eq(p.stderr if kind != 'curl' else b'', b'', 'stderr')
     answered = [r['status'] for r in got if r['status']]
     ok(answered and set(answered) == {200}, 'statuses %s' % answered)
@@ -268,7 +268,7 @@ def gather(box, kind):
     start = time.monotonic()
     got, p = send(box, kind, [one] * 50, parallel=True)
     codes = [r['status'] for r in got]
-    ok(time.monotonic() - start < 12, 'took too long')
+    ok(time.monotonic() - start < 25, 'took too long')
     eq(set(codes), {200, 429}, 'statuses')
     n = codes.count(200)
     eq(len(box.arrived()), n, 'arrived')
@@ -321,7 +321,7 @@ def case_over_hold_max(box):
         start = time.monotonic()
         got, p = send(box, kind, [request(OPENAI, body, 'in=9;out=1')])
         eq([r['status'] for r in got], [429], kind + ' refused')
-        ok(time.monotonic() - start < 4, kind + ' took long')
+        ok(time.monotonic() - start < 15, kind + ' took long')
     eq(box.arrived()[n:], [], 'what arrived of it')
 
 
