@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/hash.h"
 #include "guard/chain.h"
 
 #define PREFIX "x-llmguard-"
@@ -98,7 +97,7 @@ static void put_phase(struct lg_slice v, struct lg_row *row)
 
 void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 			 const struct lg_head *head, struct lg_slice target,
-			 struct lg_row *row)
+			 struct lg_memo *memo, struct lg_row *row)
 {
 	struct lg_slice key = find_key(head, target);
 
@@ -112,7 +111,7 @@ void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 	put_phase(lg_slice_str(env->phase), row);
 	put_phase(head->phase, row);
 	if (key.len)
-		lg_sha256_hex12(key.p, key.len, row->key);
+		lg_memo_key(memo, key, row->key);
 }
 
 static void put_if_empty(char *dst, size_t cap, const char *text)

@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "guard/env.h"
 #include "guard/head.h"
+#include "guard/memo.h"
 #include "guard/self.h"
 #include "llm/facts.h"
 #include "ledger/row.h"
@@ -21,7 +22,7 @@
  */
 void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 			 const struct lg_head *head, struct lg_slice target,
-			 struct lg_row *row);
+			 struct lg_memo *memo, struct lg_row *row);
 /* What only the body can say, and last resorts. */
 void lg_attribution_body(const struct lg_self *self,
 			 const struct lg_facts *facts, struct lg_row *row);

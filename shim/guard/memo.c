@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define MINUTE_MS 60000
+#define KEY_SEED UINT64_C(0x6b6579) /* "key" */
 
 static bool is_text(const char *kept, struct lg_slice s)
 {
@@ -52,4 +53,15 @@ void lg_memo_put(struct lg_memo *m, uint64_t seq,
 	one->minute = q->at_ms / MINUTE_MS;
 	one->price = *p;
 	one->seq = seq;
+}
+
+void lg_memo_key(struct lg_memo *m, struct lg_slice key, char out[13])
+{
+	struct lg_hash128 of = lg_hash128(key.p, key.len, KEY_SEED);
+
+	if (of.a != m->key_of.a || of.b != m->key_of.b) {
+		lg_sha256_hex12(key.p, key.len, m->key);
+		m->key_of = of;
+	}
+	memcpy(out, m->key, sizeof(m->key));
 }

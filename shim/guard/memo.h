@@ -3,12 +3,14 @@
 
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "price/price.h"
 
 /*
  * The last two prices that a connection asked for: of the model that was
  * requested and of the one that answered. Good for one world and one minute
- * (prices begin and end on whole minutes). One thread.
+ * (prices begin and end on whole minutes). And the API key's digest; of the key
+ * itself no copy is kept. One thread.
  */
 #define LG_MEMO_PRICES 2
 
@@ -20,7 +22,12 @@ struct lg_memo {
 		struct lg_price price;
 	} one[LG_MEMO_PRICES];
 	unsigned next;
+	struct lg_hash128 key_of; /* of the API key; zero: none yet */
+	char key[13];		  /* its first 12 hex digits of SHA-256 */
 };
+
+/* lg_sha256_hex12, computed anew when it is another key than last time. */
+void lg_memo_key(struct lg_memo *m, struct lg_slice key, char out[13]);
 
 /* NULL when it is not there. */
 const struct lg_price *lg_memo_get(const struct lg_memo *m, uint64_t seq,

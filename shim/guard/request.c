@@ -174,7 +174,7 @@ static void begin_unread(struct lg_flow *f, uint32_t flag)
 		x->route.kind = LG_ROUTE_UNKNOWN;
 	name_route(x);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, &x->row);
+			    &fields, target, &f->memo, &x->row);
 	lg_exchange_request_end(x, false);
 	enqueue(f, x);
 	decide(f, x);
@@ -231,7 +231,7 @@ static void begin(struct lg_flow *f)
 	route(f, x, &fields, method, target);
 	name_route(x);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, &x->row);
+			    &fields, target, &f->memo, &x->row);
 	if (!f->observe)
 		lg_attribution_strip(&f->held);
 	lg_exchange_request_head(x, fields.coding);
