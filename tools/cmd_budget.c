@@ -112,6 +112,14 @@ static int count_skipped(struct change *ch, const char *live,
 	return ret ? ret : (int)err->skipped;
 }
 
+/* "<file>: <line>: what": the file is a copy that is gone by now. */
+static const char *without_place(const char *warning)
+{
+	const char *what = strstr(warning, "value ");
+
+	return what ? what : warning;
+}
+
 /*
  * Would the line be taken? Tried on a copy of the file, so that nothing that
  * a reader would pass over gets into it.
@@ -145,7 +153,7 @@ static int rehearse(struct change *ch)
 	if (m < 0)
 		return tool_fail("%s", after.text);
 	if (m > n)
-		return tool_fail("%s", after.warning);
+		return tool_fail("%s", without_place(after.warning));
 	return -1;
 }
 
@@ -274,6 +282,15 @@ static int tell(struct change *ch, bool as_json)
 	return ret;
 }
 
+static bool is_defined(struct change *ch)
+{
+	struct lg_world *w = lg_engine_pin(ch->e);
+	bool yes = find(w, ch->name);
+
+	lg_engine_unpin(ch->e, w);
+	return yes;
+}
+
 static int set(struct call *c)
 {
 	struct lg_budget_text b = {
@@ -301,6 +318,13 @@ static int set(struct call *c)
 	ret = begin(&ch, b.name);
 	if (ret >= 0)
 		return ret;
+	if (!(b.limit_usd && b.period) && !is_defined(&ch)) {
+		ret = tool_usage(c->cmd,
+				 "%s is new: it needs --limit and "
+				 "--period",
+				 b.name);
+		goto out;
+	}
 	ret = EXIT_FAILED;
 	if (lg_config_budget_line(&b, LG_CONFIG_SET, lg_clock_real_ms(),
 				  "llmguard budget set", &ch.line, &err)) {

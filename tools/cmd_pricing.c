@@ -12,10 +12,12 @@
 #include "table.h"
 #include "tool.h"
 
-enum { L_PROVIDER, L_MATCH, L_JSON };
+enum { L_PROVIDER, L_MATCH, L_ALL, L_JSON };
 static const struct opt list_opts[] = {
 	[L_PROVIDER] = {"provider", 'p', OPT_TEXT, "NAME", "only this one"},
 	[L_MATCH] = {"match", 'm', OPT_TEXT, "GLOB", "only these models"},
+	[L_ALL] = {"all", 'a', OPT_FLAG, NULL,
+		   "also service tiers whose price is an estimate"},
 	[L_JSON] = OPT_JSON,
 	OPT_END,
 };
@@ -86,16 +88,27 @@ static bool wanted(const struct call *c, const struct lg_image *img,
 			     lg_slice_str(c->v[L_MATCH].text));
 }
 
-static void list_image(const struct call *c, const struct lg_image *img,
-		       struct json *j, struct table *t)
+/* Tiers that a provider does not sell, with what they would cost. */
+static bool is_minor(const struct lg_img_price *p)
+{
+	return p->estimate && p->tier.len;
+}
+
+/* How many were left out. */
+static unsigned list_image(const struct call *c, const struct lg_image *img,
+			   struct json *j, struct table *t)
 {
 	const struct lg_img_price *p =
 		LG_IMG_ARRAY(img, img->prices, struct lg_img_price);
-	unsigned i;
+	unsigned i, hidden = 0;
 
 	for (i = 0; i < img->prices.n; i++, p++) {
 		if (!wanted(c, img, p))
 			continue;
+		if (!c->v[L_ALL].set && is_minor(p)) {
+			hidden++;
+			continue;
+		}
 		json_open(j, NULL, '{');
 		entry_json(j, img, p);
 		rates_json(j, p->rate);
@@ -110,6 +123,7 @@ static void list_image(const struct call *c, const struct lg_image *img,
 		slice_cell(t, lg_img_text(img, p->price_version));
 		table_cell(t, p->estimate ? "estimate" : "");
 	}
+	return hidden;
 }
 
 static int list(struct call *c)
@@ -119,7 +133,7 @@ static int list(struct call *c)
 	struct lg_buf out;
 	struct table t;
 	struct json j;
-	unsigned i;
+	unsigned i, hidden = 0;
 	int ret = tool_open(&e);
 
 	if (ret >= 0)
@@ -130,8 +144,14 @@ static int list(struct call *c)
 		       "VERSION\tNOTE");
 	cat = lg_engine_catalog(e);
 	for (i = 0; cat && i < cat->n; i++)
-		list_image(c, cat->img[i], &j, &t);
+		hidden += list_image(c, cat->img[i], &j, &t);
 	table_print(&t, &out);
+	if (hidden) {
+		lg_buf_puts(&out, "(");
+		lg_buf_put_u64(&out, hidden);
+		lg_buf_puts(&out, " estimated prices of service tiers: "
+				  "--all)\n");
+	}
 	ret = tool_print(c->v[L_JSON].set ? &j.b : &out);
 	lg_buf_fini(&j.b);
 	lg_buf_fini(&out);
@@ -197,6 +217,17 @@ static bool look_up(const struct call *c, const struct lg_catalog *cat,
 	return false;
 }
 
+/* Units (a search, a request) are sold one by one, not by the million. */
+static void show_rate(enum lg_bucket b, int64_t rate)
+{
+	bool unit = b >= LG_BUCKET_UNITS;
+
+	if (rate != LG_RATE_ABSENT)
+		printf("  %-20s %s %s\n", lg_bucket_name(b),
+		       tool_usd(unit ? rate / 1000000 : rate),
+		       unit ? "each" : "per 1M");
+}
+
 static void show_text(const char *model, const struct lg_price *p)
 {
 	unsigned i;
@@ -211,10 +242,7 @@ static void show_text(const char *model, const struct lg_price *p)
 	else
 		printf("%s: %s\n", model, lg_price_how_name(p->how));
 	for (i = 0; i < LG_BUCKETS; i++)
-		if (p->rate[i] != LG_RATE_ABSENT)
-			printf("  %-20s %s per 1M\n",
-			       lg_bucket_name((enum lg_bucket)i),
-			       tool_usd(p->rate[i]));
+		show_rate((enum lg_bucket)i, p->rate[i]);
 	for (i = 0; i < p->ntiers; i++)
 		printf("  above %llu input tokens: input %s, output %s\n",
 		       (unsigned long long)p->tiers[i].above_tokens,

@@ -16,6 +16,7 @@
 #include "preload.h"
 #include "spend.h"
 #include "tool.h"
+#include "view.h"
 
 enum {
 	O_MAX,
@@ -153,13 +154,13 @@ static int set_preload(void)
 		return tool_fail("%s: LD_PRELOAD takes no path with a blank "
 				 "or a colon",
 				 lib);
+	setenv("LLMGUARD_UNDER_RUN", "1", 1);
 	if (old && strstr(old, "libllmguard.so"))
 		return -1;
 	if (snprintf(all, sizeof(all), "%s%s%s", lib, old && *old ? ":" : "",
 		     old ? old : "") >= (int)sizeof(all))
 		return tool_fail("LD_PRELOAD is too long");
 	setenv("LD_PRELOAD", all, 1);
-	setenv("LLMGUARD_UNDER_RUN", "1", 1);
 	return -1;
 }
 
@@ -218,8 +219,29 @@ static void summary(const struct spend *s)
 	fputc('\n', stderr);
 }
 
-/* Does the ledger say that the guard refused something of this run? */
-static bool report(struct call *c, struct lg_engine *e, struct spend *s)
+/* The ledger cannot be written: the region knows what was refused. */
+static bool has_refused(struct lg_engine *e, const char *run_id)
+{
+	struct views vs;
+	bool yes = false;
+	unsigned i;
+
+	if (views_read(e, true, &vs))
+		return false;
+	for (i = 0; i < vs.n; i++)
+		yes |= vs.v[i].cell.period == LG_PERIOD_RUN &&
+		       !strcmp(vs.v[i].cell.value, run_id) &&
+		       vs.v[i].cell.blocked;
+	views_fini(&vs);
+	if (yes)
+		tool_warn("calls of this run were refused; their rows wait to "
+			  "be written to the ledger");
+	return yes;
+}
+
+/* Was something of this run refused? */
+static bool report(struct call *c, struct lg_engine *e, struct spend *s,
+		   bool nested)
 {
 	int err;
 
@@ -231,7 +253,7 @@ static bool report(struct call *c, struct lg_engine *e, struct spend *s)
 		tool_warn("ledger: %s", strerror(-err));
 	else if (!c->v[O_QUIET].set)
 		summary(s);
-	return s->blocked || s->cut;
+	return s->blocked || s->cut || (!nested && has_refused(e, s->run_id));
 }
 
 static int end_as(int status)
@@ -273,7 +295,7 @@ static int run(struct call *c)
 	}
 	status = wait_for((pid_t)child);
 	child = 0;
-	ret = report(c, e, &s) ? EXIT_OVER : -1;
+	ret = report(c, e, &s, nested) ? EXIT_OVER : -1;
 	lg_engine_close(e);
 	return ret >= 0 ? ret : end_as(status);
 }

@@ -86,6 +86,15 @@ static const char *region_reason(int err, const char *state_dir)
 	}
 }
 
+static bool fails_closed(struct lg_engine *e)
+{
+	struct lg_world *w = lg_engine_pin(e);
+	bool closed = w->set.fail == LG_FAIL_CLOSED;
+
+	lg_engine_unpin(e, w);
+	return closed;
+}
+
 /* The engine goes on without a region; here somebody must hear why. */
 static void tell_region(struct lg_engine *e)
 {
@@ -101,8 +110,11 @@ static void tell_region(struct lg_engine *e)
 	if (!err)
 		lg_region_close(r);
 	else
-		tool_warn("region %s: %s", o.path,
-			  region_reason(err, o.state_dir));
+		tool_warn("region %s: %s; without it %s", o.path,
+			  region_reason(err, o.state_dir),
+			  fails_closed(e) ? "every call is blocked (fail: "
+					    "closed)"
+					  : "no call is blocked (fail: open)");
 }
 
 int tool_open(struct lg_engine **out)
@@ -114,9 +126,13 @@ int tool_open(struct lg_engine **out)
 	lg_mem_set_cap((size_t)2 << 30);
 	lg_env_read(&env);
 	err = lg_engine_open(&env, out);
+	if (err == -ENOENT && !env.state_dir)
+		return tool_fail("no place for the guard's state: HOME is not "
+				 "set; name a folder in LLMGUARD_STATE_DIR");
 	if (err)
 		return tool_fail("cannot open the guard's state: %s",
 				 strerror(-err));
+	tool_tell_environment(&env, lg_engine_state_dir(*out));
 	why = lg_engine_trouble(*out);
 	if (*why)
 		tool_warn("%s", why);

@@ -9,6 +9,7 @@
 #include "opt.h"
 
 struct lg_engine;
+struct lg_env;
 struct lg_ledger_pos;
 
 /* What the commands share. Messages go to stderr, data to stdout. */
@@ -31,6 +32,8 @@ int tool_usage(const struct cmd *cmd, const char *fmt, ...)
  * ledger does so). -1: go on with *out; else the exit code, said why.
  */
 int tool_open(struct lg_engine **out);
+/* Say on stderr what is wrong with LLMGUARD_* and the state folder. */
+void tool_tell_environment(const struct lg_env *env, const char *state_dir);
 /* All of b to stdout; EXIT_OK or EXIT_FAILED. b is released. */
 int tool_print(struct lg_buf *b);
 

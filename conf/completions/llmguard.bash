@@ -22,7 +22,7 @@ _llmguard()
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;
     'tail'*) opts='--lines --follow --json --help' ;;
-    'pricing list'*) opts='--provider --match --json --help' ;;
+    'pricing list'*) opts='--provider --match --all --json --help' ;;
     'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;

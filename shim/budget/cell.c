@@ -89,7 +89,7 @@ static bool seed_is_ours(struct lg_map *m, uint32_t i, uint32_t window)
 	return false;
 }
 
-void lg_cell_seed_renew(struct lg_region *r, int cell)
+static void set_lease(struct lg_region *r, int cell, int64_t left_ns)
 {
 	struct lg_pair *seed, old, new;
 
@@ -97,10 +97,20 @@ void lg_cell_seed_renew(struct lg_region *r, int cell)
 		return;
 	seed = &r->map->cell[lg_cell_index((uint32_t)cell)].seed;
 	old = lg_pair_load(seed, false);
-	new.lo = (uint64_t)(lg_clock_boot_ns() + SEED_LEASE_NS);
+	new.lo = (uint64_t)(lg_clock_boot_ns() + left_ns);
 	new.hi = old.hi;
 	if ((uint32_t)old.hi == LG_SEED_LEASED)
 		lg_pair_cas(seed, old, new);
+}
+
+void lg_cell_seed_renew(struct lg_region *r, int cell)
+{
+	set_lease(r, cell, SEED_LEASE_NS);
+}
+
+void lg_cell_seed_drop(struct lg_region *r, int cell)
+{
+	set_lease(r, cell, 0);
 }
 
 bool lg_cell_is_seeded(const struct lg_region *r, int cell)

@@ -113,6 +113,8 @@ int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s,
 bool lg_cell_is_seeded(const struct lg_region *r, int cell);
 /* Whoever seeds says at least each second that it is still reading. */
 void lg_cell_seed_renew(struct lg_region *r, int cell);
+/* It could not read: the next caller need not wait for the lease's end. */
+void lg_cell_seed_drop(struct lg_region *r, int cell);
 /* Add what the ledger already knows for this window, once, and publish. */
 void lg_cell_seed(struct lg_region *r, int cell, uint32_t window,
 		  int64_t spent_pusd);

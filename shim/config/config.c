@@ -84,8 +84,14 @@ static int parse_yaml(struct lg_conf *c, struct lg_slice text,
 {
 	struct lg_yaml_error e;
 	struct lg_slice none = {NULL, 0};
-	int err = lg_yaml_parse(text, &c->arena, root, &e);
+	int err;
 
+	/* A save in progress: the file was cut and is not yet written. */
+	if (!text.len)
+		return lg_conf_fail(c, NULL,
+				    "is empty; one that sets nothing has at "
+				    "least a comment");
+	err = lg_yaml_parse(text, &c->arena, root, &e);
 	if (err == -EPROTO)
 		return lg_conf_fail_at(c, e.line, e.key, none, e.what);
 	if (!err && *root && lg_yaml_is_null(*root))
@@ -263,7 +269,7 @@ static int read_live(struct lg_conf *c, const char *path)
 		err = lg_conf_file_read(path, LIVE_MAX, &text, &src);
 	c->nsources = SOURCE_LIVE;
 	c->file = path;
-	if (!err || err == -ENOENT) {
+	if (!err || err == -ENOENT || err == -ENOTDIR) {
 		err = add_source(c, path ? path : "", &src);
 		if (!err && text.p)
 			err = lg_conf_live(c, text);

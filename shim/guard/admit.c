@@ -76,8 +76,10 @@ int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
 		return cell;
 	if (fresh) {
 		err = lg_recover_spent(e, w, cell, hit, win, &spent);
-		if (err)
+		if (err) {
+			lg_cell_seed_drop(r, cell);
 			return err;
+		}
 		lg_cell_seed(r, cell, win->tag, spent);
 	}
 	if (!lg_cell_is_seeded(r, cell))

@@ -11,6 +11,8 @@
 		(lit), sizeof(lit) - 1                                         \
 	}
 
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
 /* The first of these is for budgets whose window ends. */
 static const struct lg_slice over_budget[] = {
 	S("Wait until it resets."),
@@ -22,6 +24,34 @@ static const struct lg_slice busy[] = {
 	S("Try again: other calls hold what is left."),
 	S("Raise it: llmguard budget set NAME --limit USD."),
 };
+
+/* A budget of the environment is raised there. */
+#define FROM_ENV(name, where)                                                  \
+	{                                                                      \
+		S(name),                                                       \
+			{S("Wait until it resets."),                           \
+			 S("Raise it: " where "."),                            \
+			 S("Use a cheaper model or a smaller output limit."),  \
+			 S("Ignore it for one run: "                           \
+			   "LLMGUARD_IGNORE_BUDGET=1.")},                      \
+		{                                                              \
+			S("Try again: other calls hold what is left."),        \
+				S("Raise it: " where ".")                      \
+		}                                                              \
+	}
+
+static const struct {
+	struct lg_slice budget;
+	struct lg_slice over[LEN(over_budget)], busy[LEN(busy)];
+} from_env[] = {
+	FROM_ENV("run", "LLMGUARD_MAX_USD, or llmguard run --max-usd"),
+	FROM_ENV("run-train",
+		 "LLMGUARD_MAX_TRAIN_USD, or llmguard run --max-train-usd"),
+	FROM_ENV("run-infer",
+		 "LLMGUARD_MAX_INFER_USD, or llmguard run --max-infer-usd"),
+	FROM_ENV("monthly", "LLMGUARD_MONTHLY_USD"),
+};
+
 static const struct lg_slice unbounded[] = {
 	S("Declare the largest output (max_tokens)."),
 	S("Set the budget's mode to adaptive."),
@@ -35,7 +65,7 @@ static const struct lg_slice broken[] = {
 	S("Set fail to open."),
 };
 
-#define LIST(a) a, sizeof(a) / sizeof((a)[0])
+#define LIST(a) a, LEN(a)
 
 static const struct {
 	struct lg_slice reason;
@@ -49,17 +79,32 @@ static const struct {
 	{S(""), LIST(broken)},
 };
 
-static void add_remedies(struct lg_refusal *r, bool transient)
+/* What the same remedies say for a budget of the environment. */
+static const struct lg_slice *in_env(struct lg_slice budget,
+				     const struct lg_slice *text)
+{
+	for (size_t i = 0; i < LEN(from_env); i++)
+		if (lg_slice_eq(from_env[i].budget, budget))
+			return text == over_budget ? from_env[i].over
+			       : text == busy	   ? from_env[i].busy
+						   : text;
+	return text;
+}
+
+static void add_remedies(struct lg_refusal *r, bool transient, bool env)
 {
 	struct lg_slice reason = transient ? LG_SLICE("contention") : r->reason;
 	unsigned i = 0;
+	bool over;
 
 	while (remedies[i].reason.len &&
 	       !lg_slice_eq(remedies[i].reason, reason))
 		i++;
-	r->remedies = remedies[i].text;
+	over = remedies[i].text == over_budget;
+	r->remedies =
+		env ? in_env(r->budget, remedies[i].text) : remedies[i].text;
 	r->nremedies = remedies[i].n;
-	if (r->remedies == over_budget && !r->resets_at_ms) {
+	if (over && !r->resets_at_ms) {
 		r->remedies++;
 		r->nremedies--;
 	}
@@ -81,6 +126,7 @@ static int32_t seconds_left(const struct lg_denial *d)
 static void describe(const struct lg_exchange *x, struct lg_refusal *r)
 {
 	const struct lg_denial *d = x->denial;
+	bool env = false;
 
 	*r = (struct lg_refusal){
 		.reason = lg_slice_str(d->reason),
@@ -99,8 +145,9 @@ static void describe(const struct lg_exchange *x, struct lg_refusal *r)
 		r->scope = d->scope[0] ? lg_slice_str(d->scope) : rule->scope;
 		r->period = lg_slice_str(
 			lg_period_name((enum lg_period)rule->b->period));
+		env = rule->b->source == LG_SOURCE_ENV;
 	}
-	add_remedies(r, d->transient);
+	add_remedies(r, d->transient, env);
 }
 
 static void put_head(struct lg_buf *out, const struct lg_refusal *r,

@@ -350,6 +350,9 @@ static int find_places(struct lg_engine *e)
 				   env->state_dir, "");
 	else
 		err = lg_config_state_dir(e->state_dir, sizeof(e->state_dir));
+	if (err == -ENOENT && e->self.home[0] == '/')
+		err = lg_path_join(e->state_dir, sizeof(e->state_dir),
+				   e->self.home, "/.local/state/llmguard");
 	if (err)
 		return err;
 	if (env->region)
@@ -384,10 +387,11 @@ static int init(struct lg_engine *e, const struct lg_env *env)
 	e->env = *env;
 	e->ignores = lg_env_ignores(env);
 	e->fail_closed = env->fail && !strcmp(env->fail, "closed");
+	lg_self_read(&e->self);
+	lg_env_log_bad(env);
 	err = find_places(e);
 	if (err)
 		return err;
-	lg_self_read(&e->self);
 	err = lg_settings_init(&e->settings, e->state_dir, env->config,
 			       env->pricing_dir);
 	if (err)

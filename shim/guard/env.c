@@ -38,6 +38,8 @@ static const struct env_key keys[] = {
 	KEY("IGNORE_BUDGET", ignore_budget),
 	KEY("FAIL", fail),
 	KEY("PRICING_DIR", pricing_dir),
+	KEY("LOG_LEVEL", log_level),
+	KEY("LOG_FORMAT", log_format),
 };
 
 void lg_env_read(struct lg_env *env)
@@ -87,19 +89,19 @@ static bool is_amount(const char *text)
 	       pusd <= LG_MONEY_LIMIT_MAX;
 }
 
+static const char *value(const struct lg_env *env, size_t at)
+{
+	return *(const char *const *)(const void *)((const char *)env + at);
+}
+
 /* What the limit is, NULL when the budget is not there. */
 static const char *amount(const struct lg_env *env, const struct env_budget *b)
 {
-	const char *text =
-		*(const char *const *)(const void *)((const char *)env + b->at);
-	struct lg_log_kv kv[2];
+	const char *text = value(env, b->at);
 	bool closed = env->fail && !strcmp(env->fail, "closed");
 
 	if (!text || is_amount(text))
 		return text;
-	kv[0] = (struct lg_log_kv){"variable", lg_slice_str(b->key), 0};
-	kv[1] = (struct lg_log_kv){"value", lg_slice_str(text), 0};
-	lg_log(LG_LOG_ERROR, "bad_amount", kv, 2);
 	return env->under_run || closed ? "0" : NULL;
 }
 
@@ -125,4 +127,76 @@ int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out)
 		};
 	}
 	return n ? lg_config_compile_budgets(text, n, out, &err) : 0;
+}
+
+static const struct {
+	const char *key;
+	size_t at;
+	const char *words[5];
+	const char *allowed;
+} choices[] = {
+	{"LLMGUARD_FAIL",
+	 offsetof(struct lg_env, fail),
+	 {"open", "closed"},
+	 "open, closed"},
+	{"LLMGUARD_PHASE",
+	 offsetof(struct lg_env, phase),
+	 {"infer", "train"},
+	 "infer, train"},
+	{"LLMGUARD_LOG_LEVEL",
+	 offsetof(struct lg_env, log_level),
+	 {"error", "warn", "info", "debug"},
+	 "error, warn, info, debug"},
+	{"LLMGUARD_LOG_FORMAT",
+	 offsetof(struct lg_env, log_format),
+	 {"text", "json"},
+	 "text, json"},
+};
+#define CHOICES (sizeof(choices) / sizeof(choices[0]))
+
+_Static_assert(BUDGETS + CHOICES <= LG_ENV_BAD_MAX, "room for all");
+
+static bool is_choice(const char *text, const char *const *words)
+{
+	while (*words &&
+	       !lg_slice_ieq(lg_slice_str(text), lg_slice_str(*words)))
+		words++;
+	return *words;
+}
+
+unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out)
+{
+	const char *v;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < BUDGETS; i++) {
+		v = value(env, budgets[i].at);
+		if (v && !is_amount(v))
+			out[n++] = (struct lg_env_bad){
+				budgets[i].key, v,
+				"an amount of USD from 0 to 9000000"};
+	}
+	for (size_t i = 0; i < CHOICES; i++) {
+		v = value(env, choices[i].at);
+		if (v && !is_choice(v, choices[i].words))
+			out[n++] = (struct lg_env_bad){choices[i].key, v,
+						       choices[i].allowed};
+	}
+	return n;
+}
+
+void lg_env_log_bad(const struct lg_env *env)
+{
+	struct lg_env_bad bad[LG_ENV_BAD_MAX];
+	unsigned n = lg_env_check(env, bad);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct lg_log_kv kv[3] = {
+			{"variable", lg_slice_str(bad[i].variable), 0},
+			{"value", lg_slice_str(bad[i].value), 0},
+			{"allowed", lg_slice_str(bad[i].allowed), 0},
+		};
+
+		lg_log(LG_LOG_ERROR, "bad_variable", kv, 3);
+	}
 }

@@ -13,6 +13,7 @@ struct lg_env {
 	const char *max_usd, *warn_usd, *max_train_usd, *max_infer_usd;
 	const char *monthly_usd;
 	const char *ignore_budget, *fail, *pricing_dir;
+	const char *log_level, *log_format;
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
 };
 
@@ -24,9 +25,19 @@ void lg_env_read(struct lg_env *env);
  * nothing is appended when there are none. all: every budget that the
  * environment could define, with a limit of 0, for folding the ledger. An
  * amount that cannot be read counts as 0 under `llmguard run` or fail:
- * closed, and is left out (and logged) elsewhere. 0, -errno. May allocate.
+ * closed, and is left out elsewhere. 0, -errno. May allocate.
  */
 int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out);
+
+/* A variable that says nothing which could be meant. */
+struct lg_env_bad {
+	const char *variable, *value, *allowed;
+};
+#define LG_ENV_BAD_MAX 16
+/* All of them, at most LG_ENV_BAD_MAX; their number. */
+unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out);
+/* The same into the log. */
+void lg_env_log_bad(const struct lg_env *env);
 
 /* Does the environment ask to observe only? */
 bool lg_env_ignores(const struct lg_env *env);

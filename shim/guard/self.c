@@ -50,21 +50,27 @@ void lg_self_after_fork(void)
 	lg_add_relaxed(&forks, 1);
 }
 
-/* "name:x:uid:..." */
-static bool is_entry(struct lg_slice line, uint32_t uid, struct lg_slice *name)
+/* "name:x:uid:gid:comment:home:shell" */
+static bool is_entry(struct lg_slice line, uint32_t uid, struct lg_slice *name,
+		     struct lg_slice *home)
 {
 	struct lg_slice field;
 	uint64_t n;
 
 	line = lg_slice_cut(line, ':', name);
 	line = lg_slice_cut(line, ':', &field);
-	lg_slice_cut(line, ':', &field);
-	return name->len && !lg_slice_u64(field, &n) && n == uid;
+	line = lg_slice_cut(line, ':', &field);
+	if (!name->len || lg_slice_u64(field, &n) || n != uid)
+		return false;
+	line = lg_slice_cut(line, ':', &field);
+	line = lg_slice_cut(line, ':', &field);
+	lg_slice_cut(line, ':', home);
+	return true;
 }
 
 static bool find_login(struct lg_self *s)
 {
-	struct lg_slice rest, line, name;
+	struct lg_slice rest, line, name, home;
 	bool found = false;
 	size_t size;
 	void *p;
@@ -74,10 +80,12 @@ static bool find_login(struct lg_self *s)
 	rest = (struct lg_slice){p, size};
 	while (!found && rest.len) {
 		rest = lg_slice_cut(rest, '\n', &line);
-		found = is_entry(line, s->uid, &name);
+		found = is_entry(line, s->uid, &name, &home);
 	}
-	if (found)
+	if (found) {
 		lg_slice_copy(name, s->login, sizeof(s->login));
+		lg_slice_copy(home, s->home, sizeof(s->home));
+	}
 	lg_mem_free(p, size);
 	return found;
 }

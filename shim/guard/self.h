@@ -9,6 +9,7 @@ struct lg_self {
 	char exe[128];
 	char comm[16];
 	char login[64]; /* "" unknown */
+	char home[256]; /* of the login, "" unknown */
 };
 
 /* Reads /proc/self and /etc/passwd; never the name service. */

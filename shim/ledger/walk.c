@@ -269,7 +269,7 @@ static int walk_from(struct walk *w, const char *dir, int64_t since_ms)
 
 	w->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->dir < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	lg_idset_init(&w->seen);
 	err = check_pos(w->dir, w->pos);
 	if (!err) {

@@ -26,7 +26,7 @@ A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
   nousage=1         leave the usage out; extra=N  unknown members before it
   continue=MS       wait before 100 Continue; continue=no: never send it
   close=1           Connection: close
-  bad=json|chunk|status|lengths|nolength|gzip|deep|empty|header
+  bad=json|chunk|status|lengths|nolength|gzip|deep|empty|header|bighead
                     an answer that is broken in that way
   seq=N             number in ids (default: counts up), for equal bytes
 """
@@ -389,6 +389,8 @@ BROKEN = {
     'empty': lambda: b'',
     'header': lambda: broken(b'{}', b'x-pad: ' + b'h' * 60000,
                              b'Content-Length: 2'),
+    'bighead': lambda: broken(b'{}', b'x-pad: ' + b'h' * 10000000,
+                              b'Content-Length: 2'),
 }
 
 

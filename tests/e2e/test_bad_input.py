@@ -3,9 +3,12 @@
 row, never a crash, a hang or lost money."""
 import json
 import os
+import shutil
+import subprocess
+import time
 
-from harness import (ANTHROPIC, OPENAI, chat_body, eq, main, ok, request,
-                     send)
+from harness import (ANTHROPIC, CLI, HERE, OPENAI, PY, SHIM, Skip, chat_body,
+                     eq, main, ok, read, request, send)
 
 BAD_CONFIGS = {
     'not yaml': ('budgets: [}\n', ''),
@@ -230,6 +233,180 @@ def case_usage_lies(box):
         ok(all(r['status'] in (200, 429) for r in got), test)
     ok(all(r['cost_usd'] >= 0 for r in box.rows()), 'no negative cost')
     ok(box.budget_status()['spent_usd'] >= 0, 'no negative spent')
+
+
+def case_empty_config(box):
+    """A file of 0 bytes is a save in progress, not "no budgets"."""
+    def empty():
+        with open(box.config_path, 'w'):
+            pass
+    empty()
+    p = box.cli('config', 'check', check=False)
+    eq(p.returncode, 1, 'config check')
+    ok(b'llmguard.yaml: is empty' in p.stderr, p.stderr)
+    got, _ = send(box, 'curl', [request()])
+    eq(got[0]['status'], 200, 'none before it: fail open')
+    box.budget(0)
+    got, _ = send(box, 'curl', [request()])
+    eq(got[0]['status'], 429, 'good config')
+    empty()
+    got, _ = send(box, 'curl', [request()])
+    eq(got[0]['status'], 429, 'the last good one stays')
+    with open(box.config_path, 'w') as f:
+        f.write('# nothing\n')
+    got, _ = send(box, 'curl', [request()])
+    eq(got[0]['status'], 200, 'a comment is a config')
+
+
+def case_environment_is_checked(box):
+    """Each command names variable, value and what is allowed."""
+    box.config(None)
+    log = os.path.join(box.dir, 'log')
+    bad = {'LLMGUARD_MAX_USD': ('abc', '0 to 9000000'),
+           'LLMGUARD_WARN_USD': ('-1', '0 to 9000000'),
+           'LLMGUARD_MONTHLY_USD': ('1e30', '0 to 9000000'),
+           'LLMGUARD_FAIL': ('maybe', 'open, closed'),
+           'LLMGUARD_PHASE': ('x\x1b[31m', 'infer, train'),
+           'LLMGUARD_LOG_LEVEL': ('loud', 'debug'),
+           'LLMGUARD_LOG_FORMAT': ('xml', 'json')}
+    for k, (value, allowed) in bad.items():
+        p = box.run([CLI, 'status'], LD_PRELOAD=None, **{k: value})
+        said = p.stderr.decode()
+        ok(p.returncode == 0 and k in said and value[:1] in said and
+           allowed in said and '\x1b' not in said, '%s: %r' % (k, said))
+        got, p = send(box, 'curl', [request()], LLMGUARD_LOG=log, **{k: value})
+        eq((got[0]['status'], p.stderr), (200, b''), k)
+        said = read(log)
+        ok(k in said and allowed in said, '%s in the log: %r' % (k, said))
+        os.unlink(log)
+    p = box.run([CLI, 'run', '-q', 'true'], LD_PRELOAD=None,
+                LLMGUARD_MAX_USD='abc')
+    ok(b'LLMGUARD_MAX_USD' in p.stderr, 'run: %s' % p.stderr)
+
+
+def case_log_to_a_folder(box):
+    box.budget(0)
+    got, p = send(box, 'curl', [request()], LLMGUARD_LOG=box.dir)
+    eq((got[0]['status'], p.stderr), (429, b''), 'program')
+    p = box.run([CLI, 'status'], LD_PRELOAD=None, LLMGUARD_LOG=box.dir)
+    ok(b'LLMGUARD_LOG' in p.stderr and b'directory' in p.stderr, p.stderr)
+
+
+def case_state_folder_is_a_file(box):
+    """Nothing is known to be spent; the limit holds, rows wait, and at once."""
+    box.config(None)
+    box.state = os.path.join(box.dir, 'file')
+    write(box.state, b'precious')
+    start = time.time()
+    got, p = send(box, 'curl', [request()], LLMGUARD_MAX_USD=1)
+    eq((got[0]['status'], p.stderr), (200, b''), 'within the budget')
+    got, p = send(box, 'curl', [request()], LLMGUARD_MAX_USD=0)
+    eq((got[0]['status'], p.stderr), (429, b''), 'limit 0')
+    ok(time.time() - start < 1.5, 'no wait')
+    p = box.run([CLI, 'run', '--max-usd', '0', '--', *box.curl_argv(
+        OPENAI, json.dumps(chat_body()))], LD_PRELOAD=None)
+    eq(p.returncode, 3, 'run: refused')
+    ok(box.state.encode() in p.stderr and b'wait' in p.stderr, p.stderr)
+    s = box.status()
+    eq(s['staged_rows'], 3, 'staged')
+    with open(box.state, 'rb') as f:
+        eq(f.read(), b'precious', 'the file')
+
+
+def case_state_folder_unreadable(box):
+    """Not readable: not counted, told, and without a wait in each program."""
+    if os.geteuid():
+        raise Skip('only root can become somebody else here')
+    box.config(None)
+    os.mkdir(box.state, 0o700)
+    os.chmod(box.dir, 0o777)
+    lib, log = os.path.join(box.dir, 'lib.so'), os.path.join(box.dir, 'log')
+    shutil.copy(SHIM, lib)
+    os.chmod(lib, 0o755)
+    argv = box.curl_argv(OPENAI, json.dumps(chat_body()))
+    os.chmod(argv[-2][1:], 0o644)
+    start = time.time()
+    p = box.run(['setpriv', '--reuid=65534', '--regid=65534',
+                 '--clear-groups', 'env', 'LD_PRELOAD=' + lib, *argv],
+                LD_PRELOAD=None, LLMGUARD_MAX_USD=0, LLMGUARD_LOG=log)
+    eq((p.returncode, p.stderr), (0, b''), 'program')
+    ok(time.time() - start < 1.5, 'took %.1f s' % (time.time() - start))
+    ok('ledger_not_read' in read(log), 'log: ' + read(log))
+
+
+def case_no_home(box):
+    """HOME unset: the passwd file's; no such user: a message that helps."""
+    if os.geteuid():
+        raise Skip('only root can become somebody else here')
+    cli = os.path.join(box.dir, 'llmguard')
+    shutil.copy(CLI, cli)
+    os.chmod(cli, 0o755)
+    for uid, word in ((65534, b'/nonexistent'), (54321, b'LLMGUARD_STATE_DIR')):
+        p = box.run(['setpriv', '--reuid=%d' % uid, '--regid=65534',
+                     '--clear-groups', 'env', '-u', 'HOME', cli, 'status'],
+                    LD_PRELOAD=None, LLMGUARD_STATE_DIR=None, HOME=None,
+                    LLMGUARD_CONFIG=None, XDG_STATE_HOME=None)
+        ok(p.returncode in (0, 1) and word in p.stderr,
+           '%d: %d %s' % (uid, p.returncode, p.stderr))
+
+
+def in_mounts(box, setup, argv, **k):
+    """Run argv in a mount namespace of its own."""
+    if subprocess.run(['unshare', '-m', 'true'],
+                      stderr=subprocess.DEVNULL).returncode:
+        raise Skip('no mount namespaces')
+    return box.run(['env', '-u', 'LD_PRELOAD', 'unshare', '-m', 'sh', '-c',
+                    setup + '; export LD_PRELOAD=%s; exec "$@"' % (
+                        '' if argv[0] == CLI else SHIM), 'sh', *argv], **k)
+
+
+def case_places_missing(box):
+    """Without /dev/shm, without /proc, with a read-only state folder."""
+    box.budget(0)
+    box.region = '/dev/shm/llmguard-test-none-%d' % os.getpid()
+    os.makedirs(box.state, exist_ok=True)
+    argv = box.curl_argv(OPENAI, json.dumps(chat_body()), None,
+                         ['-o', '/dev/null', '-w', '%{http_code}'])
+    for name, setup, want, word in (
+            ('shm', 'mount -t tmpfs -o ro none /dev/shm', b'200',
+             b'Read-only file system; without it no call is blocked'),
+            ('proc', 'mount -t tmpfs none /proc', b'429', b''),
+            ('state', 'mount -t tmpfs -o ro none ' + box.state, b'429',
+             b'state folder')):
+        p = in_mounts(box, setup, argv)
+        eq((p.stdout, p.stderr), (want, b''), name)
+        p = in_mounts(box, setup, argv, LLMGUARD_FAIL='closed')
+        eq((p.stdout, p.stderr), (b'429', b''), name + ', closed')
+        p = in_mounts(box, setup, [CLI, 'status'])
+        eq(p.returncode, 0, name + ': status')
+        ok(word in p.stderr, '%s: %s' % (name, p.stderr))
+        p = in_mounts(box, setup, [CLI, 'run', '-q', *argv])
+        eq(p.stdout, want, name + ': run: %s' % p.stderr)
+
+
+def case_heads_of_10_mb(box):
+    """Passed on as without the guard, with a row or without a request."""
+    box.budget(5)
+    body = json.dumps(chat_body())
+    big = 'x-big: ' + 'h' * 10000000 + '\r\n'
+    for name, more in (('request', 'x-test: seq=1\r\n' + big),
+                       ('answer', 'x-test: seq=1;bad=bighead\r\n')):
+        text = ('POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com'
+                '\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s' % (
+                    more, len(body), body))
+        spec = json.dumps({'host': 'api.openai.com', 'writes': [text],
+                           'responses': 1})
+        argv = [PY, os.path.join(HERE, 'raw_tls.py')]
+        bare = box.run(argv, False, stdin=spec)
+        p = box.run(argv, stdin=spec)
+        eq(p.returncode, bare.returncode, '%s: exit status: %s' % (
+            name, p.stderr[-200:]))
+        if not bare.returncode:
+            ok(p.stdout == bare.stdout or b' 429 ' in p.stdout[:20],
+               name + ': other bytes: %r' % p.stdout[:60])
+        eq(box.budget_status()['held_usd'], 0, name + ': held')
+    rows = box.rows()
+    ok(rows and rows[-1]['cost_usd'] > 0, 'the answer counts: %s' % rows)
 
 
 if __name__ == '__main__':

@@ -194,6 +194,21 @@ def case_budget_set_list_rm(box):
     ok(not any('verdict' in r for r in box.rows('audit')), 'no verdict')
 
 
+def case_remedies(box):
+    """A budget of the environment is raised there, others by a command."""
+    for limit, word in (({'LLMGUARD_MAX_USD': 0}, 'llmguard run --max-usd'),
+                        ({'LLMGUARD_MONTHLY_USD': 0}, 'LLMGUARD_MONTHLY_USD'),
+                        ({'LLMGUARD_MAX_INFER_USD': 0}, '--max-infer-usd'),
+                        ({}, 'llmguard budget set NAME')):
+        box.config(None)
+        if not limit:
+            box.budget(0)
+        got, _ = send(box, 'http.client', [request()], **limit)
+        said = json.loads(got[0]['body'])['error']['llmguard']['remedies']
+        raise_it = [x for x in said if x.startswith('Raise it')]
+        ok(len(raise_it) == 1 and word in raise_it[0], said)
+
+
 def case_budget_set_after_a_torn_line(box):
     box.budget('1')
     box.cli('budget', 'set', 'cap', '--limit', '2')
@@ -440,6 +455,11 @@ def case_pricing(box):
     all_ = lines(box.cli('pricing', 'list', '--json'))
     ok({'openai', 'anthropic', 'google'} <= {x['provider'] for x in all_},
        'providers')
+    more = lines(box.cli('pricing', 'list', '--json', '--all'))
+    ok(len(more) > len(all_) and
+       not any(x['estimate'] and x['tier'] for x in all_), '--all')
+    ok(b': --all)' in box.cli('pricing', 'list').stdout, 'told')
+    ok(b'each' in box.cli('pricing', 'show', 'gpt-4o').stdout, 'units')
     some = lines(box.cli('pricing', 'list', '--provider', 'anthropic',
                          '--match', 'claude-*', '--json'))
     ok(some and all(x['provider'] == 'anthropic' for x in some), 'filter')
