@@ -262,6 +262,18 @@ static void first_month(const struct lg_ledger_pos *pos, int64_t since_ms,
 		out[7] = 0;
 }
 
+/*
+ * Not there, nor can it be below a file. A file in its own place hides what
+ * was there: that is not known, and no nothing.
+ */
+static bool is_nowhere(const char *dir)
+{
+	struct stat st;
+
+	return errno == ENOENT ||
+	       (errno == ENOTDIR && stat(dir, &st) && errno == ENOTDIR);
+}
+
 static int walk_from(struct walk *w, const char *dir, int64_t since_ms)
 {
 	char name[LG_MONTH_NAME];
@@ -269,7 +281,7 @@ static int walk_from(struct walk *w, const char *dir, int64_t since_ms)
 
 	w->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->dir < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+		return is_nowhere(dir) ? 0 : -errno;
 	lg_idset_init(&w->seen);
 	err = check_pos(w->dir, w->pos);
 	if (!err) {

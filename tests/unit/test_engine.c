@@ -348,7 +348,7 @@ static void test_ledger_not_read(void **state)
 	rig_open(&r);
 	assert_true(call(&r, true)); /* fail: open */
 	assert_false(unlink(dir) || rename(aside, dir));
-	/* two seconds later it is tried again, and knows all */
+	/* at the next call it is tried again, and knows all */
 	assert_true(call(&r, true));
 	assert_int_equal(rig_rows(&r, &row), 3);
 	assert_int_equal(used_of(&r, "tight"), 3 * DEAR_PUSD);

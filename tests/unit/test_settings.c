@@ -295,7 +295,8 @@ static void test_empty_is_nothing(void **state)
 	struct lg_buf out;
 
 	(void)state;
-	compile_text(&out, "");
+	assert_non_null(strstr(compile_error("", 0), "is empty"));
+	compile_text(&out, "\n");
 	lg_buf_fini(&out);
 	compile_text(&out, "# nothing\n---\n...\n");
 	lg_buf_fini(&out);
