@@ -13,7 +13,7 @@
 
 #include "tests/shim/lib/peer.h"
 
-#define ROUNDS 400
+#define ROUNDS 150
 #define REQ_MAX (300 * 1024)
 
 static unsigned seed;
