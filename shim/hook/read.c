@@ -33,7 +33,7 @@ static size_t take_ready(struct lg_conn *c, char *buf, size_t len, bool peek)
 	struct lg_slice s = lg_buf_slice(&c->queue);
 	size_t n;
 
-	if (!s.len && !lg_flow_synth(c->flow, &s))
+	if (!s.len && (!c->flow || !lg_flow_synth(c->flow, &s)))
 		return 0;
 	n = len < s.len ? len : s.len;
 	memcpy(buf, s.p, n);
@@ -68,7 +68,7 @@ static int read_real(struct lg_conn *c, SSL *s, char *buf, size_t len)
 	r = LG_REAL(s, c->tls->SSL_read(s, buf, num));
 	lg_conn_relock(c);
 	lg_conn_after_handshake(c, s);
-	if (r <= 0 && !lg_conn_is_transient(c, s, r))
+	if (r <= 0 && c->flow && !lg_conn_is_transient(c, s, r))
 		lg_flow_eof(c->flow);
 	return r;
 }
@@ -86,12 +86,14 @@ static int read_step(struct lg_conn *c, SSL *s, char *buf, size_t len,
 	int r = release_held(c, s, false);
 
 	*shown = 0;
-	if (r <= 0 || lg_conn_is_shut(c))
+	if (r <= 0 || !c->flow || lg_conn_is_shut(c))
 		return r <= 0 ? r : 1;
 	if (lg_flow_synth(c->flow, &(struct lg_slice){0}))
 		return 1;
 	r = read_real(c, s, buf, len);
-	if (r > 0)
+	if (!c->flow)
+		*shown = r > 0 ? (size_t)r : 0;
+	else if (r > 0)
 		*shown = lg_flow_arrived(c->flow, buf, (size_t)r);
 	else if (is_time_to_release(c) && lg_conn_is_transient(c, s, r) &&
 		 release_held(c, s, true) > 0)
@@ -123,6 +125,16 @@ static int peek_real(struct lg_conn *c, SSL *s, char *buf, size_t len)
 	return r;
 }
 
+static int real(struct lg_conn *c, SSL *s, char *buf, size_t len, bool peek,
+		size_t *got)
+{
+	int r = peek ? peek_real(c, s, buf, len) : read_real(c, s, buf, len);
+
+	*got = r > 0 ? (size_t)r : 0;
+	return r;
+}
+
+/* A write of another thread may drop the flow in each of the real calls. */
 static int read_locked(struct lg_conn *c, SSL *s, char *buf, size_t len,
 		       bool peek, size_t *got)
 {
@@ -134,14 +146,15 @@ static int read_locked(struct lg_conn *c, SSL *s, char *buf, size_t len,
 			return 1;
 		if (lg_conn_is_shut(c))
 			return look_closed(c, s);
+		if (!c->flow)
+			return real(c, s, buf, len, peek, got);
 		if (!peek)
 			r = read_step(c, s, buf, len, got);
 		else if (lg_flow_edits(c->flow))
 			r = fill_queue(c, s);
-		else if ((r = release_held(c, s, false)) > 0 &&
+		else if ((r = release_held(c, s, false)) > 0 && c->flow &&
 			 !lg_flow_synth(c->flow, &(struct lg_slice){0}))
-			r = (*got = 0, peek_real(c, s, buf, len)),
-			*got = r > 0 ? (size_t)r : 0;
+			r = real(c, s, buf, len, true, got);
 		if (r <= 0)
 			return r;
 		if (*got)
@@ -181,7 +194,7 @@ static struct lg_conn *guarded_read(struct lg_tls *t, const void *pc, SSL *s,
 		c->look = true;
 		lg_conn_after_handshake(c, s);
 	}
-	return c->flow ? c : NULL;
+	return c->flow || c->queue.len ? c : NULL;
 }
 
 int hook_SSL_read(const void *pc, SSL *s, void *buf, int num)

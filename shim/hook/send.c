@@ -55,7 +55,8 @@ static ssize_t look_iov(int fd, const struct iovec *iov, size_t n, ssize_t r)
 		left -= len;
 		if (len > HEAD - had)
 			len = HEAD - had;
-		memcpy(head + had, iov[i].iov_base, len);
+		if (len)
+			memcpy(head + had, iov[i].iov_base, len);
 		had += len;
 	}
 	lg_wakeup_look(fd, head, had);
@@ -104,12 +105,15 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	ssize_t r;
+
 	if (LG_UNLIKELY(!next_sendmsg))
 		return syscall(SYS_sendmsg, fd, msg, flags);
 	if (!is_watching())
 		return next_sendmsg(fd, msg, flags);
-	return look_iov(fd, msg->msg_iov, msg->msg_iovlen,
-			next_sendmsg(fd, msg, flags));
+	r = next_sendmsg(fd, msg, flags);
+	/* only then does msg point to something */
+	return r > 0 ? look_iov(fd, msg->msg_iov, msg->msg_iovlen, r) : r;
 }
 
 int hook_dlclose(void *handle)

@@ -19,8 +19,7 @@ unsigned lg_wakeup_watched;
 
 /* The last ClientHellos seen; a torn entry matches nothing. */
 static struct {
-	uint64_t a, b, cookie;
-	int64_t fd;
+	uint64_t a, b, cookie, fd;
 } hellos[HELLOS];
 static unsigned nhellos;
 
@@ -54,35 +53,40 @@ void lg_wakeup_unwatch(struct lg_conn *c)
 void lg_wakeup_look(int fd, const void *p, size_t n)
 {
 	const unsigned char *b = p;
+	uint64_t random[2];
 	unsigned i;
 	int err;
 
 	if (n < HELLO_MIN || b[0] != 22 || b[1] != 3 || b[5] != 1)
 		return;
 	err = errno;
+	memcpy(random, b + RANDOM_AT, sizeof(random));
 	i = lg_add_relaxed(&nhellos, 1) & (HELLOS - 1);
-	lg_store_relaxed(&hellos[i].a, 0);
-	memcpy(&hellos[i].b, b + RANDOM_AT + 8, 8);
-	hellos[i].cookie = cookie_of(fd);
-	hellos[i].fd = fd;
-	uint64_t a;
-	memcpy(&a, b + RANDOM_AT, 8);
-	lg_store_release(&hellos[i].a, a);
+	lg_store_seq(&hellos[i].a, 0);
+	lg_store_release(&hellos[i].b, random[1]);
+	lg_store_release(&hellos[i].cookie, cookie_of(fd));
+	lg_store_release(&hellos[i].fd, (uint64_t)fd);
+	lg_store_release(&hellos[i].a, random[0]);
 	errno = err;
 }
 
 static void find_hello(struct lg_conn *c, const unsigned char *random)
 {
-	uint64_t a, b;
+	uint64_t a, b, fd, cookie;
 	unsigned i;
 
 	memcpy(&a, random, 8);
 	memcpy(&b, random + 8, 8);
 	for (i = 0; i < HELLOS; i++) {
-		if (lg_load_acquire(&hellos[i].a) != a || hellos[i].b != b)
+		if (lg_load_acquire(&hellos[i].a) != a ||
+		    lg_load_acquire(&hellos[i].b) != b)
 			continue;
-		c->fd = (int)hellos[i].fd;
-		c->fd_cookie = hellos[i].cookie;
+		fd = lg_load_acquire(&hellos[i].fd);
+		cookie = lg_load_acquire(&hellos[i].cookie);
+		if (lg_load_acquire(&hellos[i].a) != a)
+			continue; /* another one came into its place */
+		c->fd = (int)fd;
+		c->fd_cookie = cookie;
 		return;
 	}
 }

@@ -39,11 +39,12 @@ int lg_write_flush(struct lg_conn *c, SSL *s)
 		r = write_real(c, s, out.p, out.len);
 		lg_conn_relock(c);
 		if (r <= 0) {
-			if (!lg_conn_is_transient(c, s, r))
+			if (c->flow && !lg_conn_is_transient(c, s, r))
 				lg_flow_write_failed(c->flow);
 			return r;
 		}
-		lg_flow_sent(c->flow, (size_t)r);
+		if (c->flow)
+			lg_flow_sent(c->flow, (size_t)r);
 	}
 	c->released = false;
 	return 1;
@@ -111,9 +112,10 @@ static int pass(struct lg_conn *c, SSL *s, const char *p, size_t n)
 	lg_conn_relock(c);
 	c->pass_pending = r <= 0;
 	if (r > 0) {
-		lg_flow_passed(c->flow, p, (size_t)r);
+		if (c->flow)
+			lg_flow_passed(c->flow, p, (size_t)r);
 		c->consumed += (size_t)r;
-	} else if (!lg_conn_is_transient(c, s, r)) {
+	} else if (c->flow && !lg_conn_is_transient(c, s, r)) {
 		lg_flow_write_failed(c->flow);
 	}
 	return r;
@@ -125,7 +127,7 @@ static int pass(struct lg_conn *c, SSL *s, const char *p, size_t n)
  */
 static int write_step(struct lg_conn *c, SSL *s, const char *buf, size_t len)
 {
-	enum lg_flow_gate gate;
+	enum lg_flow_gate gate = LG_FLOW_PASS;
 	const char *p;
 	size_t left, n;
 	int r;
@@ -141,7 +143,7 @@ static int write_step(struct lg_conn *c, SSL *s, const char *buf, size_t len)
 		return refuse(c, LG_SSL_ERROR_SYSCALL, EPIPE) - 1;
 	p = buf + c->consumed;
 	left = len - c->consumed;
-	n = lg_flow_offer(c->flow, p, left, &gate);
+	n = c->flow ? lg_flow_offer(c->flow, p, left, &gate) : left;
 	if (gate == LG_FLOW_TAKEN) {
 		c->consumed += n;
 		lg_write_wake(c, s);
@@ -210,6 +212,17 @@ static bool begin_flow(struct lg_conn *c, SSL *s)
 	return c->flow;
 }
 
+/* Nothing of a request or of an answer would be lost with the flow. */
+static bool is_between(struct lg_conn *c)
+{
+	struct lg_slice s;
+
+	return !c->flow ||
+	       (!lg_flow_is_holding(c->flow) && !lg_flow_out(c->flow, &s) &&
+		!lg_flow_synth(c->flow, &s) && !c->queue.len &&
+		!lg_flow_is_shut(c->flow));
+}
+
 static bool is_off(struct lg_conn *c)
 {
 	bool off;
@@ -218,7 +231,7 @@ static bool is_off(struct lg_conn *c)
 		return false;
 	if (!lg_conn_lock(c))
 		return false;
-	off = !c->flow || !lg_flow_is_holding(c->flow);
+	off = is_between(c);
 	if (off)
 		lg_conn_give_up(c);
 	lg_conn_unlock(c);
@@ -244,7 +257,7 @@ static bool is_guarded_write(struct lg_conn *c, SSL *s, const void *buf,
 	}
 	if (!c->flow || is_off(c))
 		return false;
-	if (c->pass_pending || c->consumed || !lg_flow_is_passing(c->flow))
+	if (c->pass_pending || c->consumed)
 		return true;
 	if (!lg_conn_lock(c))
 		return true;

@@ -201,6 +201,37 @@ static int misused_ssl(void)
 	return 0;
 }
 
+static void *read_answer(void *arg)
+{
+	static char buf[256];
+	int n = SSL_read(arg, buf, sizeof(buf) - 1);
+
+	return n > 0 ? buf : NULL;
+}
+
+/*
+ * A thread waits in SSL_read while another's write ends the guarding of the
+ * connection, as behind a WebSocket's upgrade.
+ */
+static int reader_outlives_flow(void)
+{
+	int fd = client_socket(false);
+	void *text = NULL;
+	pthread_t t;
+	SSL *s;
+
+	s = client_ssl(client_ctx(), fd, "localhost");
+	CHECK(ask(s, fd));
+	CHECK(!pthread_create(&t, NULL, read_answer, s));
+	usleep(100000);
+	CHECK(send_text(s, "PRI "));
+	CHECK(send_text(s, "/a HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcd"));
+	pthread_join(t, &text);
+	CHECK(text && !strncmp(text, "HTTP/1.1 200", 12));
+	client_close(s, fd);
+	return 0;
+}
+
 static int dup_of_ssl(void)
 {
 	int fd = client_socket(false), fd2 = client_socket(false);
@@ -337,6 +368,7 @@ int main(int argc, char **argv)
 		{"threads", threads, false},
 		{"small_stacks", small_stacks, false},
 		{"misused_ssl", misused_ssl, true},
+		{"reader_outlives_flow", reader_outlives_flow, false},
 		{"dup_of_ssl", dup_of_ssl, false},
 		{"cleared", cleared, false},
 		{"shut_in_request", shut_in_request, false},
