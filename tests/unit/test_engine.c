@@ -382,8 +382,7 @@ static void test_damaged_region(void **state)
 	rig_stop(&r);
 }
 
-/* -- the ledger cannot be written -------------------------------------------
- */
+/* -- the ledger cannot be written ------------------------------------------ */
 
 static void test_staged(void **state)
 {
@@ -410,8 +409,7 @@ static void test_staged(void **state)
 	rig_stop(&r);
 }
 
-/* -- settings change ---------------------------------------------------------
- */
+/* -- settings change ------------------------------------------------------- */
 
 static void test_settings_change(void **state)
 {
@@ -483,8 +481,7 @@ static void test_settings_change_under_load(void **state)
 	rig_stop(&r);
 }
 
-/* -- the environment ----------------------------------------------------------
- */
+/* -- the environment ------------------------------------------------------- */
 
 static void test_environment(void **state)
 {
@@ -549,8 +546,7 @@ static void test_no_region(void **state)
 	rig_stop(&r);
 }
 
-/* -- memory
- * -------------------------------------------------------------------- */
+/* -- memory ---------------------------------------------------------------- */
 
 static void test_idle_memory(void **state)
 {
