@@ -149,7 +149,8 @@ int tool_print(struct lg_buf *b)
 
 	if (b->overflow)
 		ret = tool_fail("out of memory");
-	else if (fwrite(b->p, 1, b->len, stdout) != b->len || fflush(stdout))
+	else if ((b->len && fwrite(b->p, 1, b->len, stdout) != b->len) ||
+		 fflush(stdout))
 		ret = tool_fail("writing: %s", strerror(errno));
 	lg_buf_fini(b);
 	return ret;
