@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 
-from harness import NODE, PY, Skip, chat_body, eq, main, ok
+from harness import NODE, PY, Skip, chat_body, eq, main, ok, sanitizer
 
 PHP_CURL = r'''
 $c = curl_init();
@@ -248,6 +248,8 @@ def prepare(box, name):
         with open(path, 'w') as f:
             f.write(argv[at + 1])
         argv[at:at + 2] = [path]
+    if argv[0] == 'php' and sanitizer():
+        raise Skip('PHP uses RTLD_DEEPBIND, which sanitizers refuse')
     lacks = missing(box, argv, module)
     if lacks:
         raise Skip('no ' + lacks)
