@@ -129,33 +129,6 @@ static const char escape[256] = {
 	['"'] = '"',	 [92] = 92,    [0x7f] = 'u', [128 ... 255] = 1,
 };
 
-/* Length of the UTF-8 sequence at p (RFC 3629 4), 0 when there is none. */
-static size_t utf8_len(const unsigned char *p, size_t n)
-{
-	size_t len;
-	unsigned char lo = 0x80, hi = 0xbf;
-
-	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-		len = 2;
-	} else if ((p[0] & 0xf0) == 0xe0) {
-		len = 3;
-		lo = p[0] == 0xe0 ? 0xa0 : 0x80;
-		hi = p[0] == 0xed ? 0x9f : 0xbf;
-	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		len = 4;
-		lo = p[0] == 0xf0 ? 0x90 : 0x80;
-		hi = p[0] == 0xf4 ? 0x8f : 0xbf;
-	} else {
-		return 0;
-	}
-	if (n < len || p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 static int put_escaped(struct lg_buf *b, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -193,7 +166,7 @@ static int put_json_inner(struct lg_buf *b, const unsigned char *p, size_t n)
 		run = plain_run(p, n, run);
 		seq = 0;
 		if (run < n && escape[p[run]] == 1)
-			seq = utf8_len(p + run, n - run);
+			seq = lg_utf8_len(p + run, n - run);
 		if (seq) {
 			run += seq;
 			if (run < n)

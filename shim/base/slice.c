@@ -154,13 +154,39 @@ int lg_slice_u64(struct lg_slice s, uint64_t *out)
 	return 0;
 }
 
-/* Eight bytes without a control character; may say no where there is none. */
+size_t lg_utf8_len(const unsigned char *p, size_t n)
+{
+	size_t len;
+	unsigned char lo = 0x80, hi = 0xbf;
+
+	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+		len = 2;
+	} else if ((p[0] & 0xf0) == 0xe0) {
+		len = 3;
+		lo = p[0] == 0xe0 ? 0xa0 : 0x80;
+		hi = p[0] == 0xed ? 0x9f : 0xbf;
+	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+		len = 4;
+		lo = p[0] == 0xf0 ? 0x90 : 0x80;
+		hi = p[0] == 0xf4 ? 0x8f : 0xbf;
+	} else {
+		return 0;
+	}
+	if (n < len || p[1] < lo || p[1] > hi)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+/* Eight bytes of plain ASCII; may say no where they are. */
 static bool are_plain(uint64_t w)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	uint64_t del = w ^ ones * 0x7f;
 
-	return !(((w - ones * 0x20) | (del - ones)) & ones * 0x80 & ~w);
+	return !(((w - ones * 0x20) | (del - ones) | w) & ones * 0x80);
 }
 
 bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap)
@@ -176,13 +202,17 @@ bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap)
 		memcpy(dst + i, &w, sizeof(w));
 	}
 	for (; i < n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+		const unsigned char *p = (const unsigned char *)s.p + i;
+		size_t seq = *p >= 0x80 ? lg_utf8_len(p, n - i) : 0;
 
-		if (c < 0x20 || c == 0x7f) {
-			c = '?';
+		dst[i] = s.p[i];
+		if (seq) {
+			memcpy(dst + i, p, seq);
+			i += seq - 1;
+		} else if (*p < 0x20 || *p >= 0x7f) {
+			dst[i] = '?';
 			same = false;
 		}
-		dst[i] = (char)c;
 	}
 	dst[n] = '\0';
 	return same;

@@ -53,9 +53,12 @@ int lg_slice_u64(struct lg_slice s, uint64_t *out);
 
 /*
  * Copy into a NUL-terminated array of cap bytes (cap >= 1), cut where it does
- * not fit; control characters (< 0x20, 0x7f) become '?'. Returns false when
- * it was cut or changed.
+ * not fit; control characters (< 0x20, 0x7f) and bytes that are not UTF-8
+ * become '?', so that the text reads back from JSON as it stands. Returns
+ * false when it was cut or changed.
  */
 bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap);
+/* Length of the well-formed multibyte UTF-8 sequence at p[0..n); 0 none. */
+size_t lg_utf8_len(const unsigned char *p, size_t n);
 
 #endif

@@ -459,5 +459,18 @@ def case_closed_without_a_place(box):
             eq(statuses([start(box, argv(box), **env)]), [want], name + fail)
 
 
+def case_odd_names(box):
+    """Whose name is no UTF-8 or too long stays known to a region built anew."""
+    config(box, 'name: cap, scope: "user:*", each: true, period: daily, '
+           'limit_usd: 0.15, hard: true')
+    names = ['\xe9', '\xff\x80 "x"', 'y' + '\xc3\xa9' * 95]
+    for round_ in range(2):
+        for name in names:
+            out = raw(box, text(field='x-llmguard-user: ' + name))
+            ok((b'429' if round_ else b' 200 ') in out, ascii(name))
+        if not round_:
+            os.unlink(box.region)
+
+
 if __name__ == '__main__':
     main(globals())
