@@ -174,6 +174,20 @@ static void warn_if_uncovered(const char *command)
 		tool_warn("warning: %s", cv.why);
 }
 
+static void warn_if_off(struct lg_engine *e)
+{
+	const char *off = getenv("LLMGUARD_DISABLE");
+
+	if (off && *off && strcmp(off, "0"))
+		tool_warn("LLMGUARD_DISABLE is set: nothing of this run is "
+			  "seen or blocked");
+	else if (lg_engine_is_off(e))
+		tool_warn("the guard is switched off (llmguard enable, or "
+			  "guard: in the config): nothing is blocked");
+	else if (lg_engine_ignores(e))
+		tool_warn("LLMGUARD_IGNORE_BUDGET is set: nothing is blocked");
+}
+
 static int wait_for(pid_t pid)
 {
 	int status;
@@ -287,6 +301,7 @@ static int run(struct call *c)
 	ret = tool_open(&e);
 	if (ret >= 0)
 		return ret;
+	warn_if_off(e);
 	tool_ledger_end(e, 0, &s.pos);
 	ret = start(c);
 	if (ret) {

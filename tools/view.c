@@ -190,11 +190,31 @@ static bool is_quiet_run(const struct lg_cell_view *c, const char *run_id)
 	       (!run_id || strcmp(c->value, run_id));
 }
 
+/* Quiet runs that were used before this are past ones. */
+static uint32_t shown_since(struct lg_region *r, const char *run_id)
+{
+	uint32_t latest[RUNS_SHOWN] = {0};
+	struct lg_cell_view c;
+	unsigned i, k;
+
+	for (i = 0; i < lg_cell_count(r); i++) {
+		if (lg_cell_view(r, i, &c) || !is_quiet_run(&c, run_id))
+			continue;
+		for (k = RUNS_SHOWN; k && latest[k - 1] < c.touched_s; k--)
+			if (k < RUNS_SHOWN)
+				latest[k] = latest[k - 1];
+		if (k < RUNS_SHOWN)
+			latest[k] = c.touched_s;
+	}
+	return latest[RUNS_SHOWN - 1];
+}
+
 int views_read(struct lg_engine *e, bool all, struct views *out)
 {
 	struct lg_region *r = lg_engine_region(e);
 	const char *run_id = lg_engine_env(e)->run_id;
 	int64_t now = lg_clock_real_ms();
+	uint32_t since = r && !all ? shown_since(r, run_id) : 0;
 	unsigned i, n, quiet = 0;
 	struct lg_world *w;
 
@@ -214,7 +234,7 @@ int views_read(struct lg_engine *e, bool all, struct views *out)
 		    is_gone(w, &v->cell, rule_of(w, &v->cell)))
 			continue;
 		if (!all && is_quiet_run(&v->cell, run_id) &&
-		    ++quiet > RUNS_SHOWN) {
+		    (v->cell.touched_s < since || ++quiet > RUNS_SHOWN)) {
 			out->hidden++;
 			continue;
 		}

@@ -136,6 +136,7 @@ struct lg_cell_view {
 	int64_t limit_pusd;
 	uint64_t config_id; /* whose limit it is */
 	int64_t since_ms;
+	uint32_t touched_s;	 /* CLOCK_REALTIME, to the minute */
 	uint64_t calls, blocked; /* in the window */
 	uint32_t warned;	 /* bit i: warn_at[i] fired */
 	bool hard, each, strict, refusing;

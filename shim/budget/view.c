@@ -82,6 +82,7 @@ int lg_cell_view(const struct lg_region *r, unsigned cell,
 	}
 	copy_text(out->value, sizeof(out->value), meta->value, LG_VALUE_CAP);
 	out->period = lg_load_relaxed(&meta->period) % (LG_PERIOD_TOTAL + 1);
+	out->touched_s = lg_load_relaxed(&meta->touched_s);
 	out->window_start_ms = INT64_MIN;
 	out->window_end_ms = INT64_MAX;
 	if (lg_load_acquire(&meta->window_tag) == out->window) {

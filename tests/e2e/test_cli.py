@@ -388,6 +388,18 @@ def case_run(box):
     eq(p.stdout, b'--max-usd\n', "the command's options are its own")
 
 
+def case_run_tells_when_it_is_off(box):
+    box.config(None)
+    for key in ('LLMGUARD_DISABLE', 'LLMGUARD_IGNORE_BUDGET'):
+        p = box.run([CLI, 'run', '-q', 'true'], LD_PRELOAD=None, **{key: 1})
+        ok(key.encode() in p.stderr, p.stderr)
+        p = box.run([CLI, 'run', '-q', 'true'], LD_PRELOAD=None, **{key: 0})
+        eq((p.returncode, p.stderr), (0, b''), key + '=0')
+    box.cli('disable')
+    p = box.run([CLI, 'run', '-q', 'true'], LD_PRELOAD=None)
+    ok(b'llmguard enable' in p.stderr, p.stderr)
+
+
 def case_run_signals(box):
     box.config(None)
     for sig in (signal.SIGTERM, signal.SIGHUP):
