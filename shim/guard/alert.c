@@ -1,5 +1,7 @@
 #include "guard/alert.h"
 
+#include <string.h>
+
 #include "base/atomic.h"
 #include "base/log.h"
 #include "base/money.h"
@@ -115,4 +117,50 @@ void lg_alert_blocked(const struct lg_exchange *x)
 		{"process", lg_slice_str(x->row.comm), 0},
 	};
 	lg_log(LG_LOG_WARN, "request_blocked", kv, sizeof(kv) / sizeof(kv[0]));
+}
+
+static struct lg_log_kv text(const char *key, const char *value)
+{
+	return (struct lg_log_kv){key, lg_slice_str(value), 0};
+}
+
+static struct lg_log_kv count(const char *key, uint64_t n)
+{
+	return (struct lg_log_kv){key, {NULL, 0}, (int64_t)n};
+}
+
+void lg_alert_settled(const struct lg_exchange *x)
+{
+	static const char *const caches[] = {"none", "provider", "gateway"};
+	const struct lg_row *r = &x->row;
+	char money[LG_MONEY_TEXT];
+	struct lg_log_kv kv[16];
+	unsigned n = 0;
+
+	if (x->denial || !lg_log_is_on(LG_LOG_INFO))
+		return;
+	kv[n++] = text("verdict", lg_verdict_name((enum lg_verdict)r->verdict));
+	kv[n++] = text("provider", r->provider);
+	kv[n++] = text("model", r->model);
+	kv[n++] = text("fine_tuned",
+		       strncmp(r->model, "ft:", 3) ? "false" : "true");
+	kv[n++] = text("phase", r->phase);
+	kv[n++] = (struct lg_log_kv){
+		"cost_usd", {money, lg_money_print(r->cost_pusd, money)}, 0};
+	kv[n++] =
+		text("usage",
+		     lg_usage_state_name((enum lg_usage_state)r->usage_state));
+	kv[n++] =
+		text("price",
+		     lg_price_state_name((enum lg_price_state)r->price_state));
+	kv[n++] = text("cache", caches[r->cache_hit % 3]);
+	if (r->status)
+		kv[n++] = count("status", (uint64_t)r->status);
+	if (r->input_tokens != LG_ROW_ABSENT)
+		kv[n++] = count("input_tokens", r->input_tokens);
+	if (r->output_tokens != LG_ROW_ABSENT)
+		kv[n++] = count("output_tokens", r->output_tokens);
+	kv[n++] = text("process", r->comm);
+	kv[n++] = text("id", r->id);
+	lg_log(LG_LOG_INFO, "request_settled", kv, n);
 }

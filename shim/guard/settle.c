@@ -211,6 +211,7 @@ void lg_settle(struct lg_exchange *x)
 		err = settle_held(x, now);
 	else
 		err = settle_unheld(x, now);
+	lg_alert_settled(x);
 	if (waiting && !err)
 		write_staged(x->engine, now);
 	due = !err && lg_world_region(now) &&

@@ -230,6 +230,33 @@ def case_enable_disable(box):
     eq([r['note'] for r in box.rows('audit')], ['disable', 'enable'], 'audit')
 
 
+def case_log_lines(box):
+    """Each call and each refusal, as JSON and as text; no key, no prompt."""
+    log = os.path.join(box.dir, 'log')
+    env = dict(LLMGUARD_LOG=log, LLMGUARD_LOG_LEVEL='info')
+    box.budget('0.02')
+    eq(call(box, 1000, 2, LLMGUARD_LOG_FORMAT='json', LLMGUARD_PHASE='train',
+            **env), [200, 429], 'calls')
+    with open(log) as f:
+        rows = [json.loads(x) for x in f]
+    done = [r for r in rows if r['event'] == 'request_settled']
+    eq([(r['level'], r['model'], r['phase'], r['fine_tuned'], r['cache'],
+         r['usage'], r['price'], r['cost_usd'], r['output_tokens'])
+        for r in done],
+       [('info', 'gpt-4o', 'train', 'false', 'none', 'exact', 'exact',
+         '0.0100025', 1000)], 'settled')
+    eq([r['budget'] for r in rows if r['event'] == 'request_blocked'],
+       ['cap'], 'refused')
+    text = open(log).read()
+    ok('sk-test' not in text and 'Say hello' not in text, 'secrets')
+    call(box, 10, **env)
+    ok(' info request_settled verdict=' in open(log).read(), 'text')
+    os.unlink(log)
+    call(box, 10, LLMGUARD_LOG=log)
+    ok(not os.path.exists(log) or 'request_settled' not in open(log).read(),
+       'only what needs somebody by default')
+
+
 def case_tail(box):
     box.config(None)
     call(box, 10, 15, LLMGUARD_PROJECT='p\x1b[31m')
