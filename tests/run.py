@@ -21,7 +21,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ALONE = {'stress', 'model', 'bench'}    # these use every core by themselves
-LIMIT_S = 300
+LIMIT_S = 300       # and three times as much below a sanitizer
 
 
 def tests_of(suite, build):
@@ -52,16 +52,18 @@ def name_of(suite, cmd):
 
 def run(suite, cmd, env):
     start = time.time()
+    slow = os.path.basename(env['B']).startswith('build-')
+    limit = LIMIT_S * (3 if slow else 1)
     proc = subprocess.Popen(cmd, cwd=TOP, env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             start_new_session=True)
     try:
-        out, _ = proc.communicate(timeout=LIMIT_S)
+        out, _ = proc.communicate(timeout=limit)
         code = proc.returncode
     except subprocess.TimeoutExpired:
         os.killpg(proc.pid, signal.SIGKILL)
         out, _ = proc.communicate()
-        code = 'no end after %d s' % LIMIT_S
+        code = 'no end after %d s' % limit
     return suite, name_of(suite, cmd), code, out.decode('utf-8', 'replace'), \
         time.time() - start
 

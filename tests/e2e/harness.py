@@ -59,6 +59,9 @@ def short(x):
     return s if len(s) < 500 else s[:300] + ' ... ' + s[-150:]
 
 
+NO_CURL = 'curl hangs in setlocale below a sanitizer\'s runtime'
+
+
 def sanitizer():
     """The runtime that has to be loaded before a sanitized library."""
     san = os.path.basename(BUILD).partition('build-')[2]
@@ -162,13 +165,15 @@ class Box:
             preexec_fn=None, cwd=None, **env):
         """Run a program to its end: CompletedProcess with text output."""
         if guard and argv[0] == 'curl' and sanitizer():
-            raise Skip('curl hangs in setlocale below a sanitizer\'s runtime')
+            raise Skip(NO_CURL)
         return subprocess.run(
             argv, env=self.env(guard, preload, **env), input=stdin.encode(
                 'latin1'), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             timeout=timeout, preexec_fn=preexec_fn, cwd=cwd or self.dir)
 
     def curl_argv(self, url, body=None, headers=None, extra=()):
+        if sanitizer():
+            raise Skip(NO_CURL)
         argv = ['curl', '-sS', '--http1.1', '-m', '30', '--cacert',
                 self.server.ca, '--connect-to',
                 '::127.0.0.1:%d' % self.server.port]
@@ -326,7 +331,7 @@ def main(scope, needs_guard=True):
     if 'thread' in os.path.basename(BUILD):
         print('ThreadSanitizer cannot be preloaded into an ordinary program')
         sys.exit(77)
-    signal.alarm(280)
+    signal.alarm(880 if sanitizer() else 280)
     wanted = sys.argv[1:]
     cases = [(n[5:], f) for n, f in scope.items() if n.startswith('case_') and
              (not wanted or any(w in n for w in wanted))]

@@ -462,6 +462,9 @@ int main(void)
 #if !defined(__x86_64__)
 	printf("no trap flag on this machine\n");
 	return 77;
+#elif defined(__SANITIZE_THREAD__)
+	printf("ThreadSanitizer adds too many instructions to step through\n");
+	return 77;
 #endif
 	setbuf(stdout, NULL);
 	/* Claims the slot that the children, our copies, will claim. */
