@@ -4,12 +4,15 @@
 #include <poll.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <unistd.h>
@@ -357,6 +360,76 @@ static int unloads(void)
 	return 0;
 }
 
+static void *wait_for_ever(void *arg)
+{
+	char buf[64];
+
+	(void)SSL_read(arg, buf, sizeof(buf));
+	return NULL;
+}
+
+/* A thread that is cancelled in a read leaves no lock behind. */
+static int cancelled(void)
+{
+	SSL_CTX *ctx = client_ctx();
+	pthread_t t;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		int fd = client_socket(false);
+		SSL *s = client_ssl(ctx, fd, "localhost");
+
+		CHECK(ask(s, fd));
+		CHECK(!pthread_create(&t, NULL, wait_for_ever, s));
+		usleep(20000);
+		CHECK(!pthread_cancel(t) && !pthread_join(t, NULL));
+		CHECK(ask(s, fd));
+		client_close(s, fd);
+	}
+	return 0;
+}
+
+static sigjmp_buf way_out;
+
+static void jump(int sig)
+{
+	siglongjmp(way_out, sig);
+}
+
+/* Some programs leave a read that takes too long by a jump. */
+static int jumped_out(void)
+{
+	SSL_CTX *ctx = client_ctx();
+	volatile int i;
+
+	signal(SIGUSR1, jump);
+	for (i = 0; i < 5; i++) {
+		int fd = client_socket(false);
+		SSL *s = client_ssl(ctx, fd, "localhost");
+		char buf[64];
+
+		CHECK(ask(s, fd));
+		if (!sigsetjmp(way_out, 1)) {
+			timer_t t;
+			struct sigevent e = {.sigev_notify = SIGEV_SIGNAL,
+					     .sigev_signo = SIGUSR1};
+			struct itimerspec in = {.it_value.tv_nsec = 20000000};
+
+			CHECK(!timer_create(CLOCK_MONOTONIC, &e, &t));
+			CHECK(!timer_settime(t, 0, &in, NULL));
+			(void)SSL_read(s, buf, sizeof(buf));
+			return 1;
+		}
+		CHECK(ask(s, fd));
+		if (preloaded) {
+			CHECK(send_text(s, BLOCK));
+			CHECK(SSL_read(s, buf, sizeof(buf)) > 0);
+		}
+		client_close(s, fd);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct shim_case cases[] = {
@@ -375,6 +448,8 @@ int main(int argc, char **argv)
 		{"filter_bio", filter_bio, false},
 		{"sandboxed", sandboxed, false},
 		{"unloads", unloads, false},
+		{"cancelled", cancelled, false},
+		{"jumped_out", jumped_out, false},
 	};
 
 	return shim_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
