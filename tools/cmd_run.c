@@ -55,7 +55,7 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
-static const struct {
+static const struct variable {
 	int option;
 	const char *variable;
 	bool is_cap; /* an outer run's lower amount stays */
@@ -105,6 +105,15 @@ static bool is_lower(const char *a, const char *b)
 	       !lg_money_parse(lg_slice_str(b), &y) && x < y;
 }
 
+/* The command may go elsewhere: a file is named from the root. */
+static void set_variable(const struct variable *to, const char *text)
+{
+	char *real = to->option == O_CONFIG ? realpath(text, NULL) : NULL;
+
+	setenv(to->variable, real ? real : text, 1);
+	free(real);
+}
+
 static void set_variables(const struct call *c, bool nested)
 {
 	size_t i;
@@ -119,7 +128,7 @@ static void set_variables(const struct call *c, bool nested)
 			tool_warn("inside another run: its $%s stays", old);
 			continue;
 		}
-		setenv(variables[i].variable, v->text, 1);
+		set_variable(&variables[i], v->text);
 	}
 }
 

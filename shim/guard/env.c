@@ -154,7 +154,17 @@ static const struct {
 };
 #define CHOICES (sizeof(choices) / sizeof(choices[0]))
 
-_Static_assert(BUDGETS + CHOICES <= LG_ENV_BAD_MAX, "room for all");
+/* Programs of one run have many working directories. */
+static const struct {
+	const char *key;
+	size_t at;
+} paths[] = {
+	{"LLMGUARD_CONFIG", offsetof(struct lg_env, config)},
+	{"LLMGUARD_STATE_DIR", offsetof(struct lg_env, state_dir)},
+	{"LLMGUARD_REGION", offsetof(struct lg_env, region)},
+	{"LLMGUARD_PRICING_DIR", offsetof(struct lg_env, pricing_dir)},
+};
+#define PATHS (sizeof(paths) / sizeof(paths[0]))
 
 static bool is_choice(const char *text, const char *const *words)
 {
@@ -163,6 +173,8 @@ static bool is_choice(const char *text, const char *const *words)
 		words++;
 	return *words;
 }
+
+_Static_assert(BUDGETS + CHOICES + PATHS <= LG_ENV_BAD_MAX, "room for all");
 
 unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out)
 {
@@ -181,6 +193,12 @@ unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out)
 		if (v && !is_choice(v, choices[i].words))
 			out[n++] = (struct lg_env_bad){choices[i].key, v,
 						       choices[i].allowed};
+	}
+	for (size_t i = 0; i < PATHS; i++) {
+		v = value(env, paths[i].at);
+		if (v && v[0] != '/')
+			out[n++] = (struct lg_env_bad){paths[i].key, v,
+						       "an absolute path"};
 	}
 	return n;
 }

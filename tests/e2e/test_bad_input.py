@@ -268,7 +268,9 @@ def case_environment_is_checked(box):
            'LLMGUARD_FAIL': ('maybe', 'open, closed'),
            'LLMGUARD_PHASE': ('x\x1b[31m', 'infer, train'),
            'LLMGUARD_LOG_LEVEL': ('loud', 'debug'),
-           'LLMGUARD_LOG_FORMAT': ('xml', 'json')}
+           'LLMGUARD_LOG_FORMAT': ('xml', 'json'),
+           'LLMGUARD_PRICING_DIR': ('rel', 'absolute'),
+           'LLMGUARD_STATE_DIR': ('rel', 'absolute')}
     for k, (value, allowed) in bad.items():
         p = box.run([CLI, 'status'], LD_PRELOAD=None, **{k: value})
         said = p.stderr.decode()

@@ -415,6 +415,16 @@ def case_run(box):
     eq(p.stdout, b'--max-usd\n', "the command's options are its own")
 
 
+def case_run_with_a_config(box):
+    """A relative name holds wherever the command goes."""
+    box.budget(0)
+    p = box.run([CLI, 'run', '-q', '--config', 'llmguard.yaml', '--', 'sh',
+                 '-c', 'cd /; exec "$@"', 'sh', *box.curl_argv(
+                     OPENAI, json.dumps(chat_body()))], LD_PRELOAD=None,
+                LLMGUARD_CONFIG=None)
+    eq(p.returncode, 3, p.stdout + p.stderr)
+
+
 def case_run_tells_when_it_is_off(box):
     box.config(None)
     for key in ('LLMGUARD_DISABLE', 'LLMGUARD_IGNORE_BUDGET'):
