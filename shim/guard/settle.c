@@ -11,15 +11,17 @@
 #include "guard/engine.h"
 #include "guard/record.h"
 #include "guard/recover.h"
+#include "ledger/ledger.h"
 
-static void tell_lost(const struct lg_row *row, int err)
+static void tell_unwritten(struct lg_exchange *x, bool lost, int err)
 {
 	struct lg_log_kv kv[] = {
-		{"id", lg_slice_str(row->id), 0},
+		{"id", lg_slice_str(x->row.id), 0},
+		{"folder", lg_slice_str(lg_engine_ledger(x->engine)->dir), 0},
 		{"errno", {NULL, 0}, -err},
 	};
 
-	lg_log(LG_LOG_ERROR, err == -ENOSPC ? "row_lost" : "row_staged", kv, 2);
+	lg_log(LG_LOG_ERROR, lost ? "row_lost" : "row_staged", kv, 3);
 }
 
 static void close_row(struct lg_exchange *x)
@@ -134,16 +136,12 @@ static int write_row(struct lg_exchange *x, struct lg_region *r,
 			lg_hold_free(r, h);
 		return 0;
 	}
-	if (h->slot < 0) {
-		tell_lost(&x->row, -ENOSPC);
-		return err;
-	}
-	if (lg_hold_stage(r, h) == -ENOSPC) {
-		tell_lost(&x->row, -ENOSPC);
+	if (h->slot < 0 || lg_hold_stage(r, h) == -ENOSPC) {
+		tell_unwritten(x, true, err);
 		return err;
 	}
 	lg_engine_note_staged(x->engine, true);
-	tell_lost(&x->row, err);
+	tell_unwritten(x, false, err);
 	return err;
 }
 

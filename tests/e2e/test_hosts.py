@@ -211,7 +211,8 @@ def case_unwritable_state(box):
     eq(cclient(box, '-n', 2, LLMGUARD_LOG=log), [200] * 2, 'statuses')
     with open(log) as f:
         text = f.read()
-    ok('below-a-file' in text, 'the log names the folder: ' + text)
+    ok('row_staged' in text and 'below-a-file' in text,
+       'the log names the folder: ' + text)
     p = box.cli('status', check=False)
     ok(b'below-a-file' in p.stdout + p.stderr, 'status names the folder')
 
