@@ -248,7 +248,7 @@ static void print_coverage(const struct picture *p, struct lg_buf *out)
 static void print_region(const struct picture *p, struct lg_buf *out)
 {
 	if (!p->r) {
-		lg_buf_puts(out, "Region: none yet\n");
+		lg_buf_puts(out, "Region: none; budgets are not counted\n");
 		return;
 	}
 	lg_buf_puts(out, "Region: ");
