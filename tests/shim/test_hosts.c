@@ -375,6 +375,10 @@ static int cancelled(void)
 	pthread_t t;
 	int i;
 
+#ifdef __SANITIZE_ADDRESS__
+	puts("ASan takes the frames that a cancelled thread left for live");
+	return 77;
+#endif
 	for (i = 0; i < 5; i++) {
 		int fd = client_socket(false);
 		SSL *s = client_ssl(ctx, fd, "localhost");
