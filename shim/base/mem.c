@@ -232,7 +232,14 @@ void *lg_mem_alloc(size_t size)
 
 void *lg_mem_take(size_t size)
 {
-	return take(size, false);
+	void *p = take(size, false);
+
+#ifdef MEM_ASAN
+	/* nobody may count on what stands in it */
+	if (p)
+		memset(p, 0xa5, size);
+#endif
+	return p;
 }
 
 void lg_mem_free(void *p, size_t size)
