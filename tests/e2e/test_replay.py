@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 
-from harness import PY, SHARED, Failed, eq, main, ok
+from harness import (NO_CURL, PY, SHARED, Failed, Skip, eq, main, ok,
+                     sanitizer)
 
 DIALECTS = ('openai-chat', 'openai-responses', 'openai-embeddings',
             'anthropic-messages', 'gemini-generate')
@@ -176,7 +177,11 @@ def refused(box, client, **k):
 
 
 def make_case(fn, client, k):
-    return lambda box: fn(box, client, **k)
+    def case(box):
+        if client == 'curl' and sanitizer():
+            raise Skip(NO_CURL)
+        fn(box, client, **k)
+    return case
 
 
 RUNS = [('raw', {}), ('raw', {'mode': 'chunking=whole'}),
