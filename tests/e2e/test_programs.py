@@ -142,6 +142,8 @@ def go(f):
 with concurrent.futures.ThreadPoolExecutor(3) as ex:
     for s, n in ex.map(go, sys.argv[2:]):
         print(s, n)'''
+# the server listens on 127.0.0.1 alone, Node tries ::1 and no other
+V4 = '--dns-result-order=ipv4first'
 NODE_HTTPS = r'''
 const https = require('https'), fs = require('fs');
 const agent = new https.Agent({keepAlive: true, maxSockets: 1});
@@ -202,8 +204,8 @@ PROGRAMS = {
     'pyopenssl': py(PYOPENSSL, 'OpenSSL'),
     'httpx_h2': py(HTTPX_H2, 'httpx,h2'),
     'threads': py(THREADS),
-    'node_https': (script(NODE, '-e', NODE_HTTPS), None),
-    'node_fetch': (script(NODE, '-e', NODE_FETCH), None),
+    'node_https': (script(NODE, V4, '-e', NODE_HTTPS), None),
+    'node_fetch': (script(NODE, V4, '-e', NODE_FETCH), None),
 }
 # PHP opens its extensions so that nothing can be interposed: not yet covered.
 UNSEEN = ('php_curl',)
