@@ -31,7 +31,8 @@ DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libjansson-dev
 DEPS_DEMO := python3 openssl curl ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
-	libpython3.11-testsuite python3-requests python3-httpx python3-aiohttp dpkg-dev procps \
+	libpython3.11-testsuite python3-requests python3-httpx \
+	python3-aiohttp dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
 
