@@ -24,14 +24,22 @@ ALONE = {'stress', 'model', 'bench'}    # these use every core by themselves
 LIMIT_S = 300       # and three times as much below a sanitizer
 
 
+def fuzz_command(p, build):
+    """What is found goes below the build; the seeds are only read."""
+    name = os.path.basename(p)
+    found = os.path.join(build, 'corpus', name)
+    os.makedirs(found, exist_ok=True)
+    return [p, '-max_total_time=' + os.environ.get('FUZZ_SECONDS', '10'),
+            '-rss_limit_mb=1024', '-verbosity=0', '-print_final_stats=1',
+            '-artifact_prefix=%s/' % os.path.dirname(found), found] + \
+        glob.glob('tests/fuzz/corpus/' + name)
+
+
 def tests_of(suite, build):
     if suite == 'style':
         return [['tests/style.sh']]
     if suite == 'fuzz':
-        secs = os.environ.get('FUZZ_SECONDS', '10')
-        return [[p, '-max_total_time=' + secs, '-rss_limit_mb=1024',
-                 '-verbosity=0', '-print_final_stats=1']
-                + glob.glob('tests/fuzz/corpus/%s' % os.path.basename(p))
+        return [fuzz_command(p, build)
                 for p in sorted(glob.glob('%s/tests/fuzz/fuzz_*' % build))
                 if os.access(p, os.X_OK) and not p.endswith('.d')]
     found = [[p] for p in sorted(glob.glob('%s/tests/%s/test_*' % (build, suite)))
