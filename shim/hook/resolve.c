@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <link.h>
 #include <sched.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/atomic.h"
-#include "base/clock.h"
 
 /*
  * Bound to the oldest version, and weak: before glibc 2.34 these stand in
@@ -39,10 +37,8 @@ __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
 #define CALLERS 128 /* power of two */
 #define NAME_MAX_LEN 512
 #define LIBS_MAX 4
-#define FILL_WAIT_NS INT64_C(1000000000)
 
 static struct lg_tls copies[COPIES_MAX];
-static unsigned filling; /* 1: by some thread */
 
 /* key = pc ^ value ^ generation: a torn pair does not match. */
 static struct {
@@ -324,7 +320,6 @@ void lg_tls_after_fork(void)
 {
 	unsigned i;
 
-	lg_store_relaxed(&filling, 0);
 	for (i = 0; i < COPIES_MAX; i++) {
 		if (lg_load_relaxed(&copies[i].claimed) == 1)
 			lg_store_relaxed(&copies[i].claimed, 0);
