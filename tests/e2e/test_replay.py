@@ -120,38 +120,56 @@ TOKENS = ('input_tokens', 'cache_read_tokens', 'cache_write',
           'output_tokens', 'reasoning_tokens')
 
 
+def differences(row, done):
+    want, e = want_of(done['id'])
+    got = got_of(row)
+    for k in unknown_of(e):
+        want.pop(k)
+    diff = {k: (got[k], v) for k, v in want.items() if got[k] != v}
+    state = row['usage_state']
+    if e['usage_present'] and state != 'exact':
+        diff['usage_state'] = (state, 'exact')
+    if not e['usage_present'] and e['billable'] and state == 'exact':
+        diff['usage_state'] = (state, 'estimated or missing')
+    return diff
+
+
+def matched(rows, done):
+    """A largest matching of exchanges with rows that agree with them, by
+    augmenting paths: which of two agreeing rows an exchange takes must not
+    leave another one without. What has no partner is paired as it is left."""
+    agree = [[i for i, r in enumerate(rows) if not differences(r, d)]
+             for d in done]
+    owner = {}
+
+    def take(x, seen):
+        for i in agree[x]:
+            if i not in seen:
+                seen.add(i)
+                if i not in owner or take(owner[i], seen):
+                    owner[i] = x
+                    return True
+        return False
+
+    lost = [x for x in range(len(done)) if not take(x, set())]
+    free = [i for i in range(len(rows)) if i not in owner]
+    owner.update(zip(free, lost))
+    return [(rows[i], done[x]) for i, x in owner.items()]
+
+
 def paired(rows, done, in_order):
-    """Rows beside their exchanges; where a client has an order of its own,
-    each exchange takes a row that says the same, if there is one."""
-    if in_order:
-        return list(zip(rows, done))
-    left, out = list(rows), []
-    for d in done:
-        want, e = want_of(d['id'])
-        keys = [k for k in want if k not in unknown_of(e)]
-        row = next((r for r in left if all(
-            got_of(r)[k] == want[k] for k in keys)), left[0])
-        left.remove(row)
-        out.append((row, d))
-    return out
+    """Rows beside their exchanges; a client with threads has an order of
+    its own."""
+    return list(zip(rows, done)) if in_order else matched(rows, done)
 
 
 def compare(rows, done, in_order):
     bad = []
     eq(len(rows), len(done), 'rows')
     for row, d in paired(rows, done, in_order):
-        want, e = want_of(d['id'])
-        got = got_of(row)
-        for k in unknown_of(e):
-            want.pop(k)
-        diff = {k: (got[k], v) for k, v in want.items() if got[k] != v}
-        state = row['usage_state']
-        if e['usage_present'] and state != 'exact':
-            diff['usage_state'] = (state, 'exact')
-        if not e['usage_present'] and e['billable'] and state == 'exact':
-            diff['usage_state'] = (state, 'estimated or missing')
+        diff = differences(row, d)
         if diff:
-            src = e.get('source') or {}
+            src = scratch['store'][d['id']].expected.get('source') or {}
             bad.append('%s %s: (got, want) %s' % (
                 d['id'], str(src.get('path', src))[-60:], diff))
     ok(not bad, '%d of %d rows differ:\n   ' % (len(bad), len(rows)) +
