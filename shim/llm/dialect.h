@@ -32,11 +32,31 @@ struct lg_dialect {
 	const char *family; /* hosts: value: openai, anthropic ... */
 	enum lg_request_type type;
 
+	/*
+	 * How a streamed answer is framed where its Content-Type does not say
+	 * it. Of text/event-stream and application/vnd.amazon.eventstream the
+	 * type decides.
+	 */
+	bool lines;   /* one JSON value a line: Ollama, Cohere v1, batches */
+	bool wrapped; /* a frame's payload is {"bytes": base64 of JSON} */
+
 	/* Request body, JSON. */
 	const struct lg_field *request_fields;
 	unsigned nrequest_fields;
 	void (*on_request)(struct lg_facts *f, int id,
 			   const struct lg_value *v);
+
+	/*
+	 * multipart/form-data requests: the parts' names as paths ("model"),
+	 * told to on_request as strings. A file's part is told as a string
+	 * whose len is its size, with no text. NULL: not understood.
+	 */
+	const struct lg_field *form_fields;
+	unsigned nform_fields;
+
+	/* One header field of the final answer's head. NULL: of no interest. */
+	void (*on_header)(struct lg_answer *a, struct lg_slice name,
+			  struct lg_slice value);
 
 	/* Whole JSON response body. */
 	const struct lg_field *response_fields;
@@ -48,7 +68,11 @@ struct lg_dialect {
 	const struct lg_field *event_fields;
 	unsigned nevent_fields;
 	void (*on_event)(struct lg_answer *a, int id, const struct lg_value *v);
-	/* After an event: its name (event:) and whether data was "[DONE]". */
+	/*
+	 * After an event: its name (event:, or :event-type of a frame, with
+	 * :exception-type as "exception") and whether data was "[DONE]". After
+	 * a line: no name.
+	 */
 	void (*end_event)(struct lg_answer *a, struct lg_slice name,
 			  bool done_marker);
 

@@ -25,6 +25,7 @@ enum lg_request_type {
 struct lg_facts {
 	char model[LG_MODEL_MAX];	/* requested; "" when not said */
 	char tier[24];			/* requested service tier */
+	char variant[32];		/* picture's class: "hd/1024x1792" */
 	char user[LG_NAME_MAX];		/* body's user / metadata.user_id */
 	char conversation[LG_NAME_MAX]; /* body's conversation id */
 	char previous_id[LG_NAME_MAX];	/* previous_response_id */
@@ -43,16 +44,28 @@ struct lg_facts {
 	bool background;
 	bool cache_1h;	     /* a cache_control with ttl 1h */
 	bool remote_refs;    /* things that stand on the server */
+	uint32_t requests;   /* calls inside a batch, 0: no batch */
 	bool server_tools;   /* web search and the like */
 	bool json_ok;	     /* body was one whole JSON value */
 	uint64_t scratch[2]; /* the adapter's own */
 };
+
+/*
+ * Some answers bill several calls: Anthropic's iterations, the lines of a
+ * batch's results. What stands in an answer when its adapter says DUE is one
+ * part: the guard finishes and prices it under its own model, adds it to the
+ * call and clears model, usage and counters. RESET: a newer count replaces
+ * all parts so far. With at least one part, what no part held is not billed.
+ */
+enum lg_part { LG_PART_NONE, LG_PART_DUE, LG_PART_RESET };
 
 /* What an answer said, gathered while it streams by. Plain data. */
 struct lg_answer {
 	char model[LG_MODEL_MAX];
 	char id[LG_NAME_MAX];		 /* response id */
 	char tier[24];			 /* served tier */
+	char geo[24];			 /* where it ran: "us", "eu", "" */
+	char variant[32];		 /* picture's class as served */
 	char usage_raw[LG_NAME_MAX * 8]; /* provider's usage object, or "" */
 	struct lg_usage usage;		 /* disjoint after finish() */
 	uint64_t raw[32];		 /* adapter's own counters */
@@ -64,6 +77,12 @@ struct lg_answer {
 	bool error;	  /* error object or error event */
 	bool usage_final; /* usage is the last word, not interim */
 	bool cache_1h;	  /* set by the caller: the request's */
+	bool pending;	  /* accepted, the work and its usage come later */
+	bool failed;	  /* said that the work ended without a charge */
+	bool from_gateway_cache; /* nobody was asked: actual 0 */
+	bool background;	 /* usage of a call made earlier (later.h) */
+	uint8_t part;		 /* enum lg_part, set by the adapter */
+	uint32_t requests;	 /* of a batch: calls that were answered */
 };
 
 /* All zero but for n. */

@@ -22,6 +22,8 @@ enum lg_route_kind {
 	LG_ROUTE_PAID,	  /* dialect known: hold and decide */
 	LG_ROUTE_FREE,	  /* known free endpoint: row, exact 0 */
 	LG_ROUTE_UNKNOWN, /* LLM host, unknown path: row, unknown */
+	LG_ROUTE_LATER,	  /* free to ask, but its answer may bill a call made
+			     earlier: a stored response, a batch, a job */
 };
 
 struct lg_route {
@@ -30,6 +32,8 @@ struct lg_route {
 	enum lg_request_type type;
 	char provider[LG_NAME_MAX];
 	char model[LG_MODEL_MAX]; /* from the path, else "" */
+	char geo[24];		  /* from host or path: "us", "eu-west-1", "" */
+	char ref[LG_NAME_MAX];	  /* of LATER: the id in the path, else "" */
 	bool stream;		  /* the path says so (Gemini) */
 };
 

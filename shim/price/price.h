@@ -35,6 +35,8 @@ struct lg_price_query {
 	struct lg_slice host;		  /* for models: rules */
 	struct lg_slice model;
 	struct lg_slice tier;	 /* "", "default", "standard": standard */
+	struct lg_slice geo;	 /* where it ran; empty: not said */
+	struct lg_slice variant; /* picture's class; empty: none */
 	struct lg_slice version; /* pinned; empty: in force at `at_ms` */
 	int64_t at_ms;		 /* call's start */
 };
