@@ -145,11 +145,8 @@ bool lg_value_is(const struct lg_value *v, const char *text);
 
 /* -- the dialects -------------------------------------------------------- */
 
-extern const struct lg_dialect lg_openai_chat;
-extern const struct lg_dialect lg_openai_completions;
-extern const struct lg_dialect lg_openai_embeddings;
-extern const struct lg_dialect lg_openai_responses;
-extern const struct lg_dialect lg_anthropic_messages;
-extern const struct lg_dialect lg_gemini_generate;
+#define LG_DIALECT(name) extern const struct lg_dialect lg_##name;
+#include "llm/dialects.def"
+#undef LG_DIALECT
 
 #endif

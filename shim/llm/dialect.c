@@ -3,8 +3,9 @@
 #include "llm/adapter.h"
 
 const struct lg_dialect *const lg_dialects[] = {
-	&lg_openai_chat,	&lg_openai_responses,	&lg_openai_embeddings,
-	&lg_openai_completions, &lg_anthropic_messages, &lg_gemini_generate,
+#define LG_DIALECT(name) &lg_##name,
+#include "llm/dialects.def"
+#undef LG_DIALECT
 };
 
 const unsigned lg_ndialects = LG_COUNT_OF(lg_dialects);

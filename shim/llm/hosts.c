@@ -1,4 +1,4 @@
-#include "llm/route.h"
+#include "llm/hosts.h"
 
 #include <stddef.h>
 
@@ -68,6 +68,80 @@ static const struct lg_provider_host hosts[] = {
 	{"models.inference.ai.azure.com", "github", "openai"},
 	{"ai-gateway.vercel.sh", "vercel", "openai"},
 };
+
+const struct lg_path_rule lg_path_rules[] = {
+#define PAID(pattern, dialect, type, model, listed, stream)                    \
+	{                                                                      \
+		"POST", pattern, &(dialect), LG_REQUEST_##type, model, listed, \
+			stream                                                 \
+	}
+#define FREE(methods, pattern, type)                                           \
+	{                                                                      \
+		methods, pattern, NULL, LG_REQUEST_##type, LG_MODEL_NOWHERE,   \
+			true, false                                            \
+	}
+	PAID("*/deployments/*/chat/completions", lg_openai_chat, GENERATE,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/completions", lg_openai_completions, GENERATE,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/embeddings", lg_openai_embeddings, EMBED,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/chat/completions", lg_openai_chat, GENERATE, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/v1/responses", lg_openai_responses, GENERATE, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/responses", lg_openai_responses, GENERATE, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/embeddings", lg_openai_embeddings, EMBED, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/embeddings", lg_openai_embeddings, EMBED, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/messages", lg_anthropic_messages, GENERATE, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/v1/completions", lg_openai_completions, GENERATE,
+	     LG_MODEL_NOWHERE, false, false),
+	PAID("*/completions", lg_openai_completions, GENERATE, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/models/*:generateContent", lg_gemini_generate, GENERATE,
+	     LG_MODEL_METHOD, false, false),
+	PAID("*/models/*:streamGenerateContent", lg_gemini_generate, GENERATE,
+	     LG_MODEL_METHOD, false, true),
+	PAID("*:generateContent", lg_gemini_generate, GENERATE, LG_MODEL_METHOD,
+	     true, false),
+	PAID("*:streamGenerateContent", lg_gemini_generate, GENERATE,
+	     LG_MODEL_METHOD, true, true),
+	FREE("POST", "*/messages/count_tokens", COUNT),
+	FREE("POST", "*/responses/input_tokens", COUNT),
+	FREE("POST", "*:countTokens", COUNT),
+	FREE("POST", "*:computeTokens", COUNT),
+	FREE("POST", "*/v1/tokenize-text", COUNT),
+	FREE("POST", "*/moderations", OTHER),
+	FREE("POST", "*/responses/*/cancel", OTHER),
+	FREE("GET HEAD", "*/models", OTHER),
+	FREE("GET HEAD", "*/models/*", OTHER),
+	FREE("GET HEAD", "*/tunedModels*", OTHER),
+	FREE("GET HEAD", "*/deployments*", OTHER),
+	FREE("GET HEAD DELETE", "*/responses/*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/conversations*", OTHER),
+	FREE("GET HEAD DELETE", "*/chat/completions*", OTHER),
+	FREE("GET HEAD", "*/messages/batches*", OTHER),
+	FREE("GET HEAD", "*/batches*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/v1/files*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/v1beta/files*", OTHER),
+	FREE("GET HEAD DELETE", "*/cachedContents*", OTHER),
+	FREE("GET HEAD", "*/fine_tuning/jobs*", OTHER),
+	FREE("GET HEAD", "*/organization/*", OTHER),
+	FREE("GET HEAD", "*/operations/*", OTHER),
+	FREE("GET HEAD", "*/api/v1/key", OTHER),
+	FREE("GET HEAD", "*/api/v1/credits", OTHER),
+	FREE("GET HEAD", "*/api/v1/generation", OTHER),
+	FREE("GET HEAD", "*/user/balance", OTHER),
+	FREE("OPTIONS", "*", OTHER),
+#undef PAID
+#undef FREE
+};
+
+const unsigned lg_npath_rules = LG_COUNT_OF(lg_path_rules);
 
 /* Most patterns differ in their last bytes: those first. */
 bool lg_route_fits(struct lg_slice text, struct lg_slice pattern)

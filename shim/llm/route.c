@@ -3,93 +3,9 @@
 #include <string.h>
 
 #include "llm/adapter.h"
+#include "llm/hosts.h"
 
 #define PATH_MAX_LEN 1024
-
-/* Where in a path the model's name stands. */
-enum model_at { NOWHERE, DEPLOYMENT, METHOD };
-
-/*
- * What a path means, by its end, on whatever host. `listed`: too short a name
- * to speak for an unknown host.
- */
-static const struct path_rule {
-	const char *methods;		  /* "" any */
-	const char *pattern;		  /* glob over the decoded path */
-	const struct lg_dialect *dialect; /* NULL: a free endpoint */
-	enum lg_request_type type;
-	enum model_at model;
-	bool listed, stream;
-} rules[] = {
-#define PAID(pattern, dialect, type, model, listed, stream)                    \
-	{                                                                      \
-		"POST", pattern, &(dialect), LG_REQUEST_##type, model, listed, \
-			stream                                                 \
-	}
-#define FREE(methods, pattern, type)                                           \
-	{                                                                      \
-		methods, pattern, NULL, LG_REQUEST_##type, NOWHERE, true,      \
-			false                                                  \
-	}
-	PAID("*/deployments/*/chat/completions", lg_openai_chat, GENERATE,
-	     DEPLOYMENT, true, false),
-	PAID("*/deployments/*/completions", lg_openai_completions, GENERATE,
-	     DEPLOYMENT, true, false),
-	PAID("*/deployments/*/embeddings", lg_openai_embeddings, EMBED,
-	     DEPLOYMENT, true, false),
-	PAID("*/chat/completions", lg_openai_chat, GENERATE, NOWHERE, false,
-	     false),
-	PAID("*/v1/responses", lg_openai_responses, GENERATE, NOWHERE, false,
-	     false),
-	PAID("*/responses", lg_openai_responses, GENERATE, NOWHERE, true,
-	     false),
-	PAID("*/v1/embeddings", lg_openai_embeddings, EMBED, NOWHERE, false,
-	     false),
-	PAID("*/embeddings", lg_openai_embeddings, EMBED, NOWHERE, true, false),
-	PAID("*/v1/messages", lg_anthropic_messages, GENERATE, NOWHERE, false,
-	     false),
-	PAID("*/v1/completions", lg_openai_completions, GENERATE, NOWHERE,
-	     false, false),
-	PAID("*/completions", lg_openai_completions, GENERATE, NOWHERE, true,
-	     false),
-	PAID("*/models/*:generateContent", lg_gemini_generate, GENERATE, METHOD,
-	     false, false),
-	PAID("*/models/*:streamGenerateContent", lg_gemini_generate, GENERATE,
-	     METHOD, false, true),
-	PAID("*:generateContent", lg_gemini_generate, GENERATE, METHOD, true,
-	     false),
-	PAID("*:streamGenerateContent", lg_gemini_generate, GENERATE, METHOD,
-	     true, true),
-	FREE("POST", "*/messages/count_tokens", COUNT),
-	FREE("POST", "*/responses/input_tokens", COUNT),
-	FREE("POST", "*:countTokens", COUNT),
-	FREE("POST", "*:computeTokens", COUNT),
-	FREE("POST", "*/v1/tokenize-text", COUNT),
-	FREE("POST", "*/moderations", OTHER),
-	FREE("POST", "*/responses/*/cancel", OTHER),
-	FREE("GET HEAD", "*/models", OTHER),
-	FREE("GET HEAD", "*/models/*", OTHER),
-	FREE("GET HEAD", "*/tunedModels*", OTHER),
-	FREE("GET HEAD", "*/deployments*", OTHER),
-	FREE("GET HEAD DELETE", "*/responses/*", OTHER),
-	FREE("GET HEAD DELETE POST", "*/conversations*", OTHER),
-	FREE("GET HEAD DELETE", "*/chat/completions*", OTHER),
-	FREE("GET HEAD", "*/messages/batches*", OTHER),
-	FREE("GET HEAD", "*/batches*", OTHER),
-	FREE("GET HEAD DELETE POST", "*/v1/files*", OTHER),
-	FREE("GET HEAD DELETE POST", "*/v1beta/files*", OTHER),
-	FREE("GET HEAD DELETE", "*/cachedContents*", OTHER),
-	FREE("GET HEAD", "*/fine_tuning/jobs*", OTHER),
-	FREE("GET HEAD", "*/organization/*", OTHER),
-	FREE("GET HEAD", "*/operations/*", OTHER),
-	FREE("GET HEAD", "*/api/v1/key", OTHER),
-	FREE("GET HEAD", "*/api/v1/credits", OTHER),
-	FREE("GET HEAD", "*/api/v1/generation", OTHER),
-	FREE("GET HEAD", "*/user/balance", OTHER),
-	FREE("OPTIONS", "*", OTHER),
-#undef PAID
-#undef FREE
-};
 
 static int hex(char c)
 {
@@ -190,18 +106,18 @@ static struct lg_slice last_segment(struct lg_slice path)
 }
 
 /* ".../deployments/D/..." or ".../M:method". */
-static struct lg_slice path_model(enum model_at at, struct lg_slice path)
+static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
 {
 	static const char mark[] = "/deployments/";
 	struct lg_slice model = {NULL, 0};
 	size_t i;
 
-	if (at == METHOD) {
+	if (at == LG_MODEL_METHOD) {
 		model = last_segment(path);
 		while (model.len && model.p[model.len - 1] != ':')
 			model.len--;
 		model.len -= model.len > 0;
-	} else if (at == DEPLOYMENT) {
+	} else if (at == LG_MODEL_DEPLOYMENT) {
 		for (i = 0; i + sizeof(mark) - 1 < path.len; i++) {
 			struct lg_slice s = {path.p + i, path.len - i};
 
@@ -215,16 +131,17 @@ static struct lg_slice path_model(enum model_at at, struct lg_slice path)
 	return model;
 }
 
-static const struct path_rule *find_rule(struct lg_slice method,
-					 struct lg_slice path, bool listed)
+static const struct lg_path_rule *find_rule(struct lg_slice method,
+					    struct lg_slice path, bool listed)
 {
 	unsigned i;
 
-	for (i = 0; i < LG_COUNT_OF(rules); i++)
-		if ((listed || !rules[i].listed) &&
-		    lg_route_fits(path, lg_slice_str(rules[i].pattern)) &&
-		    has_method(rules[i].methods, method))
-			return &rules[i];
+	for (i = 0; i < lg_npath_rules; i++)
+		if ((listed || !lg_path_rules[i].listed) &&
+		    lg_route_fits(path,
+				  lg_slice_str(lg_path_rules[i].pattern)) &&
+		    has_method(lg_path_rules[i].methods, method))
+			return &lg_path_rules[i];
 	return NULL;
 }
 
@@ -245,7 +162,8 @@ void lg_route_request(const char *family, const char *provider,
 	char buf[PATH_MAX_LEN];
 	struct lg_slice path =
 		clean_path(target_path(target), buf, sizeof(buf));
-	const struct path_rule *rule = find_rule(method, path, family != NULL);
+	const struct lg_path_rule *rule =
+		find_rule(method, path, family != NULL);
 	struct lg_slice name =
 		provider ? lg_slice_str(provider) : lg_route_host_name(host);
 
