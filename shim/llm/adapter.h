@@ -54,6 +54,7 @@ enum lg_fact {
 	LG_FACT_TOOL_TYPE,
 	LG_FACT_SERVER_TOOL,
 	LG_FACT_TTL, /* of a cache_control */
+	LG_FACT_GEO, /* where it shall run */
 };
 
 /* An adapter's on_request: id is an enum lg_fact. */

@@ -122,9 +122,9 @@ static void source(struct lg_facts *f, int id, const struct lg_value *v)
 static bool is_client_tool(struct lg_slice type)
 {
 	static const char *const prefix[] = {
-		"function", "custom",	   "local_shell",
-		"shell",    "apply_patch", "text_editor_",
-		"bash_",    "computer",	   "memory_",
+		"function",    "custom",	  "local_shell", "shell",
+		"apply_patch", "text_editor_",	  "bash_",	 "computer",
+		"memory_",     "browser_toolset",
 	};
 	unsigned i;
 
@@ -227,6 +227,9 @@ void lg_facts_apply(struct lg_facts *f, int id, const struct lg_value *v)
 		break;
 	case LG_FACT_TIER:
 		set_text(f->tier, sizeof(f->tier), v);
+		break;
+	case LG_FACT_GEO:
+		set_text(f->geo, sizeof(f->geo), v);
 		break;
 	case LG_FACT_CONVERSATION:
 		set_text(f->conversation, sizeof(f->conversation), v);

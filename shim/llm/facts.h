@@ -26,6 +26,7 @@ struct lg_facts {
 	char model[LG_MODEL_MAX];	/* requested; "" when not said */
 	char tier[24];			/* requested service tier */
 	char variant[32];		/* picture's class: "hd/1024x1792" */
+	char geo[24];			/* where it shall run: "us" */
 	char user[LG_NAME_MAX];		/* body's user / metadata.user_id */
 	char conversation[LG_NAME_MAX]; /* body's conversation id */
 	char previous_id[LG_NAME_MAX];	/* previous_response_id */
@@ -54,8 +55,10 @@ struct lg_facts {
  * Some answers bill several calls: Anthropic's iterations, the lines of a
  * batch's results. What stands in an answer when its adapter says DUE is one
  * part: the guard finishes and prices it under its own model, adds it to the
- * call and clears model, usage and counters. RESET: a newer count replaces
- * all parts so far. With at least one part, what no part held is not billed.
+ * call and clears model, usage and counters, but not own and own_model. RESET:
+ * a newer count replaces all parts so far. With at least one part, what no part
+ * held is not billed; model, tier, geo and usage_final are the answer's as the
+ * adapter leaves them after its last callback.
  */
 enum lg_part { LG_PART_NONE, LG_PART_DUE, LG_PART_RESET };
 
@@ -83,6 +86,8 @@ struct lg_answer {
 	bool background;	 /* usage of a call made earlier (later.h) */
 	uint8_t part;		 /* enum lg_part, set by the adapter */
 	uint32_t requests;	 /* of a batch: calls that were answered */
+	uint64_t own[2];	 /* the adapter's, kept from part to part */
+	char own_model[LG_MODEL_MAX]; /* likewise */
 };
 
 /* All zero but for n. */
