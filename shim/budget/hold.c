@@ -74,6 +74,8 @@ static bool fits(struct lg_map *m, const struct lg_charge *c, int64_t *used,
 	*window = was > c->window && was != LG_WINDOW_RETIRED ? was : c->window;
 	*used = lg_sum(was == *window ? (int64_t)w.lo : 0,
 		       lg_cell_seeded(m, i, *window));
+	if (*used < 0) /* corrections of what is not in it give no headroom */
+		*used = 0;
 	return c->amount_pusd == 0 ||
 	       lg_sum(*used, c->amount_pusd) <= c->limit_pusd;
 }
@@ -378,7 +380,7 @@ int lg_hold_settle(struct lg_region *r, struct lg_hold *h, int64_t actual_pusd,
 	struct lg_pair owner;
 	struct lg_slot *s;
 
-	if (draft_len > LG_DRAFT_MAX || actual_pusd < 0)
+	if (draft_len > LG_DRAFT_MAX)
 		return -EINVAL;
 	if (!enter(r, h, IN_HAND, &owner))
 		return -EPERM;

@@ -59,7 +59,8 @@ int lg_hold_redraft(struct lg_region *r, const struct lg_hold *h,
 /* Nothing was spent: undo and free. */
 void lg_hold_release(struct lg_region *r, struct lg_hold *h);
 /*
- * Turn the hold into `actual` on every cell; draft is the final row. After
+ * Turn the hold into `actual` on every cell; draft is the final row. A
+ * correction may be negative: what it gives back is free for others. After
  * it the slot still keeps the row: call lg_hold_free once the row is in the
  * ledger file, or lg_hold_stage when it could not be written.
  */

@@ -152,7 +152,7 @@ bool lg_cell_warn_once(struct lg_region *r, int cell, uint32_t window,
 		       unsigned bit);
 /* Count a request that matched; set/clear `refusing` of this window. */
 void lg_cell_note(struct lg_region *r, int cell, uint32_t window, bool refused);
-/* Charge without a hold (record, repair, late joiners). */
+/* Charge without a hold (record, repair, late joiners); also negative. */
 void lg_cell_charge(struct lg_region *r, int cell, uint32_t window,
 		    int64_t pusd);
 

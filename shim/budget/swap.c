@@ -118,7 +118,7 @@ int lg_step_take(struct lg_map *m, uint32_t slot, uint64_t seq, unsigned i,
 	struct lg_slot *s = &m->slot[slot];
 	uint32_t handle = lg_load_relaxed(&s->cell[i]), was, window;
 	uint32_t c = lg_cell_index(handle);
-	int64_t amount = lg_load_relaxed(&s->amount_pusd[i]), used;
+	int64_t amount = lg_load_relaxed(&s->amount_pusd[i]), used, total;
 	struct lg_pair old, new;
 
 	/* Another writer was faster each time round: lock-free. */
@@ -134,10 +134,10 @@ int lg_step_take(struct lg_map *m, uint32_t slot, uint64_t seq, unsigned i,
 		}
 		used = was == window ? (int64_t)old.lo : 0;
 		new.lo = (uint64_t)lg_sum(used, amount);
+		total = lg_sum(used, lg_cell_seeded(m, c, window));
 		if (amount > 0 &&
 		    (new.lo == INT64_MAX ||
-		     lg_sum((int64_t) new.lo, lg_cell_seeded(m, c, window)) >
-			     limit_pusd))
+		     lg_sum(total > 0 ? total : 0, amount) > limit_pusd))
 			return -EDQUOT;
 		new.hi = lg_tag(window, slot, i, seq);
 		if (lg_swap(m, c, old, new))

@@ -69,56 +69,6 @@ static void count_delivery(const struct lg_exchange *x, struct lg_usage *u)
 		       u->n[LG_BUCKET_OUTPUT] + (out - told));
 }
 
-static uint64_t shown(const struct lg_usage *u, enum lg_bucket b)
-{
-	return u->has >> b & 1 ? u->n[b] : LG_ROW_ABSENT;
-}
-
-static uint64_t sum_shown(const struct lg_usage *u, const enum lg_bucket *b,
-			  unsigned n)
-{
-	uint64_t sum = LG_ROW_ABSENT;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (!(u->has >> b[i] & 1))
-			continue;
-		if (sum == LG_ROW_ABSENT)
-			sum = 0;
-		if (__builtin_add_overflow(sum, u->n[b[i]], &sum))
-			sum = LG_ROW_ABSENT - 1;
-	}
-	return sum;
-}
-
-static void show_usage(struct lg_row *row, const struct lg_usage *u)
-{
-	static const enum lg_bucket cached[] = {
-		LG_BUCKET_CACHE_READ,
-		LG_BUCKET_AUDIO_CACHE_READ,
-		LG_BUCKET_IMAGE_CACHE_READ,
-	};
-	static const enum lg_bucket heard[] = {
-		LG_BUCKET_AUDIO_INPUT,
-		LG_BUCKET_AUDIO_CACHE_READ,
-	};
-
-	row->input_tokens = lg_usage_input(u);
-	row->output_tokens = lg_usage_output(u);
-	row->cache_read_tokens = sum_shown(u, cached, 3);
-	row->cache_write_5m_tokens = shown(u, LG_BUCKET_CACHE_WRITE_5M);
-	row->cache_write_1h_tokens = shown(u, LG_BUCKET_CACHE_WRITE_1H);
-	row->reasoning_tokens = shown(u, LG_BUCKET_REASONING);
-	row->audio_input_tokens = sum_shown(u, heard, 2);
-	row->audio_output_tokens = shown(u, LG_BUCKET_AUDIO_OUTPUT);
-	for (unsigned b = LG_BUCKET_UNITS; b < LG_BUCKETS; b++)
-		if (u->has >> b & 1)
-			row->units[b - LG_BUCKET_UNITS] = u->n[b];
-	if (row->cache_read_tokens != LG_ROW_ABSENT && row->cache_read_tokens)
-		row->cache_hit = LG_CACHE_PROVIDER;
-	if (u->flags & LG_USAGE_MISMATCH)
-		row->flags |= LG_ROW_MISMATCH;
-}
-
 /* Price of what was served; false: known only by the requested name. */
 static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 {
@@ -253,7 +203,7 @@ void lg_cost_fill(struct lg_exchange *x)
 		count_delivery(x, &u);
 		x->row.usage_state = LG_USAGE_ESTIMATED;
 	}
-	show_usage(&x->row, &u);
+	lg_row_set_usage(&x->row, &u);
 	charge(x, &u);
 	if (x->region && x->row.cost_pusd > x->held_pusd)
 		x->row.flags |= LG_ROW_OVERSHOOT;

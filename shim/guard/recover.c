@@ -210,8 +210,10 @@ static int fold_rule(struct folding *f, const struct lg_rule *r,
 		if (!c)
 			return -ENOMEM;
 		c->spent_pusd = lg_money_add(c->spent_pusd, row->cost_pusd);
-		c->calls++;
-		c->blocked += row->verdict == LG_VERDICT_BLOCK;
+		if (row->kind == LG_ROW_CALL) {
+			c->calls++;
+			c->blocked += row->verdict == LG_VERDICT_BLOCK;
+		}
 		if (!r->b->each)
 			break;
 	}

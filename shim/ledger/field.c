@@ -20,7 +20,7 @@ static const char *const flags[LG_ROW_FLAGS] = {
 	"unbounded", "retry",	       "duplicate",  "wakeup",
 	"recovered", "cut_short",      "bad_json",   "bad_http",
 	"oversize",  "unguarded",      "contention", "undecodable",
-	"mismatch",  "overshoot",
+	"mismatch",  "overshoot",      "pending",    "parts",
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -96,6 +96,8 @@ const struct lg_row_field lg_row_fields[] = {
 	NAMED("output_cost_usd", output_cost_pusd, LG_F_MONEY),
 	NAMED("budget_ratio", budget_ratio_ppm, LG_F_RATIO),
 	TEXT(label, LG_F_TEXT),
+	TEXT(geo, LG_F_TEXT),
+	TEXT(variant, LG_F_TEXT),
 	TEXT(ref, LG_F_TEXT),
 	TEXT(note, LG_F_TEXT),
 };

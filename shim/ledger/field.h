@@ -21,7 +21,7 @@ enum lg_field_type {
 	LG_F_U32,
 	LG_F_STATUS, /* int32; 0 is null */
 	LG_F_BOOL,
-	LG_F_COUNT, /* uint64; LG_ROW_ABSENT is null */
+	LG_F_COUNT, /* uint64; LG_ROW_ABSENT is null; adjust: lg_row_delta */
 	LG_F_MONEY, /* int64 picodollars; INT64_MIN is null */
 	LG_F_RATIO, /* uint32 millionths; UINT32_MAX is null */
 	LG_F_ENUM,  /* uint8 index into names */

@@ -9,6 +9,8 @@
 
 struct cursor {
 	const char *p, *end;
+	bool negative; /* a count was: only a difference may be */
+	bool huge;     /* a count was: no difference can be */
 };
 
 static bool accept(struct cursor *c, char ch)
@@ -179,20 +181,34 @@ static int signed_integer(struct cursor *c, int64_t *out)
 	return 0;
 }
 
+/* A count, or a difference of counts: which, the row's kind says later. */
+static int count(struct cursor *c, uint64_t *out)
+{
+	bool negative = accept(c, '-');
+
+	if (integer(c, out))
+		return -EPROTO;
+	c->negative |= negative;
+	c->huge |= *out > INT64_MAX;
+	if (negative && *out <= INT64_MAX)
+		*out = lg_row_delta(-(int64_t)*out);
+	return 0;
+}
+
 static int units(struct cursor *c, uint64_t *u)
 {
 	struct lg_slice s;
-	enum lg_bucket b;
+	unsigned i;
 	uint64_t v;
 
 	if (!accept(c, '{'))
 		return -EPROTO;
 	while (!accept(c, '}')) {
-		if (raw_string(c, &s) || !accept(c, ':') || integer(c, &v))
+		if (raw_string(c, &s) || !accept(c, ':') || count(c, &v))
 			return -EPROTO;
-		b = lg_bucket_by_name(s.p, s.len);
-		if (b >= LG_BUCKET_UNITS && b < LG_BUCKETS)
-			u[b - LG_BUCKET_UNITS] = v;
+		i = lg_row_unit_by_name(s);
+		if (i < LG_ROW_UNITS)
+			u[i] = v;
 		accept(c, ',');
 	}
 	return 0;
@@ -302,7 +318,7 @@ static int value(struct cursor *c, const struct lg_row_field *f,
 	case LG_F_BOOL:
 		return boolean(c, dst);
 	case LG_F_COUNT:
-		return integer(c, dst);
+		return count(c, dst);
 	case LG_F_MONEY:
 		return money(c, dst);
 	case LG_F_RATIO:
@@ -378,11 +394,10 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 {
 	const struct lg_row_field *f;
 	struct lg_slice skipped;
-	struct cursor c;
+	struct cursor c = {.p = line.p + 1};
 	unsigned hint = 0;
 
 	lg_row_init(out);
-	c.p = line.p + 1;
 	c.end = line.p + line.len - LG_ROW_CRC_LEN;
 	do {
 		if (next_key(&c, &hint, &f))
@@ -390,6 +405,9 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 		if (f ? value(&c, f, out) : skip_value(&c, &skipped))
 			return -EPROTO;
 	} while (accept(&c, ','));
+	if (c.negative ? out->kind == LG_ROW_CALL
+		       : c.huge && out->kind == LG_ROW_ADJUST)
+		return -EPROTO;
 	return c.p == c.end && out->id[0] ? 0 : -EPROTO;
 }
 

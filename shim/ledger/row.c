@@ -8,8 +8,6 @@
 #include "base/money.h"
 #include "ledger/field.h"
 
-#define NUNITS (LG_BUCKETS - LG_BUCKET_UNITS)
-
 static void *at(struct lg_row *r, const struct lg_row_field *f)
 {
 	return (char *)r + f->off;
@@ -192,20 +190,28 @@ static void put_ratio(struct lg_buf *b, uint32_t ppm)
 	lg_buf_put_money(b, (int64_t)ppm * (LG_PUSD_PER_USD / 1000000));
 }
 
-static void put_units(struct lg_buf *b, const uint64_t *u)
+static void put_count(struct lg_buf *b, uint64_t n, bool is_delta)
+{
+	if (is_delta)
+		lg_buf_put_i64(b, lg_row_delta_of(n));
+	else
+		lg_buf_put_u64(b, n);
+}
+
+static void put_units(struct lg_buf *b, const uint64_t *u, bool is_delta)
 {
 	bool first = true;
 	unsigned i;
 
 	lg_buf_putc(b, '{');
-	for (i = 0; i < NUNITS; i++) {
+	for (i = 0; i < LG_ROW_UNITS; i++) {
 		if (!u[i])
 			continue;
 		lg_buf_puts(b, first ? "\"" : ",\"");
 		first = false;
-		lg_buf_puts(b, lg_bucket_name(LG_BUCKET_UNITS + i));
+		lg_buf_puts(b, lg_row_unit_name(i));
 		lg_buf_puts(b, "\":");
-		lg_buf_put_u64(b, u[i]);
+		put_count(b, u[i], is_delta);
 	}
 	lg_buf_putc(b, '}');
 }
@@ -236,7 +242,7 @@ static void put_name(struct lg_buf *b, const struct lg_row_field *f, uint8_t i)
 
 /* A flat switch over the types of the table. */
 static bool put_scalar(struct lg_buf *b, const struct lg_row_field *f,
-		       const void *p)
+		       const void *p, bool is_delta)
 {
 	switch (f->type) {
 	case LG_F_V:
@@ -265,7 +271,7 @@ static bool put_scalar(struct lg_buf *b, const struct lg_row_field *f,
 	case LG_F_COUNT:
 		if (*(const uint64_t *)p == LG_ROW_ABSENT)
 			return false;
-		return lg_buf_put_u64(b, *(const uint64_t *)p), true;
+		return put_count(b, *(const uint64_t *)p, is_delta), true;
 	case LG_F_MONEY:
 		if (*(const int64_t *)p == INT64_MIN)
 			return false;
@@ -277,7 +283,7 @@ static bool put_scalar(struct lg_buf *b, const struct lg_row_field *f,
 	case LG_F_ENUM:
 		return put_name(b, f, *(const uint8_t *)p), true;
 	case LG_F_UNITS:
-		return put_units(b, p), true;
+		return put_units(b, p, is_delta), true;
 	case LG_F_FLAGS:
 		return put_flags(b, *(const uint32_t *)p), true;
 	}
@@ -290,7 +296,7 @@ static void put_value(struct lg_buf *b, const struct lg_row *r,
 	struct lg_slice s;
 
 	if (f->type > LG_F_RAW || f->type == LG_F_V) {
-		if (!put_scalar(b, f, cat(r, f)))
+		if (!put_scalar(b, f, cat(r, f), r->kind == LG_ROW_ADJUST))
 			lg_buf_puts(b, "null");
 		return;
 	}
@@ -307,13 +313,17 @@ static void put_value(struct lg_buf *b, const struct lg_row *r,
 		lg_buf_puts(b, "null");
 }
 
-/* Only calls carry a verdict; ref and note belong to the other kinds. */
+/* Only calls carry a verdict; these few keys are rare. */
 static bool is_left_out(const struct lg_row *r, const struct lg_row_field *f)
 {
 	if (f->off == offsetof(struct lg_row, verdict) && f->type == LG_F_ENUM)
 		return r->kind != LG_ROW_CALL;
 	if (f->off == offsetof(struct lg_row, ref))
 		return !r->ref[0];
+	if (f->off == offsetof(struct lg_row, geo))
+		return !r->geo[0];
+	if (f->off == offsetof(struct lg_row, variant))
+		return !r->variant[0];
 	if (f->off == offsetof(struct lg_row, note))
 		return !r->note[0];
 	return false;

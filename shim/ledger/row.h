@@ -58,7 +58,16 @@ enum lg_cache_hit { LG_CACHE_NONE, LG_CACHE_PROVIDER, LG_CACHE_GATEWAY };
 #define LG_ROW_UNDECODABLE (1u << 15) /* content coding not known */
 #define LG_ROW_MISMATCH (1u << 16)    /* buckets vs provider's total */
 #define LG_ROW_OVERSHOOT (1u << 17)   /* actual above the hold */
-#define LG_ROW_FLAGS 18
+#define LG_ROW_PENDING (1u << 18)     /* its usage comes with a later answer */
+#define LG_ROW_PARTS (1u << 19)	      /* several calls under their own prices */
+#define LG_ROW_FLAGS 20
+
+/*
+ * Counters of `units`: the units of base/usage.h, then those token buckets
+ * that have no key of their own, as "image_input_tokens" and so on.
+ */
+#define LG_ROW_TOKEN_UNITS 8
+#define LG_ROW_UNITS (LG_BUCKETS - LG_BUCKET_UNITS + LG_ROW_TOKEN_UNITS)
 
 struct lg_row {
 	uint16_t size; /* sizeof(struct lg_row), ABI check */
@@ -87,11 +96,13 @@ struct lg_row {
 	uint64_t cache_write_5m_tokens, cache_write_1h_tokens;
 	uint64_t output_tokens, reasoning_tokens;
 	uint64_t audio_input_tokens, audio_output_tokens;
-	uint64_t units[LG_BUCKETS - LG_BUCKET_UNITS]; /* 0: not in `units` */
-	char id[27];   /* 26 chars, see lg_row_new_id */
-	char key[13];  /* 12 hex of SHA-256, or "" */
-	char phase[8]; /* infer | train */
+	uint64_t units[LG_ROW_UNITS]; /* 0: not in `units` */
+	char id[27];		      /* 26 chars, see lg_row_new_id */
+	char key[13];		      /* 12 hex of SHA-256, or "" */
+	char phase[8];		      /* infer | train */
 	char tier[24];
+	char geo[24];	  /* where it ran, as far as prices ask */
+	char variant[32]; /* picture's class */
 	char request_type[12];
 	char provider[64], dialect[32];
 	char exe[128], comm[16];
@@ -107,12 +118,33 @@ struct lg_row {
 	char response_id[96];
 	char usage_raw[512]; /* JSON object, or "" for null */
 	char ref[27];	     /* of adjust rows */
-	char note[101];	     /* of audit rows */
+	char note[101];	     /* of audit and adjust rows */
 };
 _Static_assert(sizeof(struct lg_row) <= 3072, "fits a slot's draft");
 
 /* Longest line lg_row_format makes. */
 #define LG_ROW_LINE_MAX 8192
+
+/*
+ * In adjust rows counts (units too) are differences: these two carry a signed
+ * number in the same field without meeting LG_ROW_ABSENT. Beyond 63 bits they
+ * saturate.
+ */
+static inline uint64_t lg_row_delta(int64_t d)
+{
+	if (d == INT64_MIN)
+		d++;
+	return (uint64_t)(d < 0 ? d - 1 : d);
+}
+
+static inline int64_t lg_row_delta_of(uint64_t v)
+{
+	int64_t d = (int64_t)v;
+
+	if (v == LG_ROW_ABSENT)
+		return 0;
+	return d < 0 ? d + 1 : d;
+}
 
 /* All fields zero/absent/null, size and v set. */
 void lg_row_init(struct lg_row *r);
@@ -136,6 +168,24 @@ int lg_row_parse(struct lg_slice line, struct lg_row *out);
 bool lg_row_check(struct lg_slice line);
 /* Is this POD from a slot sound (size, terminated text, enums in range)? */
 bool lg_row_is_sound(const void *p, size_t len);
+
+/*
+ * What was used, into the row's counts: totals as design 6 has them, the rest
+ * in units. Sets cache_hit and the mismatch flag.
+ */
+void lg_row_set_usage(struct lg_row *r, const struct lg_usage *u);
+/*
+ * The disjoint buckets again, exactly as lg_row_set_usage was given them (one
+ * that was reported as 0 may come back as not reported where its key is in
+ * `units`). False, with *u empty: the row has no counts, or they contradict
+ * each other. Of a call; what several calls used (LG_ROW_PARTS) cannot be
+ * priced as one.
+ */
+bool lg_row_usage(const struct lg_row *r, struct lg_usage *u);
+/* Name of units[i] in `units`, "" when there is none. */
+const char *lg_row_unit_name(unsigned i);
+/* By name; LG_ROW_UNITS when there is none. */
+unsigned lg_row_unit_by_name(struct lg_slice name);
 
 const char *lg_verdict_name(enum lg_verdict v);
 const char *lg_usage_state_name(enum lg_usage_state s);
