@@ -387,7 +387,7 @@ static void admit_by_policy(struct admission *a)
 	bool closed = w->set.fail == LG_FAIL_CLOSED;
 
 	if (w->set.unknown_model == LG_UNKNOWN_BLOCK &&
-	    !lg_tariff_is_known(&a->x->price))
+	    (!lg_tariff_is_known(&a->x->price) || a->x->price.tier_missing))
 		deny(a, "unknown_model", -1);
 	if (w->blind && closed)
 		deny(a, "config_error", -1);

@@ -1,8 +1,10 @@
 #include "guard/block.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "guard/tariff.h"
 
 #define BODY_MAX ((size_t)16 << 10)
 
@@ -57,8 +59,8 @@ static const struct lg_slice unbounded[] = {
 	S("Set the budget's mode to adaptive."),
 };
 static const struct lg_slice unknown[] = {
-	S("Give the model a price: models: or pricing: files:."),
-	S("Set unknown_model to ceiling."),
+	S("Or say in llmguard.yaml whose price it has: models:."),
+	S("Or set unknown_model to ceiling."),
 };
 static const struct lg_slice broken[] = {
 	S("See what is wrong: llmguard config check."),
@@ -89,6 +91,62 @@ static const struct lg_slice *in_env(struct lg_slice budget,
 			       : text == busy	   ? from_env[i].busy
 						   : text;
 	return text;
+}
+
+#define REMEDIES_MAX 8
+
+/* The remedies of one refusal, with one that names its model. */
+struct advice {
+	struct lg_slice text[REMEDIES_MAX];
+	char price[LG_MODEL_MAX + LG_NAME_MAX + 96];
+};
+
+/* May it stand in a command line as it is? It comes from the network. */
+static bool is_plain(struct lg_slice s)
+{
+	static const char odd[] = "-._:/@+";
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
+		    !(c >= 'A' && c <= 'Z') &&
+		    !(c && memchr(odd, c, sizeof(odd) - 1)))
+			return false;
+	}
+	return s.len && s.p[0] != '-';
+}
+
+static struct lg_slice price_it(const struct lg_refusal *r, struct advice *a)
+{
+	struct lg_buf b;
+
+	lg_buf_init_fixed(&b, a->price, sizeof(a->price));
+	lg_buf_puts(&b, "Give the model a price: llmguard pricing set ");
+	if (is_plain(r->provider) && is_plain(r->model)) {
+		lg_buf_put(&b, r->provider.p, r->provider.len);
+		lg_buf_puts(&b, "/");
+		lg_buf_put(&b, r->model.p, r->model.len);
+	} else {
+		lg_buf_puts(&b, "PROVIDER/MODEL");
+	}
+	lg_buf_puts(&b, ".");
+	return lg_buf_slice(&b);
+}
+
+/* A price that is not known stands first, where it is what is in the way. */
+static void add_pricing(struct lg_refusal *r, bool unknown_price,
+			struct advice *a)
+{
+	unsigned n = 0;
+
+	if (!unknown_price || r->should_retry)
+		return;
+	a->text[n++] = price_it(r, a);
+	for (unsigned i = 0; i < r->nremedies && n < REMEDIES_MAX; i++)
+		a->text[n++] = r->remedies[i];
+	r->remedies = a->text;
+	r->nremedies = n;
 }
 
 static void add_remedies(struct lg_refusal *r, bool transient, bool env)
@@ -123,13 +181,26 @@ static int32_t seconds_left(const struct lg_denial *d)
 	return left > INT32_MAX ? INT32_MAX : (int32_t)left;
 }
 
-static void describe(const struct lg_exchange *x, struct lg_refusal *r)
+static bool is_priced(const struct lg_exchange *x)
+{
+	return lg_tariff_is_known(&x->price) && !x->price.tier_missing;
+}
+
+static bool by_price(const struct lg_denial *d)
+{
+	return d->rule >= 0 || !strcmp(d->reason, "unknown_model");
+}
+
+static void describe(const struct lg_exchange *x, struct lg_refusal *r,
+		     struct advice *a)
 {
 	const struct lg_denial *d = x->denial;
 	bool env = false;
 
 	*r = (struct lg_refusal){
 		.reason = lg_slice_str(d->reason),
+		.provider = lg_slice_str(x->row.provider),
+		.model = lg_slice_str(lg_tariff_name(x)),
 		.spent_pusd = d->spent_pusd,
 		.held_pusd = d->held_pusd,
 		.limit_pusd = d->limit_pusd,
@@ -147,7 +218,10 @@ static void describe(const struct lg_exchange *x, struct lg_refusal *r)
 			lg_period_name((enum lg_period)rule->b->period));
 		env = rule->b->source == LG_SOURCE_ENV;
 	}
+	if (x->price.tier_missing)
+		r->tier = lg_slice_str(x->facts.tier);
 	add_remedies(r, d->transient, env);
+	add_pricing(r, by_price(d) && !is_priced(x), a);
 }
 
 static void put_head(struct lg_buf *out, const struct lg_refusal *r,
@@ -171,10 +245,11 @@ static void put_head(struct lg_buf *out, const struct lg_refusal *r,
 int lg_block_answer(const struct lg_exchange *x, struct lg_buf *out)
 {
 	struct lg_refusal r;
+	struct advice a;
 	struct lg_buf body;
 	int err;
 
-	describe(x, &r);
+	describe(x, &r, &a);
 	lg_buf_init(&body, BODY_MAX);
 	err = x->d->error_body(&r, &body);
 	if (!err) {

@@ -75,7 +75,8 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 	const struct lg_row *row = &x->row;
 
 	if (!strcmp(row->model, lg_tariff_name(x)) &&
-	    !strcmp(row->tier, x->facts.tier)) {
+	    !strcmp(row->tier, x->facts.tier) && !x->answer.geo[0] &&
+	    !x->answer.variant[0]) {
 		*p = x->price;
 		return true;
 	}
@@ -125,8 +126,7 @@ static void charge(struct lg_exchange *x, struct lg_usage *u)
 	lg_price_cost(&p, u, &cost);
 	if (cost.rate_missing && row->price_state == LG_PRICED_EXACT)
 		row->price_state = LG_PRICED_ESTIMATED;
-	if (!lg_tariff_is_known(&p) &&
-	    x->world->set.unknown_model == LG_UNKNOWN_ALLOW)
+	if (lg_tariff_is_waived(x, &p))
 		memset(&cost, 0, sizeof(cost));
 	row->cost_pusd = cost.total_pusd;
 	row->input_cost_pusd = cost.input_pusd;
@@ -159,9 +159,7 @@ static void charge_estimate(struct lg_exchange *x)
 
 	name_price(row, &x->price, true);
 	row->cost_pusd = row->economic_pusd = x->held_pusd;
-	if (lg_price_is_free(&x->price) ||
-	    (!lg_tariff_is_known(&x->price) &&
-	     x->world->set.unknown_model == LG_UNKNOWN_ALLOW))
+	if (lg_price_is_free(&x->price) || lg_tariff_is_waived(x, &x->price))
 		row->cost_pusd = row->economic_pusd = 0;
 	row->input_cost_pusd = 0;
 	row->output_cost_pusd = row->cost_pusd;

@@ -21,9 +21,13 @@ const struct lg_price *lg_memo_get(const struct lg_memo *m, uint64_t seq,
 		    q->provider.len < sizeof(one->provider) &&
 		    q->host.len < sizeof(one->host) &&
 		    q->tier.len < sizeof(one->tier) &&
+		    q->geo.len < sizeof(one->geo) &&
+		    q->variant.len < sizeof(one->variant) &&
 		    is_text(one->model, q->model) &&
 		    is_text(one->provider, q->provider) &&
-		    is_text(one->host, q->host) && is_text(one->tier, q->tier))
+		    is_text(one->host, q->host) &&
+		    is_text(one->tier, q->tier) && is_text(one->geo, q->geo) &&
+		    is_text(one->variant, q->variant))
 			return &one->price;
 	}
 	return NULL;
@@ -48,7 +52,9 @@ void lg_memo_put(struct lg_memo *m, uint64_t seq,
 	if (!keep(one->model, sizeof(one->model), q->model) ||
 	    !keep(one->provider, sizeof(one->provider), q->provider) ||
 	    !keep(one->host, sizeof(one->host), q->host) ||
-	    !keep(one->tier, sizeof(one->tier), q->tier))
+	    !keep(one->tier, sizeof(one->tier), q->tier) ||
+	    !keep(one->geo, sizeof(one->geo), q->geo) ||
+	    !keep(one->variant, sizeof(one->variant), q->variant))
 		return;
 	one->minute = q->at_ms / MINUTE_MS;
 	one->price = *p;

@@ -19,6 +19,7 @@ struct lg_memo {
 		uint64_t seq; /* of the world; 0: empty */
 		int64_t minute;
 		char provider[64], host[96], model[128], tier[24];
+		char geo[24], variant[32];
 		struct lg_price price;
 	} one[LG_MEMO_PRICES];
 	unsigned next;

@@ -9,13 +9,14 @@
  */
 #define IMAGE_TOKENS_MAX UINT64_C(48169)
 
+/* Families whose owner has another name in the price list. */
 static const struct {
 	const char *family, *provider;
 } owners[] = {
-	{"openai", "openai"},
-	{"anthropic", "anthropic"},
-	{"google", "google"},
+	{"bedrock", "aws"},
 	{"gemini", "google"},
+	{"vertex", "google"},
+	{"voyage", "voyageai"},
 };
 
 /* Whose prices make the ceiling of a host that is known by its paths only. */
@@ -25,6 +26,12 @@ static struct lg_slice owner_of(const struct lg_dialect *d)
 		if (!strcmp(owners[i].family, d->family))
 			return lg_slice_str(owners[i].provider);
 	return lg_slice_str(d ? d->family : "");
+}
+
+/* What the answer says of itself, else what was asked for. */
+static struct lg_slice told(const char *answered, const char *asked)
+{
+	return lg_slice_str(answered[0] ? answered : asked);
 }
 
 void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
@@ -37,6 +44,8 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.host = lg_slice_str(x->row.host),
 		.model = lg_slice_str(model),
 		.tier = lg_slice_str(tier),
+		.geo = told(x->answer.geo, x->route.geo),
+		.variant = told(x->answer.variant, x->facts.variant),
 		.at_ms = x->row.ts_ms,
 	};
 
@@ -74,6 +83,12 @@ const char *lg_tariff_name(const struct lg_exchange *x)
 bool lg_tariff_is_known(const struct lg_price *p)
 {
 	return p->how != LG_PRICE_CEILING && p->how != LG_PRICE_UNKNOWN;
+}
+
+bool lg_tariff_is_waived(const struct lg_exchange *x, const struct lg_price *p)
+{
+	return !lg_tariff_is_known(p) &&
+	       x->world->set.unknown_model == LG_UNKNOWN_ALLOW;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -172,7 +187,7 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	lg_usage_set(&u, LG_BUCKET_INPUT, out->input_tokens);
 	lg_usage_set(&u, LG_BUCKET_OUTPUT, out->output_tokens);
 	lg_price_cost(p, &u, &cost);
-	out->expected_pusd = cost.total_pusd;
+	out->expected_pusd = lg_tariff_is_waived(x, p) ? 0 : cost.total_pusd;
 	in_ok = worst_input(x, &in);
 	out_ok = worst_output(x, &most);
 	out->worst_pusd = lg_price_worst(p, in, most);

@@ -9,7 +9,10 @@
 
 /* What a call may cost before it is made, and what prices it afterwards. */
 
-/* The price of a model as this exchange would be billed; fills *out always. */
+/*
+ * The price of a model as this exchange would be billed, where it ran and for
+ * the picture's class that were told so far; fills *out always.
+ */
 void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		      const char *tier, struct lg_price *out);
 /*
@@ -21,6 +24,8 @@ void lg_tariff_requested(struct lg_exchange *x);
 const char *lg_tariff_name(const struct lg_exchange *x);
 /* Is this model's price known (an entry, a rule, or free)? */
 bool lg_tariff_is_known(const struct lg_price *p);
+/* It is not, and unknown_model: allow lets it pass uncharged. */
+bool lg_tariff_is_waived(const struct lg_exchange *x, const struct lg_price *p);
 
 struct lg_estimate {
 	uint64_t input_tokens, output_tokens;
@@ -31,7 +36,9 @@ struct lg_estimate {
 
 /*
  * expected: the prompt's estimated tokens and the declared maximum output (or
- * the model's, at most 4,096) at the standard rates. worst: design 10.13.
+ * the model's, at most 4,096) at the standard rates, 0 where the price is
+ * waived. worst: design 10.13; of a waived price it is the ceiling's all the
+ * same, strict budgets let nothing pass that could not be counted.
  */
 void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out);
 

@@ -19,6 +19,7 @@
 /* Why a request was refused, for the error object of the dialect. */
 struct lg_refusal {
 	struct lg_slice budget, scope, period, reason;
+	struct lg_slice provider, model, tier;
 	int64_t spent_pusd, held_pusd, limit_pusd, estimate_pusd;
 	int64_t resets_at_ms;		 /* 0: does not reset */
 	int32_t retry_after_s;		 /* < 0: no retry-after header */

@@ -40,12 +40,29 @@ static void put_budget(const struct lg_refusal *r, struct lg_buf *out)
 	put_usd(out, "; this request may cost ", r->estimate_pusd);
 }
 
+/* Nobody knows what it costs, and that is why. */
+static void put_model(const struct lg_refusal *r, struct lg_buf *out)
+{
+	if (!lg_slice_eq(r->reason, LG_SLICE("unknown_model")))
+		return;
+	lg_buf_puts(out, ": the price of model \"");
+	put_slice(out, r->model);
+	lg_buf_puts(out, "\" (");
+	put_slice(out, r->provider);
+	if (r->tier.len) {
+		lg_buf_puts(out, ", tier ");
+		put_slice(out, r->tier);
+	}
+	lg_buf_puts(out, ") is not known; unknown_model is block");
+}
+
 int lg_refusal_message(const struct lg_refusal *r, struct lg_buf *out)
 {
 	unsigned i;
 
 	lg_buf_puts(out, "llmguard blocked this request");
 	put_budget(r, out);
+	put_model(r, out);
 	if (r->reason.len) {
 		lg_buf_puts(out, " (reason: ");
 		put_slice(out, r->reason);
@@ -102,6 +119,7 @@ int lg_refusal_object(const struct lg_refusal *r, struct lg_buf *out)
 	put_name(out, ",\"scope\":", r->scope);
 	put_name(out, ",\"period\":", r->period);
 	put_name(out, ",\"reason\":", r->reason);
+	put_name(out, ",\"model\":", r->model);
 	put_amount(out, ",\"spent_usd\":", r->spent_pusd);
 	put_amount(out, ",\"held_usd\":", r->held_pusd);
 	put_amount(out, ",\"limit_usd\":", r->limit_pusd);
