@@ -5,7 +5,7 @@
 #include "base/atomic.h"
 #include "base/mem.h"
 
-#define DIALECTS_MAX 64
+#define DIALECTS_MAX 128
 
 static struct lg_codec *codecs[DIALECTS_MAX];
 

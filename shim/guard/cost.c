@@ -4,11 +4,13 @@
 
 #include "base/money.h"
 #include "guard/engine.h"
+#include "guard/parts.h"
 #include "guard/tariff.h"
 
 /* What the money of a call is made from. */
 enum basis {
 	BY_USAGE,    /* the provider's last word */
+	BY_PARTS,    /* the sum of the calls in it */
 	BY_DELIVERY, /* what arrived, counted by us */
 	BY_ESTIMATE, /* nothing usable arrived: the hold */
 	BY_NOTHING,  /* it cost nothing, and that is certain */
@@ -31,8 +33,14 @@ static bool was_delivered(const struct lg_exchange *x)
 	if (a->delivered_bytes || a->delivered_reasoning_bytes ||
 	    has_usage(x) || a->done)
 		return true;
-	return x->route.type == LG_REQUEST_EMBED && x->body == LG_BODY_JSON &&
-	       x->complete && !(x->row.flags & LG_ROW_BAD_JSON);
+	return x->route.type == LG_REQUEST_EMBED &&
+	       x->body.kind == LG_BODY_JSON && x->complete &&
+	       !(x->row.flags & LG_ROW_BAD_JSON);
+}
+
+static bool has_parts(const struct lg_exchange *x)
+{
+	return x->parts && x->parts->n && !x->parts_lost;
 }
 
 static enum basis choose_basis(const struct lg_exchange *x)
@@ -41,6 +49,8 @@ static enum basis choose_basis(const struct lg_exchange *x)
 		return BY_NOTHING;
 	if (!x->written && !x->answered)
 		return BY_NOTHING; /* the server never had all of it */
+	if (has_parts(x))
+		return BY_PARTS;
 	if (is_final(x))
 		return BY_USAGE;
 	if (x->answered && x->row.status >= 300 && !has_usage(x))
@@ -201,8 +211,12 @@ void lg_cost_fill(struct lg_exchange *x)
 		count_delivery(x, &u);
 		x->row.usage_state = LG_USAGE_ESTIMATED;
 	}
-	lg_row_set_usage(&x->row, &u);
-	charge(x, &u);
+	if (basis == BY_PARTS) {
+		lg_parts_fill(x, x->complete || x->answer.done);
+	} else {
+		lg_row_set_usage(&x->row, &u);
+		charge(x, &u);
+	}
 	if (x->region && x->row.cost_pusd > x->held_pusd)
 		x->row.flags |= LG_ROW_OVERSHOOT;
 }

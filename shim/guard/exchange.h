@@ -6,18 +6,15 @@
 
 #include "base/buf.h"
 #include "budget/hold.h"
-#include "guard/codec.h"
+#include "guard/body.h"
 #include "guard/memo.h"
+#include "guard/parts.h"
 #include "guard/world.h"
 #include "ledger/row.h"
 #include "llm/dialect.h"
 #include "llm/facts.h"
 #include "llm/route.h"
 #include "price/price.h"
-#include "wire/content.h"
-#include "wire/json.h"
-#include "wire/json_shape.h"
-#include "wire/sse.h"
 
 struct lg_engine;
 
@@ -40,14 +37,6 @@ struct lg_denial {
 	bool transient;	      /* only other calls' holds are in the way */
 };
 
-enum lg_body_kind {
-	LG_BODY_UNSEEN,
-	LG_BODY_SNIFF, /* no telling Content-Type: by first byte */
-	LG_BODY_JSON,
-	LG_BODY_SSE,
-	LG_BODY_OPAQUE,
-};
-
 /*
  * One request and its answer, from the head's last byte to the row. Memory
  * from base/mem.h; one thread. It pins the world it was decided from.
@@ -58,8 +47,7 @@ struct lg_exchange {
 	struct lg_world *world;
 	struct lg_route route;
 	const struct lg_dialect *d; /* NULL: nothing to read */
-	const struct lg_codec *codec;
-	struct lg_memo *memo;  /* the connection's, NULL none */
+	struct lg_memo *memo;	    /* the connection's, NULL none */
 	bool priced_by_body;   /* price is of the body's model, not the URL's */
 	struct lg_price price; /* of the requested model */
 
@@ -71,12 +59,7 @@ struct lg_exchange {
 	struct lg_denial *denial; /* &refused, NULL: let go */
 
 	int64_t start_boot_ns;
-	enum lg_body_kind body;
-	struct lg_sse sse;
-	struct lg_json_shapes *shapes; /* of a stream's events, mem */
-	struct lg_content *content;
-	char mark[8]; /* first bytes of an event's data */
-	uint8_t mark_len;
+	struct lg_parts *parts; /* NULL: the answer had none */
 
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */
@@ -91,14 +74,14 @@ struct lg_exchange {
 	bool complete;	  /* the answer ended as its framing says */
 	bool closed;	  /* the answer is over, one way or another */
 	bool settled;
-	bool disowned; /* another process has it (fork) */
-	bool scanning; /* json is in use */
+	bool disowned;	 /* another process has it (fork) */
+	bool parts_lost; /* no memory for them */
 
 	/* From here on not zeroed: each has a beginning of its own. */
 	struct lg_facts facts;
 	struct lg_answer answer;
 	struct lg_row row;
-	struct lg_json json; /* request's, then the answer's */
+	struct lg_body body;
 	struct lg_denial refused;
 	struct lg_charged charged[LG_HOLD_CELLS_MAX]; /* ncharged of them */
 };
@@ -108,8 +91,10 @@ struct lg_exchange *lg_exchange_new(struct lg_engine *e);
 /* Frees; settles nothing. NULL is accepted. */
 void lg_exchange_del(struct lg_exchange *x);
 
-/* Content-Encoding, then body bytes (transfer-decoded), for the facts. */
-void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice coding);
+/* x->d is known; the body's type and coding. */
+void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice type,
+			      struct lg_slice coding);
+/* Body bytes (transfer-decoded), for the facts. */
 void lg_exchange_request_body(struct lg_exchange *x, const char *p, size_t n);
 /* The body is complete, or as much as will be seen. */
 void lg_exchange_request_end(struct lg_exchange *x, bool whole);

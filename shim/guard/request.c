@@ -129,9 +129,9 @@ static void name_route(struct lg_exchange *x)
 	struct lg_row *row = &x->row;
 	const struct lg_route *r = &x->route;
 
-	if (r->kind == LG_ROUTE_PAID && r->dialect) {
+	if (r->kind == LG_ROUTE_PAID || r->kind == LG_ROUTE_LATER) {
 		x->d = r->dialect;
-		x->codec = lg_codec_get(r->dialect);
+		lg_body_speak(&x->body, r->dialect);
 	}
 	lg_slice_copy(lg_slice_str(r->provider), row->provider,
 		      sizeof(row->provider));
@@ -145,7 +145,8 @@ static void name_route(struct lg_exchange *x)
 static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 		    struct lg_slice type)
 {
-	return x->d && m->framing != LG_HTTP1_NO_BODY &&
+	return x->d && x->route.kind == LG_ROUTE_PAID &&
+	       m->framing != LG_HTTP1_NO_BODY &&
 	       !lg_slice_istarts(type, LG_SLICE("multipart/"));
 }
 
@@ -234,7 +235,7 @@ static void begin(struct lg_flow *f)
 			    &fields, target, &f->memo, &x->row);
 	if (!f->observe)
 		lg_attribution_strip(&f->held);
-	lg_exchange_request_head(x, fields.coding);
+	lg_exchange_request_head(x, fields.type, fields.coding);
 	enqueue(f, x);
 	if (is_held(x, &f->req.m, fields.type)) {
 		f->in = LG_IN_HOLD;

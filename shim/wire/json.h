@@ -98,4 +98,10 @@ enum lg_json_status lg_json_feed(struct lg_json *j, const char *p, size_t len);
 /* No more bytes: DONE or BAD. */
 enum lg_json_status lg_json_end(struct lg_json *j);
 
+/* Is an object or an array open that may still become whole? */
+static inline bool lg_json_is_open(struct lg_json *j)
+{
+	return j->depth > 0 && lg_json_feed(j, "", 0) == LG_JSON_MORE;
+}
+
 #endif

@@ -22,7 +22,7 @@ struct run {
 	bool open;
 };
 
-static struct lg_json_paths paths[16][3];
+static struct lg_json_paths paths[128][3];
 
 static void on_request(void *ctx, int id, const struct lg_value *v)
 {

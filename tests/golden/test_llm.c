@@ -40,12 +40,17 @@ static void put_facts(const struct exchange *x)
 	const struct lg_facts *f = &x->facts;
 
 	put("dialect: %s\nprovider: %s\n", x->dialect->name, x->route.provider);
+	if (x->route.kind == LG_ROUTE_LATER)
+		put("later: %s\n", x->route.ref);
 	put_text("path model", x->route.model);
+	put_text("geo", x->route.geo);
 	put_text("model", f->model);
 	put_text("tier", f->tier);
 	put_text("user", f->user);
 	put_text("conversation", f->conversation);
 	put_text("previous", f->previous_id);
+	put_text("variant", f->variant);
+	put_n("requests", f->requests);
 	put_n("prompt bytes", f->prompt_bytes);
 	put_n("input estimate", lg_facts_input_estimate(f));
 	if (f->has_max)
@@ -76,6 +81,12 @@ static void put_answer(const struct exchange *x)
 	put_text("model", a->model);
 	put_text("id", a->id);
 	put_text("tier", a->tier);
+	put_text("geo", a->geo);
+	put_text("variant", a->variant);
+	if (x->nparts)
+		put("%s", x->parts);
+	put_n("parts", x->nparts);
+	put_n("requests", a->requests);
 	for (i = 0; i < LG_BUCKETS; i++)
 		if (u->has >> i & 1)
 			put("%s: %llu\n", lg_bucket_name((enum lg_bucket)i),
@@ -87,8 +98,11 @@ static void put_answer(const struct exchange *x)
 	    u->flags & LG_USAGE_TOTAL ? " total" : "",
 	    u->flags & LG_USAGE_MISMATCH ? " MISMATCH" : "",
 	    u->flags & LG_USAGE_CACHE_5M_ASSUMED ? " 5m_assumed" : "");
-	put("answer:%s%s%s\n", a->done ? " done" : "",
-	    a->usage_final ? " final" : "", a->error ? " error" : "");
+	put("answer:%s%s%s%s%s%s%s\n", a->done ? " done" : "",
+	    a->usage_final ? " final" : "", a->error ? " error" : "",
+	    a->pending ? " pending" : "", a->failed ? " failed" : "",
+	    a->from_gateway_cache ? " gateway_cache" : "",
+	    a->background ? " background" : "");
 	put_n("events", a->events);
 	put_n("delivered", a->delivered_bytes);
 	put_n("delivered reasoning", a->delivered_reasoning_bytes);
