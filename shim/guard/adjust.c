@@ -191,7 +191,7 @@ void lg_adjust_fixed_id(struct lg_row *adj, const char *what)
 struct charging {
 	struct lg_engine *e;
 	struct lg_world *w;
-	struct lg_row *adj;
+	struct lg_row *row;
 	struct lg_windows then, now;
 	struct lg_charge charge[LG_HOLD_CELLS_MAX];
 	uint16_t rule[LG_HOLD_CELLS_MAX];
@@ -201,7 +201,7 @@ struct charging {
 static struct lg_slice canonical_of(const struct charging *c,
 				    struct lg_price *p)
 {
-	const struct lg_row *row = c->adj;
+	const struct lg_row *row = c->row;
 	struct lg_price_query q = {
 		.provider = lg_slice_str(row->provider),
 		.ceiling_provider = lg_slice_str(row->provider),
@@ -221,12 +221,12 @@ static void add_charge(struct charging *c, unsigned rule,
 {
 	enum lg_period p = (enum lg_period)c->w->rules[rule].b->period;
 	const struct lg_window *win =
-		lg_windows_get(&c->then, c->w, p, c->adj->ts_ms);
-	int64_t delta = c->adj->cost_pusd;
+		lg_windows_get(&c->then, c->w, p, c->row->ts_ms);
+	int64_t delta = c->row->cost_pusd;
 	int cell;
 
 	if (c->n == LG_HOLD_CELLS_MAX ||
-	    lg_windows_get(&c->now, c->w, p, c->adj->end_ms)->tag != win->tag)
+	    lg_windows_get(&c->now, c->w, p, c->row->end_ms)->tag != win->tag)
 		return;
 	cell = lg_admit_cell(c->e, c->w, rule, hit, win, NULL);
 	if (cell < 0)
@@ -250,7 +250,7 @@ static void collect(struct charging *c)
 		const struct lg_rule *r = &c->w->rules[i];
 
 		for (unsigned k = 0;
-		     lg_rule_match(r, c->adj, canonical, k, &hit); k++) {
+		     lg_rule_match(r, c->row, canonical, k, &hit); k++) {
 			add_charge(c, i, &hit);
 			if (!r->b->each)
 				break;
@@ -260,8 +260,8 @@ static void collect(struct charging *c)
 
 static void name_budgets(struct charging *c)
 {
-	char *out = c->adj->budgets;
-	size_t at = 0, cap = sizeof(c->adj->budgets);
+	char *out = c->row->budgets;
+	size_t at = 0, cap = sizeof(c->row->budgets);
 
 	for (unsigned i = 0; i < c->n; i++) {
 		struct lg_slice n = c->w->rules[c->rule[i]].name;
@@ -284,22 +284,22 @@ static void name_budgets(struct charging *c)
 static void settle(struct charging *c, struct lg_region *r, struct lg_hold *h)
 {
 	struct lg_hold_refusal why;
-	struct lg_row *adj = c->adj;
+	struct lg_row *row = c->row;
 
-	if (!lg_hold_take(r, c->charge, c->n, adj, sizeof(*adj), h, &why) &&
-	    !lg_hold_settle(r, h, adj->cost_pusd, adj, sizeof(*adj)))
+	if (!lg_hold_take(r, c->charge, c->n, row, sizeof(*row), h, &why) &&
+	    !lg_hold_settle(r, h, row->cost_pusd, row, sizeof(*row)))
 		return;
 	h->slot = -1;
 	for (unsigned i = 0; i < c->n; i++)
 		lg_cell_charge(r, c->charge[i].cell, c->charge[i].window,
-			       adj->cost_pusd);
+			       row->cost_pusd);
 }
 
-static void tell_unwritten(struct lg_engine *e, const struct lg_row *adj,
+static void tell_unwritten(struct lg_engine *e, const struct lg_row *row,
 			   bool lost, int err)
 {
 	struct lg_log_kv kv[] = {
-		{"id", lg_slice_str(adj->id), 0},
+		{"id", lg_slice_str(row->id), 0},
 		{"folder", lg_slice_str(lg_engine_ledger(e)->dir), 0},
 		{"errno", {NULL, 0}, -err},
 	};
@@ -308,9 +308,9 @@ static void tell_unwritten(struct lg_engine *e, const struct lg_row *adj,
 }
 
 static int write_row(struct lg_engine *e, struct lg_region *r,
-		     struct lg_hold *h, const struct lg_row *adj)
+		     struct lg_hold *h, const struct lg_row *row)
 {
-	int err = lg_record_write(e, adj);
+	int err = lg_record_write(e, row);
 	bool lost;
 
 	if (!err) {
@@ -321,22 +321,29 @@ static int write_row(struct lg_engine *e, struct lg_region *r,
 	lost = h->slot < 0 || lg_hold_stage(r, h) == -ENOSPC;
 	if (!lost)
 		lg_engine_note_staged(e, true);
-	tell_unwritten(e, adj, lost, err);
+	tell_unwritten(e, row, lost, err);
 	return err;
 }
 
 int lg_adjust_write(struct lg_engine *e, struct lg_row *adj)
 {
-	struct charging c = {.e = e, .adj = adj};
+	if (adj->kind != LG_ROW_ADJUST || !adj->ref[0])
+		return -EINVAL;
+	return lg_row_post(e, adj);
+}
+
+int lg_row_post(struct lg_engine *e, struct lg_row *row)
+{
+	struct charging c = {.e = e, .row = row};
 	struct lg_hold h = {.slot = -1};
 	struct lg_region *r;
 	int err;
 
-	if (adj->kind != LG_ROW_ADJUST || !adj->ref[0] || !adj->id[0] ||
-	    lg_money_add(adj->input_cost_pusd, adj->output_cost_pusd) !=
-		    adj->cost_pusd)
+	if (!row->id[0] ||
+	    lg_money_add(row->input_cost_pusd, row->output_cost_pusd) !=
+		    row->cost_pusd)
 		return -EINVAL;
-	adj->end_ms = lg_clock_real_ms();
+	row->end_ms = lg_clock_real_ms();
 	c.w = lg_engine_pin_region(e);
 	r = lg_world_region(c.w);
 	if (r) {
@@ -344,7 +351,7 @@ int lg_adjust_write(struct lg_engine *e, struct lg_row *adj)
 		name_budgets(&c);
 		settle(&c, r, &h);
 	}
-	err = write_row(e, r, &h, adj);
+	err = write_row(e, r, &h, row);
 	if (!err && r && lg_region_row_written(r))
 		lg_engine_checkpoint(e, false);
 	lg_engine_unpin(e, c.w);

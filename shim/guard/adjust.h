@@ -50,5 +50,10 @@ void lg_adjust_fixed_id(struct lg_row *adj, const char *what);
  * new.
  */
 int lg_adjust_write(struct lg_engine *e, struct lg_row *adj);
+/*
+ * The same for a row of any kind that no hold stands behind: what it costs is
+ * charged to the budgets that match it. Returns as lg_adjust_write.
+ */
+int lg_row_post(struct lg_engine *e, struct lg_row *row);
 
 #endif

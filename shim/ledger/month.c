@@ -1,8 +1,21 @@
 #include "ledger/month.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/civil.h"
+
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	unsigned short reclen;
+	unsigned char type;
+	char name[];
+};
 
 static void digits(char *p, unsigned v, int n)
 {
@@ -34,4 +47,60 @@ bool lg_month_is_name(const char *name)
 				    : name[i] != shape[i])
 			return false;
 	return !name[i];
+}
+
+/* way: 1 the nearest name above, -1 the nearest below. */
+static bool is_nearer(const char *name, const char *from, const char *best,
+		      int way)
+{
+	if (!lg_month_is_name(name) || strcmp(name, from) * way <= 0)
+		return false;
+	return !best[0] || strcmp(name, best) * way < 0;
+}
+
+static int step(int dir, char name[LG_MONTH_NAME], int way)
+{
+	char out[LG_MONTH_NAME] = "";
+	_Alignas(8) char buf[1024];
+	const struct entry *e;
+	long n, at;
+
+	if (lseek(dir, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < n; at += e->reclen) {
+			e = (const struct entry *)(const void *)(buf + at);
+			if (is_nearer(e->name, name, out, way))
+				memcpy(out, e->name, LG_MONTH_NAME);
+		}
+	}
+	if (n < 0)
+		return -errno;
+	memcpy(name, out, sizeof(out));
+	return out[0] ? 0 : -ENOENT;
+}
+
+int lg_month_next(int dir, char name[LG_MONTH_NAME])
+{
+	return step(dir, name, 1);
+}
+
+int lg_month_before(int dir, char name[LG_MONTH_NAME])
+{
+	return step(dir, name, -1);
+}
+
+int lg_month_open(int dir, const char *name)
+{
+	struct stat st;
+	int fd = openat(dir, name,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
 }

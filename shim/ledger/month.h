@@ -11,5 +11,13 @@
 void lg_month_name(int64_t unix_ms, char out[LG_MONTH_NAME]);
 /* Has a directory entry the shape of a month's file? */
 bool lg_month_is_name(const char *name);
+/*
+ * Move name to the month after (before) it that has a file in the folder `dir`
+ * (an open descriptor). 0, -ENOENT there is none, -errno.
+ */
+int lg_month_next(int dir, char name[LG_MONTH_NAME]);
+int lg_month_before(int dir, char name[LG_MONTH_NAME]);
+/* A month's file for reading: its descriptor, -EINVAL no file, -errno. */
+int lg_month_open(int dir, const char *name);
 
 #endif

@@ -1,10 +1,8 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -27,54 +25,6 @@ struct walk {
 	struct lg_ledger_stats *stats;
 	struct lg_row row;
 };
-
-struct entry {
-	uint64_t ino;
-	int64_t off;
-	unsigned short reclen;
-	unsigned char type;
-	char name[];
-};
-
-/* Move name to the month after it in the folder: 0, -ENOENT. */
-static int next_month(int dir, char name[LG_MONTH_NAME])
-{
-	char out[LG_MONTH_NAME] = "";
-	_Alignas(8) char buf[1024];
-	const struct entry *e;
-	long n, at;
-
-	if (lseek(dir, 0, SEEK_SET) < 0)
-		return -errno;
-	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
-		for (at = 0; at < n; at += e->reclen) {
-			e = (const struct entry *)(const void *)(buf + at);
-			if (lg_month_is_name(e->name) &&
-			    strcmp(e->name, name) > 0 &&
-			    (!out[0] || strcmp(e->name, out) < 0))
-				memcpy(out, e->name, LG_MONTH_NAME);
-		}
-	}
-	if (n < 0)
-		return -errno;
-	memcpy(name, out, sizeof(out));
-	return out[0] ? 0 : -ENOENT;
-}
-
-static int open_month(int dir, const char *name)
-{
-	struct stat st;
-	int fd = openat(dir, name,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
 
 /* The id of a row as we write it, without parsing the rest. */
 static struct lg_slice quick_id(struct lg_slice row)
@@ -106,7 +56,7 @@ static int remember_month(struct walk *w, const char *name)
 {
 	struct lg_ledger_stats ignored = {0};
 	uint64_t from = 0, end = UINT64_MAX;
-	int fd = open_month(w->dir, name), err;
+	int fd = lg_month_open(w->dir, name), err;
 
 	if (fd < 0)
 		return fd;
@@ -131,7 +81,7 @@ static int look_before(struct walk *w, const struct lg_row *row)
 	if (strcmp(from, w->known_from) >= 0)
 		return 0;
 	memcpy(name, from, sizeof(from));
-	while (!(err = next_month(w->dir, name)) &&
+	while (!(err = lg_month_next(w->dir, name)) &&
 	       strcmp(name, w->start.file) <= 0 &&
 	       strncmp(name, w->known_from, 7) < 0) {
 		err = remember_month(w, name);
@@ -176,7 +126,7 @@ static int size_before(int dir, const char *month, uint64_t *out)
 	int err;
 
 	*out = 0;
-	while (!(err = next_month(dir, name)) && strcmp(name, month) < 0)
+	while (!(err = lg_month_next(dir, name)) && strcmp(name, month) < 0)
 		if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 			*out += (uint64_t)st.st_size;
 	return err == -ENOENT ? 0 : err;
@@ -205,7 +155,7 @@ static int check_pos(int dir, const struct lg_ledger_pos *pos)
 /* closed: a later month exists. */
 static int walk_month(struct walk *w, const char *name, bool closed)
 {
-	int fd = open_month(w->dir, name), err = 0;
+	int fd = lg_month_open(w->dir, name), err = 0;
 	uint64_t at;
 
 	if (fd < 0)
@@ -231,12 +181,12 @@ static int walk_month(struct walk *w, const char *name, bool closed)
 
 static int walk_months(struct walk *w, char name[LG_MONTH_NAME])
 {
-	int more = next_month(w->dir, name), err;
+	int more = lg_month_next(w->dir, name), err;
 	char next[LG_MONTH_NAME];
 
 	while (!more) {
 		memcpy(next, name, sizeof(next));
-		more = next_month(w->dir, next);
+		more = lg_month_next(w->dir, next);
 		if (more && more != -ENOENT)
 			break;
 		err = walk_month(w, name, !more);

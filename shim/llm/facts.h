@@ -47,6 +47,7 @@ struct lg_facts {
 	bool remote_refs;    /* things that stand on the server */
 	uint32_t requests;   /* calls inside a batch, 0: no batch */
 	bool server_tools;   /* web search and the like */
+	bool unsized;	     /* says nothing of how much it will use */
 	bool json_ok;	     /* body was one whole JSON value */
 	uint64_t scratch[2]; /* the adapter's own */
 };
@@ -84,6 +85,8 @@ struct lg_answer {
 	bool failed;	  /* said that the work ended without a charge */
 	bool from_gateway_cache; /* nobody was asked: actual 0 */
 	bool background;	 /* usage of a call made earlier (later.h) */
+	int64_t created_s;	 /* when that was, Unix time; 0 unknown */
+	char output_id[64];	 /* file with the results of a batch */
 	uint8_t part;		 /* enum lg_part, set by the adapter */
 	uint32_t requests;	 /* of a batch: calls that were answered */
 	uint64_t own[2];	 /* the adapter's, kept from part to part */
