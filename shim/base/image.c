@@ -94,11 +94,36 @@ static bool rule_ok(struct probe *pr, const void *p)
 	       text_ok(pr, r->pricing_id) && text_ok(pr, r->price_version);
 }
 
+static bool geo_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_geo *g = p;
+
+	return text_ok(pr, g->where);
+}
+
+static bool fallback_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_fallback *f = p;
+
+	return text_ok(pr, f->id) &&
+	       each_ok(pr, f->geo, sizeof(struct lg_img_geo), geo_ok);
+}
+
+static bool part_ok(uint32_t first, uint32_t n, uint32_t all)
+{
+	return first <= all && n <= all - first;
+}
+
 static bool provider_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_provider *v = p;
+	const struct lg_image *img = (const void *)pr->p;
 
-	return text_ok(pr, v->id) && text_ok(pr, v->fallback);
+	return text_ok(pr, v->id) &&
+	       part_ok(v->price, v->nprices, img->prices.n) &&
+	       part_ok(v->matcher, v->nmatchers, img->matchers.n) &&
+	       each_ok(pr, v->fallbacks, sizeof(struct lg_img_fallback),
+		       fallback_ok);
 }
 
 static bool name_ok(struct probe *pr, const void *p)
@@ -112,7 +137,7 @@ static bool atom_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_atom *a = p;
 
-	return a->op <= LG_MATCH_GLOB && text_ok(pr, a->text);
+	return a->op <= LG_MATCH_PATTERN && text_ok(pr, a->text);
 }
 
 static bool clause_ok(struct probe *pr, const void *p)
@@ -139,15 +164,15 @@ static bool price_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_price *e = p;
 	const struct lg_img_ref texts[] = {
-		e->provider, e->model,	 e->pricing_id, e->price_version,
-		e->tier,     e->variant, e->notes,	e->source,
-	};
+		e->provider, e->model, e->pricing_id, e->price_version, e->tier,
+		e->variant, e->notes, e->source, e->operator, };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (!text_ok(pr, texts[i]))
 			return false;
 	return each_ok(pr, e->match, sizeof(struct lg_img_clause), clause_ok) &&
 	       each_ok(pr, e->tiers, sizeof(struct lg_img_tier), NULL) &&
+	       each_ok(pr, e->geo, sizeof(struct lg_img_geo), geo_ok) &&
 	       minute_ok(e->tod_start_min) && minute_ok(e->tod_end_min);
 }
 

@@ -16,7 +16,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 1u
+#define LG_IMAGE_VERSION 2u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -171,6 +171,7 @@ enum lg_match_op {
 	LG_MATCH_ENDS,
 	LG_MATCH_CONTAINS,
 	LG_MATCH_GLOB,
+	LG_MATCH_PATTERN, /* a glob in which '#' stands for a digit */
 };
 
 struct lg_img_atom {
@@ -184,6 +185,14 @@ struct lg_img_clause {
 	struct lg_img_span atoms; /* lg_img_atom */
 };
 
+/* What a place costs: of several the first that fits. */
+struct lg_img_geo {
+	struct lg_img_ref where; /* glob over the place; "regional": any but
+				    global */
+	uint32_t ppm;		 /* factor of all token rates, times 1e6 */
+	uint32_t pad;
+};
+
 struct lg_img_price {
 	struct lg_img_ref provider;
 	struct lg_img_ref model;      /* canonical catalog name */
@@ -193,8 +202,11 @@ struct lg_img_price {
 	struct lg_img_ref variant;
 	struct lg_img_ref notes;
 	struct lg_img_ref source;   /* where the figure is from */
+	struct lg_img_ref operator; /* who entered it */
 	struct lg_img_span match;   /* lg_img_clause; n 0: model name only */
 	struct lg_img_span tiers;   /* lg_img_tier, ascending */
+	struct lg_img_span geo;	    /* lg_img_geo, the provider's included */
+	int64_t added_at_ms;	    /* when it was entered; INT64_MIN: unsaid */
 	int64_t effective_at_ms;    /* INT64_MIN: always */
 	int64_t expires_at_ms;	    /* INT64_MAX: never */
 	uint64_t context_window;    /* tokens, 0 unknown */
@@ -202,26 +214,34 @@ struct lg_img_price {
 	int64_t rate[LG_BUCKETS];
 	uint16_t tod_start_min; /* UTC minute of day; 0xffff: all day */
 	uint16_t tod_end_min;
-	uint32_t group; /* entries of this model from here on; 0:
-			   not the first of its group */
+	uint32_t group;	      /* entries of this model from here on; 0:
+				 not the first of its group */
+	uint32_t factor_ppm;  /* of a service tier that is a multiple of the
+				 standard rates; 0: rates of its own */
+	uint32_t min_seconds; /* least seconds charged of a call */
 	uint8_t estimate;
-	uint8_t pad[7];
+	uint8_t unpriced; /* known by name alone */
+	uint8_t geo_own;  /* geo is the entry's, not its provider's */
+	uint8_t pad[5];
 };
 
 /*
  * A slot of the open-addressed table of exact names: "provider/name" in lower
- * case, for a model's own name, its exact aliases and its pricing_id. The
- * number of slots is a power of two; probing is linear.
+ * case, for a model's own name, its exact aliases and its pricing_id; and
+ * "provider/" for the provider itself. The number of slots is a power of two;
+ * probing is linear.
  */
 struct lg_img_name {
 	struct lg_img_ref text; /* off 0: an empty slot */
 	uint32_t hash;		/* lg_img_hash(text) */
-	uint32_t price;		/* index of the group's first entry */
+	uint32_t price;		/* index of the group's first entry; of a
+				   provider: its index */
 };
 
 /*
  * The rules by which a model is found that no exact name stands for: all
- * clauses of its entries but those that lg_img_name knows. In file order.
+ * clauses of its entries but those that lg_img_name knows. By provider, in file
+ * order.
  */
 struct lg_img_matcher {
 	struct lg_img_ref provider;
@@ -230,10 +250,20 @@ struct lg_img_matcher {
 	uint32_t pad;
 };
 
-/* Provider-wide rules: fine-tune premiums and the like. */
+/* A provider whose prices are asked where another one has none. */
+struct lg_img_fallback {
+	struct lg_img_ref id;
+	struct lg_img_span geo; /* lg_img_geo, in place of the entry's */
+	uint32_t geo_own;	/* geo was given */
+	uint32_t pad;
+};
+
+/* A provider: one for each that has a price or a rule. */
 struct lg_img_provider {
 	struct lg_img_ref id;
-	struct lg_img_ref fallback; /* provider asked next; absent: none */
+	struct lg_img_span fallbacks; /* lg_img_fallback, asked in order */
+	uint32_t price, nprices;      /* its part of prices */
+	uint32_t matcher, nmatchers;  /* its part of matchers */
 	int64_t fine_tuned_rate[LG_BUCKETS]; /* absent: the model's own */
 };
 
@@ -251,8 +281,8 @@ struct lg_image {
 	struct lg_img_span hosts;      /* lg_img_host */
 	struct lg_img_span rules;      /* lg_img_rule, first match wins */
 	struct lg_img_span providers;  /* lg_img_provider */
-	struct lg_img_span prices;     /* lg_img_price, grouped by model, the
-					  models in file order */
+	struct lg_img_span prices;     /* lg_img_price, by provider, then model,
+					  each in file order */
 	struct lg_img_span names;      /* lg_img_name, a hash table */
 	struct lg_img_span matchers;   /* lg_img_matcher */
 	struct lg_img_ref config_path; /* absent: none */

@@ -80,7 +80,7 @@ static int parse_decimal(struct lg_slice s, struct decimal *d)
 	return 0;
 }
 
-int lg_money_parse(struct lg_slice text, int64_t *pusd)
+int lg_money_parse_scaled(struct lg_slice text, unsigned decimals, int64_t *out)
 {
 	struct decimal d = {0};
 	unsigned __int128 v = 0;
@@ -97,10 +97,10 @@ int lg_money_parse(struct lg_slice text, int64_t *pusd)
 		d.exp++;
 	}
 	if (d.n == 0) {
-		*pusd = 0;
+		*out = 0;
 		return 0;
 	}
-	d.exp += SCALE;
+	d.exp += (long)decimals;
 	if (d.inexact || d.exp < 0 || d.exp + (long)d.n > 19)
 		return -ERANGE;
 	for (unsigned i = 0; i < d.n; i++)
@@ -109,8 +109,13 @@ int lg_money_parse(struct lg_slice text, int64_t *pusd)
 		v *= 10;
 	if (v > limit || (v == limit && !d.negative))
 		return -ERANGE;
-	*pusd = d.negative ? (int64_t)(0 - (uint64_t)v) : (int64_t)v;
+	*out = d.negative ? (int64_t)(0 - (uint64_t)v) : (int64_t)v;
 	return 0;
+}
+
+int lg_money_parse(struct lg_slice text, int64_t *pusd)
+{
+	return lg_money_parse_scaled(text, SCALE, pusd);
 }
 
 static size_t put_u64(uint64_t v, char *out)

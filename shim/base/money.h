@@ -22,6 +22,9 @@
  * a number; -ERANGE more than 12 decimals that are not zero, or beyond int64.
  */
 int lg_money_parse(struct lg_slice text, int64_t *pusd);
+/* The same times 10^decimals. */
+int lg_money_parse_scaled(struct lg_slice text, unsigned decimals,
+			  int64_t *out);
 
 /*
  * The exact shortest decimal, a valid JSON number ("12.87", "0", "-0.000001").

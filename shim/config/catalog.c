@@ -18,6 +18,7 @@ struct entry {
 	struct lg_conf_service service[LG_CONF_SERVICES_MAX];
 	unsigned nservices;
 	const struct lg_yaml *match;
+	uint32_t line;
 };
 
 /* One catalog file: what stands above its entries. */
@@ -40,25 +41,6 @@ static int read_node(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	if (v->kind != LG_YAML_LIST)
 		return lg_conf_fail(c, v, "must be a list");
 	*(const struct lg_yaml **)dst = v;
-	return 0;
-}
-
-/* Ids and tier names are written in small letters: they are compared so. */
-static int read_id(struct lg_conf *c, const struct lg_yaml *v, void *dst)
-{
-	struct lg_slice s;
-	int err = lg_conf_text(c, v, LG_CONF_NAME_MAX - 1, &s);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < s.len; i++)
-		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') ||
-		      (s.p[i] >= '0' && s.p[i] <= '9') ||
-		      memchr("._-", s.p[i], 3)))
-			return lg_conf_fail(c, v,
-					    "allowed: small letters, "
-					    "digits, . _ -");
-	*(struct lg_img_ref *)dst = lg_build_text(&c->b, s);
 	return 0;
 }
 
@@ -148,62 +130,47 @@ static int read_tiers(struct lg_conf *c, const struct lg_yaml *list, void *dst)
 	return err;
 }
 
-static int read_service(struct lg_conf *c, const struct lg_yaml *v,
-			struct lg_conf_service *s)
-{
-	const struct lg_yaml *kid;
-	struct lg_yaml name = *v;
-	int err;
-
-	name.kind = LG_YAML_SCALAR;
-	name.text = v->key;
-	err = read_id(c, &name, &s->tier);
-	if (err)
-		return err;
-	if (lg_slice_eq(v->key, LG_SLICE("standard")) ||
-	    lg_slice_eq(v->key, LG_SLICE("default")))
-		return lg_conf_fail(c, v,
-				    "the standard tier is the entry "
-				    "itself");
-	s->ppm = 0;
-	lg_conf_rates_clear(s->rate);
-	if (v->kind == LG_YAML_SCALAR)
-		return lg_conf_ratio(c, v, &s->ppm);
-	if (v->kind != LG_YAML_MAP)
-		return lg_conf_fail(c, v,
-				    "allowed: a factor, or a map of "
-				    "rates");
-	for (kid = v->child; kid; kid = kid->next) {
-		err = lg_conf_rate(c, kid, s->rate);
-		if (!err)
-			err = lg_conf_fail(c, kid, "no such rate");
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-static int read_services(struct lg_conf *c, const struct lg_yaml *map,
-			 struct lg_conf_service *s, unsigned *n)
-{
-	const struct lg_yaml *v;
-	int err = 0;
-
-	if (map->kind != LG_YAML_MAP || map->n > LG_CONF_SERVICES_MAX)
-		return lg_conf_fail(c, map,
-				    "must be a map of at most 6 tiers, "
-				    "like {batch: 0.5}");
-	for (v = map->child; v && !err; v = v->next)
-		err = read_service(c, v, &s[(*n)++]);
-	return err;
-}
-
 static int read_entry_services(struct lg_conf *c, const struct lg_yaml *v,
 			       void *dst)
 {
 	struct entry *e = dst;
 
-	return read_services(c, v, e->service, &e->nservices);
+	return lg_conf_services(c, v, e->service, &e->nservices);
+}
+
+static int read_geo(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_img_price *p = dst;
+
+	p->geo_own = 1;
+	return lg_conf_geo(c, v, &p->geo);
+}
+
+static int read_seconds(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	uint64_t n = 0;
+	int err = lg_conf_u64(c, v, 86400, &n);
+
+	*(uint32_t *)dst = (uint32_t)n;
+	return err;
+}
+
+/* As an id, with the '/' of "hd/1024x1792". */
+static int read_variant(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_slice s;
+	int err = lg_conf_text(c, v, LG_CONF_NAME_MAX - 1, &s);
+
+	for (size_t i = 0; i < s.len && !err; i++)
+		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') ||
+		      (s.p[i] >= '0' && s.p[i] <= '9') ||
+		      memchr("._-/", s.p[i], 4)))
+			err = lg_conf_fail(c, v,
+					   "allowed: small letters, digits, "
+					   ". _ - /");
+	if (!err)
+		*(struct lg_img_ref *)dst = lg_build_text(&c->b, s);
+	return err;
 }
 
 static int read_match(struct lg_conf *c, const struct lg_yaml *v, void *dst)
@@ -214,17 +181,36 @@ static int read_match(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return lg_conf_match(c, v, &e->p.match);
 }
 
-/* `operator: starts_with` gives a plain `match:` its meaning. */
+static bool is_test(struct lg_slice s)
+{
+	static const char *const tests[] = {"equals",	 "starts_with",
+					    "ends_with", "contains",
+					    "glob",	 "pattern"};
+
+	for (unsigned i = 0; i < N(tests); i++)
+		if (lg_slice_eq(s, lg_slice_str(tests[i])))
+			return true;
+	return false;
+}
+
+/*
+ * `operator: starts_with` gives a plain `match:` its meaning; any other text
+ * says who entered the price.
+ */
 static int apply_operator(struct lg_conf *c, struct entry *e)
 {
 	struct lg_yaml kid, map = {.kind = LG_YAML_MAP, .n = 1};
+	struct lg_slice s = lg_build_get(&c->b, e->operator);
 
-	if (!e->operator.len)
+	if (!is_test(s)) {
+		e->p.operator= e->operator;
 		return 0;
+	}
 	if (!e->match || e->match->kind != LG_YAML_SCALAR)
-		return lg_conf_fail(c, e->match, "operator needs match: TEXT");
+		return lg_conf_fail_at(c, e->line, LG_SLICE("operator"), s,
+				       "needs match: TEXT");
 	kid = *e->match;
-	kid.key = lg_build_get(&c->b, e->operator);
+	kid.key = s;
 	kid.next = NULL;
 	map.line = kid.line;
 	map.child = &kid;
@@ -232,24 +218,28 @@ static int apply_operator(struct lg_conf *c, struct entry *e)
 }
 
 static const struct lg_conf_key entry_keys[] = {
-	{"provider", read_id, AT(provider)},
+	{"provider", lg_conf_id, AT(provider)},
 	{"model", read_model, AT(model)},
 	{"match", read_match, 0},
 	{"operator", lg_conf_ref, offsetof(struct entry, operator)},
-	{"variant", read_id, AT(variant)},
+	{"variant", read_variant, AT(variant)},
 	{"id", lg_conf_ref, AT(pricing_id)},
 	{"pricing_id", lg_conf_ref, AT(pricing_id)},
 	{"price_version", lg_conf_ref, AT(price_version)},
 	{"effective_at", lg_conf_time, AT(effective_at_ms)},
 	{"expires_at", lg_conf_time, AT(expires_at_ms)},
 	{"time_of_day", read_tod, AT(tod_start_min)},
-	{"tier", read_id, AT(tier)},
+	{"tier", lg_conf_id, AT(tier)},
 	{"context_window", read_tokens, AT(context_window)},
 	{"max_output_tokens", read_tokens, AT(max_output_tokens)},
+	{"minimum_seconds", read_seconds, AT(min_seconds)},
+	{"geo", read_geo, 0},
 	{"tiers", read_tiers, 0},
 	{"service_tiers", read_entry_services, 0},
 	{"notes", lg_conf_ref, AT(notes)},
 	{"estimate", lg_conf_bool, AT(estimate)},
+	{"unpriced", lg_conf_bool, AT(unpriced)},
+	{"added_at", lg_conf_time, AT(added_at_ms)},
 	{"source", lg_conf_ref, AT(source)},
 };
 #undef AT
@@ -305,28 +295,41 @@ static int name_entry(struct lg_conf *c, const struct lg_yaml *map,
 	return 0;
 }
 
-static int check_entry(struct lg_conf *c, const struct lg_yaml *map,
-		       struct entry *e)
+static bool has_rate(const int64_t *rate)
+{
+	for (unsigned i = 0; i < LG_BUCKETS; i++)
+		if (rate[i] >= 0)
+			return true;
+	return false;
+}
+
+static int fail_entry(struct lg_conf *c, const struct entry *e,
+		      struct lg_slice key, const char *what)
+{
+	return lg_conf_fail_at(c, e->line, key, lg_build_get(&c->b, e->p.model),
+			       what);
+}
+
+static int check_entry(struct lg_conf *c, struct entry *e)
 {
 	struct lg_slice tier = lg_build_get(&c->b, e->p.tier);
-	bool any = false;
+	bool any = has_rate(e->p.rate);
 
-	for (unsigned i = 0; i < LG_BUCKETS; i++)
-		any |= e->p.rate[i] >= 0;
-	if (!any)
-		return lg_conf_fail_at(c, map->line, LG_SLICE("prices"),
-				       lg_build_get(&c->b, e->p.model),
-				       "an entry needs a rate, like "
-				       "input_per_1m (0 where it is free)");
+	if (!any && !e->p.unpriced)
+		return fail_entry(c, e, LG_SLICE("prices"),
+				  "an entry needs a rate, like input_per_1m (0 "
+				  "where it is free), or unpriced: true");
+	if (e->p.unpriced && (any || e->ntiers || e->nservices))
+		return fail_entry(c, e, LG_SLICE("unpriced"),
+				  "has a rate all the same");
 	if (e->p.expires_at_ms <= e->p.effective_at_ms)
-		return lg_conf_fail_at(c, map->line, LG_SLICE("expires_at"),
-				       lg_build_get(&c->b, e->p.model),
-				       "must be later than effective_at");
+		return fail_entry(c, e, LG_SLICE("expires_at"),
+				  "must be later than effective_at");
 	if (lg_slice_eq(tier, LG_SLICE("standard")) ||
 	    lg_slice_eq(tier, LG_SLICE("default")))
 		e->p.tier = (struct lg_img_ref){0, 0};
 	if (e->p.tier.len && e->nservices)
-		return lg_conf_fail_at(c, map->line, LG_SLICE("service_tiers"),
+		return lg_conf_fail_at(c, e->line, LG_SLICE("service_tiers"),
 				       tier, "belongs to the standard entry");
 	return 0;
 }
@@ -360,6 +363,7 @@ void lg_conf_price_serve(struct lg_conf *c, const struct lg_img_price *e,
 
 	*out = *e;
 	out->tier = s->tier;
+	out->factor_ppm = s->ppm;
 	for (unsigned i = 0; i < LG_BUCKET_UNITS; i++)
 		out->rate[i] = s->ppm ? lg_conf_rate_scale(e->rate[i], s->ppm)
 				      : s->rate[i];
@@ -397,6 +401,8 @@ static int read_entry(struct lg_conf *c, const struct lg_yaml *map,
 	int err = 0;
 
 	memset(e, 0, sizeof(*e));
+	e->line = map->line;
+	e->p.added_at_ms = INT64_MIN;
 	e->p.provider = file->provider;
 	e->p.price_version = file->price_version;
 	e->p.source = file->source;
@@ -418,72 +424,8 @@ static int read_entry(struct lg_conf *c, const struct lg_yaml *map,
 	if (!err)
 		err = name_entry(c, map, e);
 	if (!err)
-		err = check_entry(c, map, e);
+		err = check_entry(c, e);
 	return err ? err : add_entry(c, e);
-}
-
-static struct lg_conf_provider *get_provider(struct lg_conf_prices *p,
-					     struct lg_img_ref id)
-{
-	struct lg_conf_provider *v;
-
-	for (unsigned i = 0; i < p->nproviders; i++)
-		if (p->provider[i].img.id.off == id.off)
-			return &p->provider[i];
-	if (p->nproviders == LG_CONF_PROVIDERS_MAX)
-		return NULL;
-	v = &p->provider[p->nproviders++];
-	v->img.id = id;
-	lg_conf_rates_clear(v->img.fine_tuned_rate);
-	lg_conf_rates_clear(v->fee);
-	return v;
-}
-
-static int read_provider(struct lg_conf *c, const struct lg_yaml *map,
-			 const struct catalog *file)
-{
-	static const struct lg_conf_key keys[] = {
-		{"provider", read_id, offsetof(struct lg_img_provider, id)},
-		{"fallback", read_id,
-		 offsetof(struct lg_img_provider, fallback)},
-	};
-	static const char tuned[] = "fine_tuned_";
-	const size_t skip = sizeof(tuned) - 1;
-	struct lg_img_ref id = file->provider;
-	struct lg_conf_provider *p;
-	const struct lg_yaml *v;
-	struct lg_yaml rate;
-	int err = 0;
-
-	if (map->kind != LG_YAML_MAP)
-		return lg_conf_fail(c, map, "must be a map");
-	for (v = map->child; v && !err; v = v->next)
-		if (lg_slice_eq(v->key, LG_SLICE("provider")))
-			err = read_id(c, v, &id);
-	p = err || !id.off ? NULL : get_provider(c->prices, id);
-	if (!p)
-		return err ? err
-			   : lg_conf_fail(c, map,
-					  "needs provider: ID "
-					  "(at most 128)");
-	for (v = map->child; v && err >= 0; v = v->next) {
-		if (lg_slice_eq(v->key, LG_SLICE("service_tiers"))) {
-			p->nservices = 0;
-			err = read_services(c, v, p->service, &p->nservices);
-			continue;
-		}
-		rate = *v;
-		if (lg_slice_starts(v->key, lg_slice_str(tuned))) {
-			rate.key.p += skip;
-			rate.key.len -= skip;
-			err = lg_conf_rate(c, &rate, p->img.fine_tuned_rate);
-		} else {
-			err = lg_conf_rate(c, v, p->fee);
-		}
-		if (!err)
-			err = lg_conf_one(c, v, keys, N(keys), &p->img, NULL);
-	}
-	return err < 0 ? err : 0;
 }
 
 static int open_prices(struct lg_conf *c)
@@ -515,7 +457,7 @@ int lg_conf_catalog(struct lg_conf *c, const struct lg_yaml *root)
 #define AT(f) offsetof(struct catalog, f)
 	static const struct lg_conf_key keys[] = {
 		{"catalog", read_format, AT(ignored)},
-		{"provider", read_id, AT(provider)},
+		{"provider", lg_conf_id, AT(provider)},
 		{"price_version", lg_conf_ref, AT(price_version)},
 		{"source", lg_conf_ref, AT(source)},
 		{"providers", read_node, AT(providers)},
@@ -532,7 +474,7 @@ int lg_conf_catalog(struct lg_conf *c, const struct lg_yaml *root)
 	err = lg_conf_map(c, root, keys, N(keys), &file, NULL);
 	for (v = file.providers ? file.providers->child : NULL; v && !err;
 	     v = v->next)
-		err = read_provider(c, v, &file);
+		err = lg_conf_provider_read(c, v, file.provider);
 	e = lg_mem_alloc(sizeof(*e));
 	if (!e)
 		return -ENOMEM;

@@ -193,7 +193,10 @@ void lg_conf_settings_default(struct lg_img_settings *s);
 /* -- catalog.c: price files ---------------------------------------------- */
 
 #define LG_CONF_PRICES_MAX 65536u
-#define LG_CONF_PROVIDERS_MAX 128u
+#define LG_CONF_PROVIDERS_MAX 256u
+#define LG_CONF_FACTOR_MAX_PPM 100000000u
+#define LG_CONF_GEO_MAX 16
+#define LG_CONF_FALLBACKS_MAX 4
 #define LG_CONF_TIERS_MAX 4    /* long-context steps of an entry */
 #define LG_CONF_SERVICES_MAX 6 /* service tiers of an entry */
 
@@ -206,6 +209,7 @@ struct lg_conf_service {
 
 struct lg_conf_provider {
 	struct lg_img_provider img;
+	struct lg_img_span geo;	 /* lg_img_geo, where a model says nothing */
 	int64_t fee[LG_BUCKETS]; /* units, where a model says nothing */
 	struct lg_conf_service service[LG_CONF_SERVICES_MAX];
 	unsigned nservices; /* where a model lists none: estimates */
@@ -228,13 +232,32 @@ void lg_conf_price_serve(struct lg_conf *c, const struct lg_img_price *e,
 			 const struct lg_conf_service *s,
 			 struct lg_img_price *out);
 
+/* -- provider.c ---------------------------------------------------------- */
+
+/* Ids and tier names are written in small letters: they are compared so. */
+lg_conf_read_fn lg_conf_id;
+/* `service_tiers:`, to s[*n] and on. */
+int lg_conf_services(struct lg_conf *c, const struct lg_yaml *map,
+		     struct lg_conf_service *s, unsigned *n);
+/* One map of `providers:`; id: whose, where the map does not say it. */
+int lg_conf_provider_read(struct lg_conf *c, const struct lg_yaml *map,
+			  struct lg_img_ref id);
+/* The provider's place in c->prices, a new one if need be; NULL: too many. */
+struct lg_conf_provider *lg_conf_provider_get(struct lg_conf_prices *p,
+					      struct lg_img_ref id);
+
 /* -- rates.c ------------------------------------------------------------- */
 
+/* A factor in millionths, above 0 and at most 100, to a uint32_t. */
+lg_conf_read_fn lg_conf_factor;
+/* `geo: {us: 1.1}` into the image: dst is a struct lg_img_span. */
+lg_conf_read_fn lg_conf_geo;
 /* All absent. */
 void lg_conf_rates_clear(int64_t rate[LG_BUCKETS]);
 /*
- * Is v's key a rate ("input_per_1m")? Then 1 and the rate is set; 0 when it is
- * another key; -EINVAL with err filled.
+ * Is v's key a rate ("input_per_1m", "input_per_1k", "input_per_token")? Then
+ * 1 and the rate is set; 0 when it is another key; -EINVAL with err filled,
+ * also when the rate stands there already.
  */
 int lg_conf_rate(struct lg_conf *c, const struct lg_yaml *v,
 		 int64_t rate[LG_BUCKETS]);

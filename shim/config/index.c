@@ -9,6 +9,7 @@
 /* Arrays of one emit. */
 struct index {
 	struct lg_conf_prices *p;
+	uint32_t *of;	 /* number of a group's provider */
 	uint32_t *group; /* of entry i */
 	uint32_t *first; /* first entry of a group, after placing */
 	uint32_t ngroups;
@@ -57,35 +58,51 @@ static int assign_groups(struct index *x)
 	return 0;
 }
 
-static const struct lg_conf_provider *provider_of(
-	const struct lg_conf_prices *p, const struct lg_img_price *e)
+/* Each group's provider; one without rules of its own gets a place too. */
+static int assign_providers(struct index *x)
 {
-	for (unsigned i = 0; i < p->nproviders; i++)
-		if (p->provider[i].img.id.off == e->provider.off)
-			return &p->provider[i];
-	return NULL;
-}
-
-static void fill_fees(struct lg_conf_prices *p)
-{
-	const struct lg_conf_provider *v;
+	struct lg_conf_prices *p = x->p;
 
 	for (uint32_t i = 0; i < p->n; i++) {
-		v = provider_of(p, &p->e[i]);
-		for (unsigned b = LG_BUCKET_UNITS; v && b < LG_BUCKETS; b++)
-			if (p->e[i].rate[b] == LG_RATE_ABSENT)
-				p->e[i].rate[b] = v->fee[b];
+		struct lg_conf_provider *v =
+			lg_conf_provider_get(p, p->e[i].provider);
+
+		if (!v)
+			return -EMSGSIZE;
+		x->of[x->group[i]] = (uint32_t)(v - p->provider);
+	}
+	return 0;
+}
+
+static const struct lg_conf_provider *provider_of(const struct index *x,
+						  uint32_t entry)
+{
+	return &x->p->provider[x->of[x->group[entry]]];
+}
+
+/* What the provider says for all of its models. */
+static void fill_entries(struct index *x)
+{
+	for (uint32_t i = 0; i < x->p->n; i++) {
+		const struct lg_conf_provider *v = provider_of(x, i);
+		struct lg_img_price *e = &x->p->e[i];
+
+		if (!e->geo_own)
+			e->geo = v->geo;
+		for (unsigned b = LG_BUCKET_UNITS;
+		     b < LG_BUCKETS && !e->unpriced; b++)
+			if (e->rate[b] == LG_RATE_ABSENT)
+				e->rate[b] = v->fee[b];
 	}
 }
 
 /* Which of the provider's service tiers does any entry of the group have? */
 static void note_tiers(const struct index *x, uint8_t *have)
 {
-	const struct lg_conf_provider *v;
-
 	for (uint32_t i = 0; i < x->p->n; i++) {
-		v = provider_of(x->p, &x->p->e[i]);
-		for (unsigned k = 0; v && k < v->nservices; k++)
+		const struct lg_conf_provider *v = provider_of(x, i);
+
+		for (unsigned k = 0; k < v->nservices; k++)
 			if (x->p->e[i].tier.off == v->service[k].tier.off)
 				have[x->group[i]] |= (uint8_t)(1u << k);
 	}
@@ -93,15 +110,15 @@ static void note_tiers(const struct index *x, uint8_t *have)
 
 static int add_defaults(struct lg_conf *c, struct index *x, uint8_t *have)
 {
-	const struct lg_conf_provider *v;
 	struct lg_img_price served;
 	uint32_t n = x->p->n;
 	int err = 0;
 
 	note_tiers(x, have);
 	for (uint32_t i = 0; i < n && !err; i++) {
-		v = provider_of(x->p, &x->p->e[i]);
-		if (!v || x->p->e[i].tier.len)
+		const struct lg_conf_provider *v = provider_of(x, i);
+
+		if (x->p->e[i].tier.len || x->p->e[i].unpriced)
 			continue;
 		for (unsigned k = 0; k < v->nservices && !err; k++) {
 			if (have[x->group[i]] & (1u << k))
@@ -119,7 +136,29 @@ static int add_defaults(struct lg_conf *c, struct index *x, uint8_t *have)
 	return err ? err : c->b.err;
 }
 
-/* A counting sort: groups in file order, within them the order of the file. */
+/* Groups of one provider stand together, else in file order. */
+static int sort_groups(struct index *x)
+{
+	const size_t size = x->ngroups * sizeof(uint32_t);
+	uint32_t *to = lg_mem_alloc(2 * size), *of = to + x->ngroups;
+	uint32_t n = 0;
+
+	if (!to)
+		return -ENOMEM;
+	for (unsigned v = 0; v < x->p->nproviders; v++)
+		for (uint32_t g = 0; g < x->ngroups; g++)
+			if (x->of[g] == v) {
+				of[n] = v;
+				to[g] = n++;
+			}
+	for (uint32_t i = 0; i < x->p->n; i++)
+		x->group[i] = to[x->group[i]];
+	memcpy(x->of, of, size);
+	lg_mem_free(to, 2 * size);
+	return 0;
+}
+
+/* A counting sort: groups in order, within them the order of the file. */
 static int place(struct index *x)
 {
 	uint32_t *at = lg_mem_alloc((x->ngroups + 1) * sizeof(*at));
@@ -253,12 +292,18 @@ static void insert_names(struct lg_conf *c, struct index *x)
 	}
 	for (uint32_t g = 0; g < x->ngroups; g++)
 		insert_aliases(c, x, x->first[g]);
+	for (uint32_t v = 0; v < x->p->nproviders; v++)
+		insert_name(c, x,
+			    full_name(c, x->p->provider[v].img.id,
+				      (struct lg_img_ref){0, 0}),
+			    v);
 }
 
 static int emit_names(struct lg_conf *c, struct index *x,
 		      struct lg_img_span *out)
 {
-	uint32_t want = 2 * (2 * x->ngroups + count_aliases(x));
+	uint32_t want =
+		2 * (2 * x->ngroups + count_aliases(x) + x->p->nproviders);
 
 	x->slots = 64;
 	while (x->slots < want)
@@ -310,10 +355,17 @@ static int emit_matchers(struct lg_conf *c, const struct index *x,
 		return -ENOMEM;
 	for (uint32_t g = 0; g < x->ngroups; g++) {
 		const struct lg_img_price *e = &x->sorted[x->first[g]];
+		struct lg_img_provider *v = &x->p->provider[x->of[g]].img;
 
 		m[n].provider = e->provider;
 		m[n].price = x->first[g];
 		m[n].clauses = other_clauses(c, e);
+		if (!v->nprices) {
+			v->price = x->first[g];
+			v->matcher = n;
+		}
+		v->nprices += e->group;
+		v->nmatchers += m[n].clauses.n > 0;
 		n += m[n].clauses.n > 0;
 	}
 	*out = lg_build_array(&c->b, m, n, size);
@@ -325,11 +377,8 @@ static int emit_providers(struct lg_conf *c, struct lg_img_span *out)
 {
 	const struct lg_conf_prices *p = c->prices;
 	const size_t size = sizeof(struct lg_img_provider);
-	struct lg_img_provider *v;
+	struct lg_img_provider *v = lg_mem_alloc(p->nproviders * size);
 
-	if (!p->nproviders)
-		return 0;
-	v = lg_mem_alloc(p->nproviders * size);
 	if (!v)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->nproviders; i++)
@@ -339,21 +388,32 @@ static int emit_providers(struct lg_conf *c, struct lg_img_span *out)
 	return c->b.err;
 }
 
+/* The entries into groups, and all of them into their order. */
+static int arrange(struct lg_conf *c, struct index *x, uint8_t *have)
+{
+	int err = assign_groups(x);
+
+	if (!err)
+		err = assign_providers(x);
+	if (err)
+		return err;
+	fill_entries(x);
+	err = add_defaults(c, x, have);
+	if (!err)
+		err = sort_groups(x);
+	x->sorted = err ? NULL : lg_mem_alloc(x->p->n * sizeof(*x->sorted));
+	if (!err && !x->sorted)
+		err = -ENOMEM;
+	return err ? err : place(x);
+}
+
 static int emit(struct lg_conf *c, struct index *x, uint8_t *have)
 {
 	struct lg_img_span prices, names = {0, 0}, matchers = {0, 0};
 	struct lg_img_span providers = {0, 0};
 	struct lg_image *img;
-	int err;
+	int err = arrange(c, x, have);
 
-	fill_fees(x->p);
-	err = assign_groups(x);
-	if (!err)
-		err = add_defaults(c, x, have);
-	if (!err && !(x->sorted = lg_mem_alloc(x->p->n * sizeof(*x->sorted))))
-		err = -ENOMEM;
-	if (!err)
-		err = place(x);
 	for (uint32_t g = 0; g < x->ngroups && !err; g++)
 		err = join_matches(c, &x->sorted[x->first[g]]);
 	if (!err)
@@ -373,6 +433,24 @@ static int emit(struct lg_conf *c, struct index *x, uint8_t *have)
 	return c->b.err;
 }
 
+/* Rules of providers may stand in a file without any price. */
+static int emit_rules_only(struct lg_conf *c)
+{
+	struct index x = {.p = c->prices};
+	struct lg_img_span names = {0, 0}, providers = {0, 0};
+	struct lg_image *img;
+	int err = emit_names(c, &x, &names);
+
+	if (!err)
+		err = emit_providers(c, &providers);
+	if (err)
+		return err;
+	img = lg_build_header(&c->b);
+	img->names = names;
+	img->providers = providers;
+	return c->b.err;
+}
+
 int lg_conf_catalog_emit(struct lg_conf *c)
 {
 	struct index x = {.p = c->prices};
@@ -380,18 +458,22 @@ int lg_conf_catalog_emit(struct lg_conf *c)
 	size_t n, cap;
 	int err;
 
-	if (!x.p || !x.p->n)
+	if (!x.p || (!x.p->n && !x.p->nproviders))
 		return 0;
+	if (!x.p->n)
+		return emit_rules_only(c);
 	n = x.p->n;
 	cap = n * (1 + LG_CONF_SERVICES_MAX);
 	x.entries_cap = (uint32_t)cap;
 	x.group = lg_mem_alloc(cap * sizeof(*x.group));
 	x.first = lg_mem_alloc(n * sizeof(*x.first));
+	x.of = lg_mem_alloc(n * sizeof(*x.of));
 	have = lg_mem_alloc(n);
-	err = x.group && x.first && have ? emit(c, &x, have) : -ENOMEM;
+	err = x.group && x.first && x.of && have ? emit(c, &x, have) : -ENOMEM;
 	if (x.sorted)
 		lg_mem_free(x.sorted, x.p->n * sizeof(*x.sorted));
 	lg_mem_free(have, n);
+	lg_mem_free(x.of, n * sizeof(*x.of));
 	lg_mem_free(x.first, n * sizeof(*x.first));
 	lg_mem_free(x.group, cap * sizeof(*x.group));
 	return err;

@@ -11,38 +11,47 @@
 #define ATOMS_MAX 4u
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-/* per: how many of the unit one price covers, times `scale` is a million */
 static const struct {
 	const char *name;
 	uint32_t bucket;
-	int64_t scale;
-} rate_keys[] = {
-	{"input_per_1m", LG_BUCKET_INPUT, 1},
-	{"cached_input_per_1m", LG_BUCKET_CACHE_READ, 1},
-	{"cache_write_5m_per_1m", LG_BUCKET_CACHE_WRITE_5M, 1},
-	{"cache_write_1h_per_1m", LG_BUCKET_CACHE_WRITE_1H, 1},
-	{"output_per_1m", LG_BUCKET_OUTPUT, 1},
-	{"reasoning_per_1m", LG_BUCKET_REASONING, 1},
-	{"audio_input_per_1m", LG_BUCKET_AUDIO_INPUT, 1},
-	{"audio_cached_input_per_1m", LG_BUCKET_AUDIO_CACHE_READ, 1},
-	{"audio_output_per_1m", LG_BUCKET_AUDIO_OUTPUT, 1},
-	{"image_input_per_1m", LG_BUCKET_IMAGE_INPUT, 1},
-	{"image_cached_input_per_1m", LG_BUCKET_IMAGE_CACHE_READ, 1},
-	{"image_output_per_1m", LG_BUCKET_IMAGE_OUTPUT, 1},
-	{"video_input_per_1m", LG_BUCKET_VIDEO_INPUT, 1},
-	{"video_output_per_1m", LG_BUCKET_VIDEO_OUTPUT, 1},
-	{"citation_per_1m", LG_BUCKET_CITATION, 1},
-	{"training_per_1m", LG_BUCKET_TRAINING, 1},
-	{"request_per_1k", LG_BUCKET_REQUESTS, 1000},
-	{"web_search_per_1k", LG_BUCKET_WEB_SEARCHES, 1000},
-	{"file_search_per_1k", LG_BUCKET_FILE_SEARCHES, 1000},
-	{"code_execution_per_1k", LG_BUCKET_CODE_EXECUTIONS, 1000},
-	{"grounding_per_1k", LG_BUCKET_GROUNDING, 1000},
-	{"image_per_1k", LG_BUCKET_IMAGES, 1000},
-	{"second_per_1k", LG_BUCKET_SECONDS, 1000},
-	{"character_per_1m", LG_BUCKET_CHARACTERS, 1},
-	{"page_per_1k", LG_BUCKET_PAGES, 1000},
-	{"search_unit_per_1k", LG_BUCKET_SEARCH_UNITS, 1000},
+} rate_names[] = {
+	{"input", LG_BUCKET_INPUT},
+	{"cached_input", LG_BUCKET_CACHE_READ},
+	{"cache_write_5m", LG_BUCKET_CACHE_WRITE_5M},
+	{"cache_write_1h", LG_BUCKET_CACHE_WRITE_1H},
+	{"output", LG_BUCKET_OUTPUT},
+	{"reasoning", LG_BUCKET_REASONING},
+	{"audio_input", LG_BUCKET_AUDIO_INPUT},
+	{"audio_cached_input", LG_BUCKET_AUDIO_CACHE_READ},
+	{"audio_output", LG_BUCKET_AUDIO_OUTPUT},
+	{"image_input", LG_BUCKET_IMAGE_INPUT},
+	{"image_cached_input", LG_BUCKET_IMAGE_CACHE_READ},
+	{"image_output", LG_BUCKET_IMAGE_OUTPUT},
+	{"video_input", LG_BUCKET_VIDEO_INPUT},
+	{"video_output", LG_BUCKET_VIDEO_OUTPUT},
+	{"citation", LG_BUCKET_CITATION},
+	{"training", LG_BUCKET_TRAINING},
+	{"request", LG_BUCKET_REQUESTS},
+	{"web_search", LG_BUCKET_WEB_SEARCHES},
+	{"file_search", LG_BUCKET_FILE_SEARCHES},
+	{"code_execution", LG_BUCKET_CODE_EXECUTIONS},
+	{"grounding", LG_BUCKET_GROUNDING},
+	{"image", LG_BUCKET_IMAGES},
+	{"second", LG_BUCKET_SECONDS},
+	{"character", LG_BUCKET_CHARACTERS},
+	{"page", LG_BUCKET_PAGES},
+	{"search_unit", LG_BUCKET_SEARCH_UNITS},
+};
+
+/* How many one price covers; decimals: of a picodollar per million. */
+static const struct unit {
+	const char *name;
+	unsigned decimals;
+	enum { FOR_ALL, FOR_TOKENS, FOR_PIECES, FOR_SECONDS } use;
+} units[] = {
+	{"_per_1m", 12, FOR_ALL},	{"_per_1k", 15, FOR_ALL},
+	{"_per_token", 18, FOR_TOKENS}, {"_per_1", 18, FOR_PIECES},
+	{"_per_hour", 12, FOR_SECONDS},
 };
 
 void lg_conf_rates_clear(int64_t rate[LG_BUCKETS])
@@ -51,27 +60,114 @@ void lg_conf_rates_clear(int64_t rate[LG_BUCKETS])
 		rate[i] = LG_RATE_ABSENT;
 }
 
+static bool unit_fits(const struct unit *u, uint32_t bucket)
+{
+	switch (u->use) {
+	case FOR_TOKENS:
+		return bucket < LG_BUCKET_UNITS;
+	case FOR_PIECES:
+		return bucket >= LG_BUCKET_UNITS;
+	case FOR_SECONDS:
+		return bucket == LG_BUCKET_SECONDS;
+	default:
+		return true;
+	}
+}
+
+/* "input_per_1k" taken apart; NULL: no rate. */
+static const struct unit *find_rate(struct lg_slice key, uint32_t *bucket)
+{
+	for (unsigned i = 0; i < N(units); i++) {
+		struct lg_slice tail = lg_slice_str(units[i].name), name = key;
+
+		if (key.len <= tail.len || !lg_slice_iends(key, tail))
+			continue;
+		name.len -= tail.len;
+		for (unsigned k = 0; k < N(rate_names); k++) {
+			if (!lg_slice_eq(name,
+					 lg_slice_str(rate_names[k].name)))
+				continue;
+			*bucket = rate_names[k].bucket;
+			return unit_fits(&units[i], *bucket) ? &units[i] : NULL;
+		}
+	}
+	return NULL;
+}
+
+/* An hour's price of a million seconds, half-even. */
+static int64_t per_second(int64_t hour)
+{
+	unsigned __int128 n = (unsigned __int128)hour * 1000000, q = n / 3600;
+	unsigned r = (unsigned)(n % 3600);
+
+	q += r > 1800 || (r == 1800 && q % 2);
+	return q > INT64_MAX ? INT64_MAX : (int64_t)q;
+}
+
 int lg_conf_rate(struct lg_conf *c, const struct lg_yaml *v,
 		 int64_t rate[LG_BUCKETS])
 {
-	int64_t usd;
-	int err;
+	uint32_t bucket = 0;
+	const struct unit *u = find_rate(v->key, &bucket);
+	int64_t n = -1;
 
-	for (unsigned i = 0; i < N(rate_keys); i++) {
-		if (!lg_slice_eq(v->key, lg_slice_str(rate_keys[i].name)))
-			continue;
-		if (lg_yaml_is_null(v))
-			return 1;
-		err = lg_conf_money(c, v, RATE_MAX / rate_keys[i].scale,
-				    "allowed: US dollars, 0 or more, with at "
-				    "most 12 decimals",
-				    &usd);
-		if (err)
-			return err;
-		rate[rate_keys[i].bucket] = usd * rate_keys[i].scale;
+	if (!u)
+		return 0;
+	if (lg_yaml_is_null(v))
 		return 1;
-	}
+	if (rate[bucket] != LG_RATE_ABSENT)
+		return lg_conf_fail(c, v, "the same rate in another unit");
+	if (v->kind == LG_YAML_SCALAR &&
+	    lg_money_parse_scaled(v->text, u->decimals, &n))
+		n = -1;
+	if (n > 0 && u->use == FOR_SECONDS)
+		n = per_second(n);
+	if (n < 0 || n > RATE_MAX)
+		return lg_conf_fail(c, v,
+				    u->decimals == 12
+					    ? "allowed: US dollars, 0 or more, "
+					      "with at most 12 decimals"
+					    : "allowed: US dollars, 0 or more, "
+					      "exact to 1e-12 per million");
+	rate[bucket] = n;
+	return 1;
+}
+
+int lg_conf_factor(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	int64_t n = 0;
+
+	if (v->kind != LG_YAML_SCALAR ||
+	    lg_money_parse_scaled(v->text, 6, &n) || n < 1 ||
+	    n > LG_CONF_FACTOR_MAX_PPM)
+		return lg_conf_fail(c, v,
+				    "allowed: a factor above 0, at most 100, "
+				    "with at most 6 decimals");
+	*(uint32_t *)dst = (uint32_t)n;
 	return 0;
+}
+
+int lg_conf_geo(struct lg_conf *c, const struct lg_yaml *map, void *dst)
+{
+	struct lg_img_geo g[LG_CONF_GEO_MAX] = {0};
+	const struct lg_yaml *v;
+	unsigned n = 0;
+	int err = 0;
+
+	if (map->kind != LG_YAML_MAP || map->n > LG_CONF_GEO_MAX)
+		return lg_conf_fail(c, map,
+				    "must be a map of at most 16 places, "
+				    "like {us: 1.1, regional: 1.1}");
+	for (v = map->child; v && !err; v = v->next) {
+		const char *why = lg_conf_glob_why(v->key);
+
+		if (!v->key.len || v->key.len >= LG_CONF_NAME_MAX || why)
+			return lg_conf_fail(c, v, why ? why : "not a place");
+		g[n].where = lg_build_text(&c->b, v->key);
+		err = lg_conf_factor(c, v, &g[n++].ppm);
+	}
+	*(struct lg_img_span *)dst = lg_build_array(&c->b, g, n, sizeof(g[0]));
+	return err;
 }
 
 int64_t lg_conf_rate_scale(int64_t rate, uint32_t ppm)
@@ -139,8 +235,9 @@ static int put_pattern(struct lg_conf *c, const struct lg_yaml *v,
 static int put_named(struct lg_conf *c, const struct lg_yaml *v,
 		     struct lg_img_atom *a)
 {
-	static const char *const names[] = {"equals", "starts_with",
-					    "ends_with", "contains", "glob"};
+	static const char *const names[] = {"equals",	 "starts_with",
+					    "ends_with", "contains",
+					    "glob",	 "pattern"};
 	struct lg_slice s;
 	int err = lg_conf_text(c, v, LG_CONF_NAME_MAX - 1, &s);
 
@@ -152,7 +249,7 @@ static int put_named(struct lg_conf *c, const struct lg_yaml *v,
 						   : put_atom(c, v, op, s, a);
 	return lg_conf_fail(c, v,
 			    "allowed: equals starts_with ends_with "
-			    "contains glob");
+			    "contains glob pattern");
 }
 
 static int put_clause(struct lg_conf *c, const struct lg_yaml *v,

@@ -98,18 +98,6 @@ static u128 add(u128 a, u128 b)
 	return __builtin_add_overflow(a, b, &a) ? ~(u128)0 : a;
 }
 
-/* Half-even from micro-picodollars; more than int64_t holds is its maximum. */
-static int64_t round_pusd(u128 sum)
-{
-	u128 q = sum / MILLION;
-	uint32_t r = (uint32_t)(sum % MILLION);
-
-	if (q >= INT64_MAX)
-		return INT64_MAX;
-	q += r > MILLION / 2 || (r == MILLION / 2 && (q & 1));
-	return (int64_t)q;
-}
-
 static const struct lg_img_tier *tier_for(const struct lg_price *p,
 					  uint64_t input)
 {
@@ -137,23 +125,71 @@ static unsigned uncached(unsigned b)
 }
 
 /* A fee for each call applies also where nobody counted the call. */
-static uint64_t count_of(const struct lg_usage *u, unsigned b)
+static uint64_t count_of(const struct lg_price *p, const struct lg_usage *u,
+			 unsigned b)
 {
 	if (b == LG_BUCKET_REQUESTS && !(u->has & (1u << b)) &&
 	    (u->flags & LG_USAGE_PRESENT))
 		return 1;
+	if (b == LG_BUCKET_SECONDS && u->n[b] && u->n[b] < p->min_seconds)
+		return p->min_seconds;
 	return u->n[b];
+}
+
+/* Tokens and fees apart: a factor is for tokens alone. */
+struct sum {
+	u128 tokens, fees;
+};
+
+static void add_to(struct sum *s, unsigned b, uint64_t n, int64_t rate)
+{
+	u128 *part = b < LG_BUCKET_UNITS ? &s->tokens : &s->fees;
+
+	*part = add_product(*part, n, rate);
+}
+
+static u128 join(const struct sum *s, uint32_t factor_ppm)
+{
+	if (!factor_ppm)
+		return add(s->tokens, s->fees);
+	/* beyond this it is more than int64_t holds anyway */
+	if (s->tokens >> 94 || s->fees >> 94)
+		return ~(u128)0;
+	return add(s->tokens * factor_ppm, s->fees * MILLION);
+}
+
+/* Half-even from micro-picodollars, a million times that with a factor. */
+static int64_t round_sum(u128 sum, uint32_t factor_ppm)
+{
+	u128 unit = factor_ppm ? (u128)MILLION * MILLION : MILLION;
+	u128 q, r;
+
+	if (sum == ~(u128)0)
+		return INT64_MAX;
+	q = sum / unit;
+	r = sum % unit;
+	if (q >= INT64_MAX)
+		return INT64_MAX;
+	q += r > unit / 2 || (r == unit / 2 && (q & 1));
+	return (int64_t)q;
+}
+
+static uint32_t factor_of(const struct lg_price *p)
+{
+	return p->factor_ppm == MILLION ? 0 : p->factor_ppm;
 }
 
 void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 		   struct lg_cost *out)
 {
 	const struct lg_img_tier *t = tier_for(p, lg_usage_input(u));
-	u128 input = 0, output = 0, fresh = 0;
+	struct sum side[2] = {{0}}, fresh = {0};
+	uint32_t f = factor_of(p);
+	u128 input, output;
 
 	*out = (struct lg_cost){0};
 	for (unsigned b = 0; b < LG_BUCKETS; b++) {
-		uint64_t n = count_of(u, b);
+		uint64_t n = count_of(p, u, b);
 		int64_t rate, full;
 
 		if (!n)
@@ -164,16 +200,15 @@ void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 			continue;
 		}
 		full = lg_rate_of(p->rate, t, uncached(b));
-		fresh = add_product(fresh, n, full < 0 ? rate : full);
-		if (lg_rate_is_output(b))
-			output = add_product(output, n, rate);
-		else
-			input = add_product(input, n, rate);
+		add_to(&fresh, b, n, full < 0 ? rate : full);
+		add_to(&side[lg_rate_is_output(b)], b, n, rate);
 	}
-	out->total_pusd = round_pusd(add(input, output));
-	out->input_pusd = round_pusd(input);
+	input = join(&side[0], f);
+	output = join(&side[1], f);
+	out->total_pusd = round_sum(add(input, output), f);
+	out->input_pusd = round_sum(input, f);
 	out->output_pusd = out->total_pusd - out->input_pusd;
-	out->economic_pusd = round_pusd(fresh);
+	out->economic_pusd = round_sum(join(&fresh, f), f);
 }
 
 /* The dearest of one side over the base and every step that could apply. */
@@ -199,16 +234,21 @@ static int64_t dearest(const struct lg_price *p, bool output, uint64_t input)
 int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
 		       uint64_t output_tokens)
 {
-	u128 sum = 0;
+	uint32_t f = factor_of(p);
+	u128 unit = f ? (u128)MILLION * MILLION : MILLION;
+	struct sum s = {0};
+	u128 sum;
 
-	sum = add_product(sum, input_tokens, dearest(p, false, input_tokens));
-	sum = add_product(sum, output_tokens, dearest(p, true, input_tokens));
+	s.tokens = add_product(s.tokens, input_tokens,
+			       dearest(p, false, input_tokens));
+	s.tokens = add_product(s.tokens, output_tokens,
+			       dearest(p, true, input_tokens));
 	if (p->rate[LG_BUCKET_REQUESTS] > 0)
-		sum = add(sum, (u128)p->rate[LG_BUCKET_REQUESTS]);
+		s.fees = (u128)p->rate[LG_BUCKET_REQUESTS];
+	sum = join(&s, f);
 	/* Up, not half-even: a bound may not fall below what it bounds. */
-	sum = add(sum, MILLION - 1);
-	return sum / MILLION >= INT64_MAX ? INT64_MAX
-					  : (int64_t)(sum / MILLION);
+	sum = add(sum, unit - 1);
+	return sum / unit >= INT64_MAX ? INT64_MAX : (int64_t)(sum / unit);
 }
 
 bool lg_price_is_free(const struct lg_price *p)

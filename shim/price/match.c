@@ -2,20 +2,44 @@
 
 #include <string.h>
 
+/* lg_img_hash, a part at a time. */
+static uint32_t append(struct lg_price_key *k, struct lg_slice s, uint32_t h)
+{
+	char *to = k->text + k->len;
+
+	for (size_t i = 0; i < s.len; i++) {
+		to[i] = lg_price_low(s.p[i]);
+		h = (h ^ (unsigned char)to[i]) * 16777619u;
+	}
+	k->len += s.len;
+	return h;
+}
+
 bool lg_price_key_make(struct lg_price_key *k, struct lg_slice provider,
 		       struct lg_slice name)
 {
-	size_t n = provider.len;
+	uint32_t h = lg_img_hash((struct lg_slice){"", 0});
 
-	if (!name.len || name.len > LG_PRICE_NAME_MAX || n > LG_PRICE_NAME_MAX)
+	if (!name.len || name.len > LG_PRICE_NAME_MAX ||
+	    provider.len > LG_PRICE_NAME_MAX)
 		return false;
-	for (size_t i = 0; i < n; i++)
-		k->text[i] = lg_price_low(provider.p[i]);
-	k->text[n] = '/';
-	for (size_t i = 0; i < name.len; i++)
-		k->text[n + 1 + i] = lg_price_low(name.p[i]);
-	k->len = n + 1 + name.len;
-	k->name = (struct lg_slice){k->text + n + 1, name.len};
+	k->len = 0;
+	h = append(k, provider, h);
+	h = append(k, LG_SLICE("/"), h);
+	k->provider_hash = h;
+	k->provider = k->len;
+	k->hash = append(k, name, h);
+	k->name = (struct lg_slice){k->text + k->provider, name.len};
+	return true;
+}
+
+bool lg_price_key_vary(struct lg_price_key *k, struct lg_slice variant)
+{
+	if (variant.len > LG_PRICE_NAME_MAX || k->name.len > LG_PRICE_NAME_MAX)
+		return false;
+	k->hash = append(k, LG_SLICE(":"), k->hash);
+	k->hash = append(k, variant, k->hash);
+	k->name.len += 1 + variant.len;
 	return true;
 }
 
@@ -28,25 +52,45 @@ static uint32_t group_size(const struct lg_image *img, uint32_t first)
 	return n == 0 ? 1 : n < left ? n : left;
 }
 
-bool lg_price_find_exact(const struct lg_image *img,
-			 const struct lg_price_key *k, uint32_t *first)
+static const struct lg_img_name *find_name(const struct lg_image *img,
+					   struct lg_slice key, uint32_t h)
 {
 	const struct lg_img_name *t =
 		LG_IMG_ARRAY(img, img->names, struct lg_img_name);
-	struct lg_slice key = {k->text, k->len};
-	uint32_t n = img->names.n, h = lg_img_hash(key);
+	uint32_t n = img->names.n;
 
 	if (!n || n & (n - 1))
-		return false;
+		return NULL;
 	for (uint32_t i = h & (n - 1), seen = 0; t[i].text.off && seen < n;
-	     i = (i + 1) & (n - 1), seen++) {
-		if (t[i].hash != h || t[i].price >= img->prices.n ||
-		    !lg_slice_eq(lg_img_text(img, t[i].text), key))
-			continue;
-		*first = t[i].price;
-		return true;
-	}
-	return false;
+	     i = (i + 1) & (n - 1), seen++)
+		if (t[i].hash == h &&
+		    lg_slice_eq(lg_img_text(img, t[i].text), key))
+			return &t[i];
+	return NULL;
+}
+
+const struct lg_img_provider *lg_price_provider(const struct lg_image *img,
+						const struct lg_price_key *k)
+{
+	const struct lg_img_name *n = find_name(
+		img, (struct lg_slice){k->text, k->provider}, k->provider_hash);
+
+	if (!n || n->price >= img->providers.n)
+		return NULL;
+	return LG_IMG_ARRAY(img, img->providers, struct lg_img_provider) +
+	       n->price;
+}
+
+bool lg_price_find_exact(const struct lg_image *img,
+			 const struct lg_price_key *k, uint32_t *first)
+{
+	const struct lg_img_name *n =
+		find_name(img, (struct lg_slice){k->text, k->len}, k->hash);
+
+	if (!n || n->price >= img->prices.n)
+		return false;
+	*first = n->price;
+	return true;
 }
 
 static bool contains(struct lg_slice s, struct lg_slice part)
@@ -66,12 +110,41 @@ static bool contains(struct lg_slice s, struct lg_slice part)
 	return false;
 }
 
+static bool fits_one(char c, char p)
+{
+	return p == '?' || (p == '#' ? c >= '0' && c <= '9' : c == p);
+}
+
+/* '*' any bytes, '?' one, '#' one digit. */
+static bool fits_pattern(struct lg_slice s, struct lg_slice p)
+{
+	size_t i = 0, k = 0, star = SIZE_MAX, from = 0;
+
+	while (i < s.len) {
+		if (k < p.len && p.p[k] == '*') {
+			star = k++;
+			from = i;
+		} else if (k < p.len && fits_one(s.p[i], p.p[k])) {
+			i++;
+			k++;
+		} else if (star != SIZE_MAX) {
+			k = star + 1;
+			i = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (k < p.len && p.p[k] == '*')
+		k++;
+	return k == p.len;
+}
+
 static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
 		       struct lg_slice name)
 {
 	struct lg_slice t = lg_img_text(img, a->text);
 
-	if (a->op != LG_MATCH_GLOB && t.len > name.len)
+	if (a->op < LG_MATCH_GLOB && t.len > name.len)
 		return false;
 	switch (a->op) {
 	case LG_MATCH_EQUALS:
@@ -82,6 +155,8 @@ static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
 		return !memcmp(name.p + name.len - t.len, t.p, t.len);
 	case LG_MATCH_CONTAINS:
 		return contains(name, t);
+	case LG_MATCH_PATTERN:
+		return fits_pattern(name, t);
 	default:
 		if (t.p[0] != '*' && t.p[0] != '?' && t.p[0] != name.p[0])
 			return false;
@@ -116,16 +191,16 @@ static bool matches(const struct lg_image *img, const struct lg_img_matcher *m,
 bool lg_price_find_rule(const struct lg_image *img,
 			const struct lg_price_key *k, uint32_t *first)
 {
+	const struct lg_img_provider *v = lg_price_provider(img, k);
 	const struct lg_img_matcher *m =
 		LG_IMG_ARRAY(img, img->matchers, struct lg_img_matcher);
-	size_t n = k->len - k->name.len - 1; /* of the provider in the key */
 
-	for (uint32_t i = 0; i < img->matchers.n; i++) {
-		if (m[i].provider.len != n || m[i].price >= img->prices.n ||
-		    memcmp(lg_img_text(img, m[i].provider).p, k->text, n) ||
-		    !matches(img, &m[i], k->name))
+	for (uint32_t i = 0; v && i < v->nmatchers; i++) {
+		const struct lg_img_matcher *one = &m[v->matcher + i];
+
+		if (one->price >= img->prices.n || !matches(img, one, k->name))
 			continue;
-		*first = m[i].price;
+		*first = one->price;
 		return true;
 	}
 	return false;

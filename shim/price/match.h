@@ -16,14 +16,16 @@
 
 /* "provider/name" in small letters. */
 struct lg_price_key {
-	char text[2 * LG_PRICE_NAME_MAX + 2];
+	char text[3 * LG_PRICE_NAME_MAX + 3];
 	size_t len;
-	struct lg_slice name; /* the part after the provider */
+	size_t provider;      /* bytes of "provider/" */
+	struct lg_slice name; /* the part after it */
+	uint32_t hash, provider_hash;
 };
 
 /* What to choose among the entries of one model. */
 struct lg_price_want {
-	struct lg_slice tier, version;
+	struct lg_slice tier, version, geo, variant;
 	int64_t at_ms;
 	unsigned minute; /* of the UTC day */
 };
@@ -38,10 +40,16 @@ static inline char lg_price_low(char c)
 bool lg_price_key_make(struct lg_price_key *k, struct lg_slice provider,
 		       struct lg_slice name);
 
+/* The name becomes "name:variant"; false: too long. */
+bool lg_price_key_vary(struct lg_price_key *k, struct lg_slice variant);
+
+/* The key's provider in this image; NULL: not there. */
+const struct lg_img_provider *lg_price_provider(const struct lg_image *img,
+						const struct lg_price_key *k);
 /* By exact name or alias; *first: where the model's entries begin. */
 bool lg_price_find_exact(const struct lg_image *img,
 			 const struct lg_price_key *k, uint32_t *first);
-/* By the first entry whose match clause holds. */
+/* By the provider's first entry whose match clause holds. */
 bool lg_price_find_rule(const struct lg_image *img,
 			const struct lg_price_key *k, uint32_t *first);
 

@@ -45,12 +45,15 @@ struct lg_price {
 	const struct lg_image *img;	  /* where entry lives */
 	const struct lg_img_price *entry; /* NULL for FREE, CEILING, UNKNOWN */
 	enum lg_price_how how;
-	bool estimate;	   /* the entry says it is one */
+	bool estimate;	   /* the entry says it is one, or we guessed */
 	bool tier_missing; /* no price for this tier: unknown */
 	uint64_t context_window, max_output_tokens; /* 0 unknown */
 	int64_t rate[LG_BUCKETS];		    /* base rates after rules */
 	const struct lg_img_tier *tiers;	    /* long-context steps */
 	unsigned ntiers;
+	uint32_t factor_ppm;  /* of all token rates, for the place and stacked
+				 tiers; 0 and 1000000: none */
+	uint32_t min_seconds; /* least seconds charged of a call */
 };
 
 struct lg_cost {
@@ -64,15 +67,20 @@ struct lg_cost {
 /*
  * Fills *out always; how tells what was found. Order: the first models: rule
  * that fits; then in each image the exact name (also an exact alias), then the
- * first entry whose match clause holds; the same for the name after its last
- * '/'; the same without a date at its end (estimate); with each spelling also
- * the providers that this one names as its fallback; at last the ceiling: of
- * each bucket the dearest rate of the provider (or else of ceiling_provider).
+ * first entry whose match clause holds; the same for the other spellings of
+ * the name (spell.h; those that leave something out are estimates); with each
+ * spelling also the providers that this one names as its fallback; "ft:x:..."
+ * as x with the provider's rates for fine-tuned models; at last the ceiling:
+ * of each bucket the dearest rate of the provider (or else of
+ * ceiling_provider). A model that is listed without a price is a ceiling too,
+ * with its own context_window.
  *
- * Among a model's entries: the tier asked for; in force at at_ms, the latest
- * start wins, and hours win over the whole day. With a version: that version
- * (also as a prefix: "2026-08"), else the newest older one. A tier without a
- * price gives the standard rates and tier_missing.
+ * Among a model's entries: those of the variant if there are any; the tier
+ * asked for ("a+b": both stacked); in force at at_ms, the latest start wins,
+ * and hours win over the whole day. With a version: that version (also as a
+ * prefix: "2026-08"), else the newest older one. A tier without a price gives
+ * the standard rates and tier_missing. Where the place is not said, it is what
+ * the name begins with ("us.anthropic...").
  */
 void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
 		     struct lg_price *out);
@@ -91,9 +99,9 @@ void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 
 /*
  * Upper bound for a request: `input_tokens` at the dearest input rate that
- * could apply (cache write, long context), `output_tokens` at the dearest
- * output rate, and one request's fee; other fees are the caller's to bound.
- * Rounded up. Saturates.
+ * could apply (cache write, long context, place), `output_tokens` at the
+ * dearest output rate, and one request's fee; other fees are the caller's to
+ * bound. Rounded up. Saturates.
  */
 int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
 		       uint64_t output_tokens);

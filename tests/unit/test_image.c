@@ -242,7 +242,7 @@ static void test_values(void **state)
 	REFUSES(term.key, LG_SCOPE_KEYS);
 	REFUSES(soft.kind, LG_ACTION_STOP + 1);
 	REFUSES(hard.kind, UINT32_MAX);
-	REFUSES(atom.op, LG_MATCH_GLOB + 1);
+	REFUSES(atom.op, LG_MATCH_PATTERN + 1);
 	REFUSES(price.tod_start_min, 1440);
 	REFUSES(price.tod_end_min, 0xfffe);
 }

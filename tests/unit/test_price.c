@@ -131,6 +131,8 @@ static void test_all_names(void **state)
 		strcpy(full, text(img, n[i].text));
 		slash = strchr(full, '/');
 		*slash = 0;
+		if (!slash[1]) /* of a provider */
+			continue;
 		p = look(&c, full, slash + 1, "", DAY(234));
 		assert_ptr_equal(lg_img_text(img, p.entry->model).p,
 				 lg_img_text(img, e[n[i].price].model).p);
