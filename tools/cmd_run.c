@@ -320,6 +320,7 @@ static int run(struct call *c)
 	status = wait_for((pid_t)child);
 	child = 0;
 	ret = report(c, e, &s, nested) ? EXIT_OVER : -1;
+	spend_fini(&s);
 	lg_engine_close(e);
 	return ret >= 0 ? ret : end_as(status);
 }

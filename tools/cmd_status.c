@@ -83,8 +83,10 @@ static int look(struct picture *p, bool all)
 	else
 		month.start_ms = 0;
 	lg_engine_unpin(p->e, w);
-	if (p->month.since_ms != month.start_ms)
+	if (p->month.since_ms != month.start_ms) {
+		spend_fini(&p->month);
 		p->month = (struct spend){.since_ms = month.start_ms};
+	}
 	err = spend_read(&p->month, p->e);
 	if (err)
 		tool_warn("ledger: %s", strerror(-err));
@@ -327,6 +329,7 @@ static int run(struct call *c)
 			lg_engine_sweep(p.e);
 		ret = show(&p, c);
 	}
+	spend_fini(&p.month);
 	lg_engine_close(p.e);
 	return ret;
 }

@@ -12,7 +12,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_tail,	   &cmd_pricing_list, &cmd_pricing_show,
 	&cmd_config_check, &cmd_config_show,  &cmd_doctor,
 	&cmd_enable,	   &cmd_disable,      &cmd_checkpoint,
-	&cmd_completion,   &cmd_help,
+	&cmd_completion,   &cmd_help,	      &cmd_reprice,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

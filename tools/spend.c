@@ -1,11 +1,19 @@
 #include "spend.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/money.h"
 #include "guard/engine.h"
+#include "strmap.h"
 #include "tool.h"
+
+/* A call that is not exact, as it stands. */
+struct doubt {
+	enum spend_class class;
+	int64_t pusd;
+};
 
 static const char *const names[] = {"abandoned", "unknown", "estimated",
 				    "exact"};
@@ -42,22 +50,73 @@ static void add_tokens(uint64_t *sum, uint64_t n)
 		*sum = UINT64_MAX;
 }
 
+static int remember(struct spend *s, const struct lg_row *r, enum spend_class c)
+{
+	struct doubt *d;
+
+	if (!s->doubtful) {
+		s->doubtful = malloc(sizeof(*s->doubtful));
+		if (!s->doubtful)
+			return -ENOMEM;
+		strmap_init(s->doubtful, sizeof(struct doubt));
+	}
+	d = strmap_put(s->doubtful, r->id);
+	if (!d)
+		return -ENOMEM;
+	*d = (struct doubt){c, r->cost_pusd};
+	return 0;
+}
+
+/* The corrected call counts where it stands now, with all of its money. */
+static enum spend_class reclassify(struct spend *s, const struct lg_row *adj)
+{
+	struct doubt *d =
+		s->doubtful ? strmap_get(s->doubtful, adj->ref) : NULL;
+	enum spend_class c = classify(adj);
+
+	if (!d)
+		return c;
+	if (d->class == SPEND_ABANDONED)
+		c = SPEND_ABANDONED;
+	s->by[d->class].calls--;
+	s->by[c].calls++;
+	s->by[d->class].pusd = lg_money_sub(s->by[d->class].pusd, d->pusd);
+	s->by[c].pusd = lg_money_add(s->by[c].pusd, d->pusd);
+	d->class = c;
+	d->pusd = lg_money_add(d->pusd, adj->cost_pusd);
+	return c;
+}
+
+static void add_delta(uint64_t *sum, uint64_t n)
+{
+	int64_t d = lg_row_delta_of(n);
+
+	if (d >= 0)
+		add_tokens(sum, (uint64_t)d);
+	else
+		*sum -= (uint64_t)-d < *sum ? (uint64_t)-d : *sum;
+}
+
 static int add(void *ctx, const struct lg_row *r,
 	       const struct lg_ledger_pos *after)
 {
 	struct spend *s = ctx;
-	enum spend_class c = classify(r);
+	enum spend_class c;
 
 	(void)after;
 	if (r->ts_ms < s->since_ms || r->kind == LG_ROW_AUDIT)
 		return 0;
 	if (s->run_id && strcmp(r->run_id, s->run_id))
 		return 0;
+	c = r->kind == LG_ROW_ADJUST ? reclassify(s, r) : classify(r);
 	s->cost_pusd = lg_money_add(s->cost_pusd, r->cost_pusd);
 	s->economic_pusd = lg_money_add(s->economic_pusd, r->economic_pusd);
 	s->by[c].pusd = lg_money_add(s->by[c].pusd, r->cost_pusd);
-	if (r->kind != LG_ROW_CALL)
+	if (r->kind != LG_ROW_CALL) {
+		add_delta(&s->input_tokens, r->input_tokens);
+		add_delta(&s->output_tokens, r->output_tokens);
 		return 0;
+	}
 	s->calls++;
 	s->by[c].calls++;
 	s->cut += r->verdict == LG_VERDICT_CUT;
@@ -69,7 +128,15 @@ static int add(void *ctx, const struct lg_row *r,
 			lg_money_add(s->refused_pusd, r->estimate_pusd);
 		strcpy(s->reason, r->reason);
 	}
-	return 0;
+	return c == SPEND_EXACT ? 0 : remember(s, r, c);
+}
+
+void spend_fini(struct spend *s)
+{
+	if (s->doubtful)
+		strmap_fini(s->doubtful);
+	free(s->doubtful);
+	s->doubtful = NULL;
 }
 
 int spend_read(struct spend *s, struct lg_engine *e)
@@ -80,6 +147,7 @@ int spend_read(struct spend *s, struct lg_engine *e)
 
 	if (err != -ESTALE)
 		return err;
+	spend_fini(s);
 	*s = fresh;
 	return lg_ledger_walk(lg_engine_ledger(e)->dir, &s->pos, s->since_ms,
 			      add, s, &s->stats);

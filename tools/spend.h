@@ -7,6 +7,7 @@
 #include "ledger/ledger.h"
 
 struct lg_engine;
+struct strmap;
 
 /* A call counts under the first that applies (design 10.6). */
 enum spend_class {
@@ -31,10 +32,13 @@ struct spend {
 	} by[SPEND_CLASSES];
 	struct lg_ledger_pos pos; /* read so far: another call goes on */
 	struct lg_ledger_stats stats;
+	struct strmap *doubtful; /* calls that are not exact: a correction
+				    may make them so */
 };
 
-/* 0, -errno. Call it again for the rows that came since. */
+/* 0, -ENOMEM, -errno. Call it again for the rows that came since. */
 int spend_read(struct spend *s, struct lg_engine *e);
+void spend_fini(struct spend *s);
 /* "totals" and "coverage" of `status --json`. */
 void spend_json(struct json *j, const struct spend *s);
 const char *spend_class_name(enum spend_class c);

@@ -1,0 +1,130 @@
+#include "books.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/money.h"
+#include "guard/adjust.h"
+#include "guard/engine.h"
+#include "ledger/ledger.h"
+
+static bool has_counts(const struct lg_row *adj)
+{
+	const uint64_t n[] = {
+		adj->input_tokens,	    adj->cache_read_tokens,
+		adj->cache_write_5m_tokens, adj->cache_write_1h_tokens,
+		adj->output_tokens,	    adj->reasoning_tokens,
+		adj->audio_input_tokens,    adj->audio_output_tokens,
+	};
+
+	for (unsigned i = 0; i < sizeof(n) / sizeof(n[0]); i++)
+		if (lg_row_delta_of(n[i]))
+			return true;
+	for (unsigned i = 0; i < LG_ROW_UNITS; i++)
+		if (lg_row_delta_of(adj->units[i]))
+			return true;
+	return adj->flags != 0;
+}
+
+static int keep_whole(struct fix *f, const struct lg_row *adj)
+{
+	struct lg_row *more =
+		realloc(f->counted, (f->ncounted + 1) * sizeof(*f->counted));
+
+	if (!more)
+		return -ENOMEM;
+	f->counted = more;
+	f->counted[f->ncounted++] = *adj;
+	return 0;
+}
+
+int books_add(struct books *b, const struct lg_row *adj)
+{
+	struct fix *f = adj->ref[0] ? strmap_put(&b->fixes, adj->ref) : NULL;
+
+	if (!adj->ref[0])
+		return 0;
+	if (!f)
+		return -ENOMEM;
+	f->n++;
+	f->price_state = adj->price_state;
+	memcpy(f->price_version, adj->price_version, sizeof(f->price_version));
+	if (has_counts(adj) || adj->price_state == LG_PRICED_PROVIDER)
+		return keep_whole(f, adj);
+	f->cost_pusd = lg_money_add(f->cost_pusd, adj->cost_pusd);
+	f->economic_pusd = lg_money_add(f->economic_pusd, adj->economic_pusd);
+	f->input_pusd = lg_money_add(f->input_pusd, adj->input_cost_pusd);
+	f->output_pusd = lg_money_add(f->output_pusd, adj->output_cost_pusd);
+	return 0;
+}
+
+static int collect(void *ctx, const struct lg_row *r,
+		   const struct lg_ledger_pos *after)
+{
+	(void)after;
+	return r->kind == LG_ROW_ADJUST ? books_add(ctx, r) : 0;
+}
+
+int books_open(struct books *b, struct lg_engine *e)
+{
+	struct lg_ledger_pos pos = {0};
+	int err;
+
+	b->e = e;
+	strmap_init(&b->fixes, sizeof(struct fix));
+	err = lg_ledger_walk(lg_engine_ledger(e)->dir, &pos, INT64_MIN, collect,
+			     b, NULL);
+	if (err)
+		books_close(b);
+	return err;
+}
+
+void books_close(struct books *b)
+{
+	for (size_t i = 0; i < b->fixes.n; i++)
+		free(((struct fix *)strmap_nth(&b->fixes, i, NULL))->counted);
+	strmap_fini(&b->fixes);
+}
+
+uint32_t books_current(const struct books *b, struct lg_row *call)
+{
+	const struct fix *f = strmap_get(&b->fixes, call->id);
+
+	if (!f)
+		return 0;
+	for (uint32_t i = 0; i < f->ncounted; i++)
+		lg_adjust_apply(call, &f->counted[i]);
+	call->flags &= ~LG_ROW_PENDING;
+	call->cost_pusd = lg_money_add(call->cost_pusd, f->cost_pusd);
+	call->economic_pusd =
+		lg_money_add(call->economic_pusd, f->economic_pusd);
+	call->input_cost_pusd =
+		lg_money_add(call->input_cost_pusd, f->input_pusd);
+	call->output_cost_pusd =
+		lg_money_add(call->output_cost_pusd, f->output_pusd);
+	call->price_state = f->price_state;
+	memcpy(call->price_version, f->price_version,
+	       sizeof(call->price_version));
+	return f->n;
+}
+
+int books_lock(struct lg_engine *e)
+{
+	char path[600];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/books.lock", lg_engine_state_dir(e));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
