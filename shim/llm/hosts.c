@@ -24,6 +24,13 @@ static const struct lg_provider_host hosts[] = {
 	{"*.inference.ai.azure.com", "azure", "openai"},
 	{"*.models.ai.azure.com", "azure", "openai"},
 	{"bedrock-mantle.*.api.aws", "aws", "openai"},
+	{"bedrock-runtime.*.amazonaws.com", "aws", "aws"},
+	{"bedrock-runtime-fips.*.amazonaws.com", "aws", "aws"},
+	{"bedrock-runtime.*.api.aws", "aws", "aws"},
+	{"bedrock-runtime-fips.*.api.aws", "aws", "aws"},
+	{"*.bedrock-runtime.*.vpce.amazonaws.com", "aws", "aws"},
+	{"*.bedrock-runtime-fips.*.vpce.amazonaws.com", "aws", "aws"},
+	{"bedrock-agent-runtime.*.amazonaws.com", "aws", "aws"},
 	{"api.x.ai", "x-ai", "openai"},
 	{"*.api.x.ai", "x-ai", "openai"},
 	{"api.groq.com", "groq", "openai"},
@@ -51,10 +58,12 @@ static const struct lg_provider_host hosts[] = {
 	{"oai.endpoints.kepler.ai.cloud.ovh.net", "ovhcloud", "openai"},
 	{"*.endpoints.kepler.ai.cloud.ovh.net", "ovhcloud", "openai"},
 	{"router.huggingface.co", "huggingface", "openai"},
-	{"api.cohere.com", "cohere", "openai"},
-	{"api.cohere.ai", "cohere", "openai"},
+	{"api.cohere.com", "cohere", "cohere"},
+	{"api.cohere.ai", "cohere", "cohere"},
+	{"*.cohere.com", "cohere", "cohere"},
 	{"api.voyageai.com", "voyageai", "openai"},
-	{"ollama.com", "ollama", "openai"},
+	{"ollama.com", "ollama", "ollama"},
+	{"*:11434", "ollama", "ollama"},
 	{"api.writer.com", "writer", "openai"},
 	{"api.sambanova.ai", "sambanova", "openai"},
 	{"api.hyperbolic.xyz", "hyperbolic", "openai"},
@@ -73,13 +82,66 @@ const struct lg_path_rule lg_path_rules[] = {
 #define PAID(pattern, dialect, type, model, listed, stream)                    \
 	{                                                                      \
 		"POST", pattern, &(dialect), LG_REQUEST_##type, model, listed, \
-			stream                                                 \
+			stream, NULL                                           \
 	}
 #define FREE(methods, pattern, type)                                           \
 	{                                                                      \
 		methods, pattern, NULL, LG_REQUEST_##type, LG_MODEL_NOWHERE,   \
-			true, false                                            \
+			true, false, NULL                                      \
 	}
+/* On a provider's host only where the provider is of this family. */
+#define OWN(family, pattern, dialect, type, model, stream)                     \
+	{                                                                      \
+		"POST", pattern, &(dialect), LG_REQUEST_##type, model, true,   \
+			stream, family                                         \
+	}
+#define OWN_FREE(family, methods, pattern, type)                               \
+	{                                                                      \
+		methods, pattern, NULL, LG_REQUEST_##type, LG_MODEL_NOWHERE,   \
+			true, false, family                                    \
+	}
+	PAID("*/model/*/converse", lg_bedrock_converse, GENERATE,
+	     LG_MODEL_MIDDLE, false, false),
+	PAID("*/model/*/converse-stream", lg_bedrock_converse, GENERATE,
+	     LG_MODEL_MIDDLE, false, true),
+	PAID("*/model/*/invoke-with-response-stream", lg_bedrock_invoke,
+	     GENERATE, LG_MODEL_MIDDLE, false, true),
+	OWN("aws", "*/model/*/invoke", lg_bedrock_invoke, GENERATE,
+	    LG_MODEL_MIDDLE, false),
+	OWN_FREE("aws", "POST", "*/model/*/count-tokens", COUNT),
+	OWN_FREE("aws", "GET HEAD", "*", OTHER),
+	OWN("cohere", "*/v2/chat", lg_cohere_chat_v2, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("cohere", "*/v1/chat", lg_cohere_chat_v1, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("cohere", "*/v1/generate", lg_cohere_generate, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("cohere", "*/v?/embed", lg_cohere_embed, EMBED, LG_MODEL_NOWHERE,
+	    false),
+	OWN("cohere", "*/v?/rerank", lg_cohere_rerank, RERANK, LG_MODEL_NOWHERE,
+	    false),
+	OWN("cohere", "*/v1/classify", lg_cohere_classify, OTHER,
+	    LG_MODEL_NOWHERE, false),
+	OWN_FREE("cohere", "POST", "*/v1/tokenize", COUNT),
+	OWN_FREE("cohere", "POST", "*/v1/detokenize", COUNT),
+	OWN_FREE("cohere", "POST", "*/v1/check-api-key", OTHER),
+	OWN_FREE("cohere", "GET HEAD", "*", OTHER),
+	OWN("ollama", "*/api/chat", lg_ollama_chat, GENERATE, LG_MODEL_NOWHERE,
+	    false),
+	OWN("ollama", "*/api/generate", lg_ollama_generate, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("ollama", "*/api/embed", lg_ollama_embed, EMBED, LG_MODEL_NOWHERE,
+	    false),
+	OWN("ollama", "*/api/embeddings", lg_ollama_embed, EMBED,
+	    LG_MODEL_NOWHERE, false),
+	OWN_FREE("ollama", "POST", "*/api/show", OTHER),
+	OWN_FREE("ollama", "POST", "*/api/pull", OTHER),
+	OWN_FREE("ollama", "POST", "*/api/push", OTHER),
+	OWN_FREE("ollama", "POST", "*/api/create", OTHER),
+	OWN_FREE("ollama", "POST", "*/api/copy", OTHER),
+	OWN_FREE("ollama", "DELETE", "*/api/delete", OTHER),
+	OWN_FREE("ollama", "POST", "*/api/blobs/*", OTHER),
+	OWN_FREE("ollama", "GET HEAD", "*", OTHER),
 	PAID("*/deployments/*/chat/completions", lg_openai_chat, GENERATE,
 	     LG_MODEL_DEPLOYMENT, true, false),
 	PAID("*/deployments/*/completions", lg_openai_completions, GENERATE,
@@ -139,6 +201,8 @@ const struct lg_path_rule lg_path_rules[] = {
 	FREE("OPTIONS", "*", OTHER),
 #undef PAID
 #undef FREE
+#undef OWN
+#undef OWN_FREE
 };
 
 const unsigned lg_npath_rules = LG_COUNT_OF(lg_path_rules);
@@ -183,8 +247,13 @@ const struct lg_provider_host *lg_route_host(struct lg_slice host)
 	struct lg_slice name = lg_route_host_name(host);
 	unsigned i;
 
-	for (i = 0; name.len && i < LG_COUNT_OF(hosts); i++)
-		if (lg_route_fits(name, lg_slice_str(hosts[i].pattern)))
+	for (i = 0; name.len && i < LG_COUNT_OF(hosts); i++) {
+		struct lg_slice pattern = lg_slice_str(hosts[i].pattern);
+
+		if (lg_route_fits(name, pattern) ||
+		    (pattern.len > 1 && pattern.p[1] == ':' &&
+		     lg_route_fits(host, pattern)))
 			return &hosts[i];
+	}
 	return NULL;
 }

@@ -16,6 +16,7 @@ enum lg_model_at {
 	LG_MODEL_NOWHERE,
 	LG_MODEL_DEPLOYMENT, /* ".../deployments/M/..." */
 	LG_MODEL_METHOD,     /* ".../M:method" */
+	LG_MODEL_MIDDLE,     /* ".../model/M/verb", M may have slashes */
 };
 
 /* What a path means, by its end, on whatever host. */
@@ -27,6 +28,11 @@ struct lg_path_rule {
 	enum lg_model_at model;
 	bool listed; /* too short to speak for an unknown host */
 	bool stream; /* the path says so */
+	/*
+	 * NULL, or of the hosts that are known by name only those of this
+	 * family: a short path that means something else elsewhere.
+	 */
+	const char *family;
 };
 
 /* First match wins. */

@@ -105,6 +105,24 @@ static struct lg_slice last_segment(struct lg_slice path)
 	return (struct lg_slice){path.p + from, path.len - from};
 }
 
+/* "A/model/M/verb": a name may be an ARN with slashes. */
+static struct lg_slice middle_of(struct lg_slice path)
+{
+	struct lg_slice mark = LG_SLICE("/model/"), s = path;
+
+	while (s.len && !lg_slice_istarts(s, mark)) {
+		s.p++;
+		s.len--;
+	}
+	if (s.len < mark.len)
+		return (struct lg_slice){NULL, 0};
+	s.p += mark.len;
+	s.len -= mark.len;
+	while (s.len && s.p[--s.len] != '/')
+		;
+	return s;
+}
+
 /* ".../deployments/D/..." or ".../M:method". */
 static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
 {
@@ -117,6 +135,8 @@ static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
 		while (model.len && model.p[model.len - 1] != ':')
 			model.len--;
 		model.len -= model.len > 0;
+	} else if (at == LG_MODEL_MIDDLE) {
+		model = middle_of(path);
 	} else if (at == LG_MODEL_DEPLOYMENT) {
 		for (i = 0; i + sizeof(mark) - 1 < path.len; i++) {
 			struct lg_slice s = {path.p + i, path.len - i};
@@ -131,13 +151,36 @@ static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
 	return model;
 }
 
+static bool holds_at(const struct lg_path_rule *r, const char *family)
+{
+	if (!family)
+		return !r->listed;
+	return !r->family || !strcmp(r->family, family);
+}
+
 static const struct lg_path_rule *find_rule(struct lg_slice method,
-					    struct lg_slice path, bool listed)
+					    struct lg_slice path,
+					    const char *family)
 {
 	unsigned i;
 
 	for (i = 0; i < lg_npath_rules; i++)
-		if ((listed || !lg_path_rules[i].listed) &&
+		if (holds_at(&lg_path_rules[i], family) &&
+		    lg_route_fits(path,
+				  lg_slice_str(lg_path_rules[i].pattern)) &&
+		    has_method(lg_path_rules[i].methods, method))
+			return &lg_path_rules[i];
+	return NULL;
+}
+
+/* A host of the user's own naming may serve other families' paths too. */
+static const struct lg_path_rule *find_foreign(struct lg_slice method,
+					       struct lg_slice path)
+{
+	unsigned i;
+
+	for (i = 0; i < lg_npath_rules; i++)
+		if (lg_path_rules[i].family && lg_path_rules[i].dialect &&
 		    lg_route_fits(path,
 				  lg_slice_str(lg_path_rules[i].pattern)) &&
 		    has_method(lg_path_rules[i].methods, method))
@@ -162,12 +205,13 @@ void lg_route_request(const char *family, const char *provider,
 	char buf[PATH_MAX_LEN];
 	struct lg_slice path =
 		clean_path(target_path(target), buf, sizeof(buf));
-	const struct lg_path_rule *rule =
-		find_rule(method, path, family != NULL);
+	const struct lg_path_rule *rule = find_rule(method, path, family);
 	struct lg_slice name =
 		provider ? lg_slice_str(provider) : lg_route_host_name(host);
 
 	memset(out, 0, sizeof(*out));
+	if (!rule && family && !provider)
+		rule = find_foreign(method, path);
 	if (!family && !rule)
 		return;
 	lg_slice_copy(name, out->provider, sizeof(out->provider));

@@ -123,7 +123,7 @@ static const struct route routes[] = {
 	{"openai", "post", "/v1/chat/completions", PAID, "openai-chat", "", 0},
 	{"gemini", "POST", "/v1beta/models/m:embedContent", UNKNOWN,
 	 "gemini-generate", "", 0},
-	{"openai", "POST", "/v1/chat/completions/..", UNKNOWN, "openai-chat",
+	{"openai", "POST", "/v1/completions/..", UNKNOWN, "openai-chat",
 	 "", 0},
 	{"openai", "POST", "*", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "", UNKNOWN, "openai-chat", "", 0},
