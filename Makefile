@@ -23,11 +23,13 @@ ARCHF := $(if $(filter x86_64,$(shell uname -m)),-mcx16)
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
 	-Ishim -I.
-STATIC := -Wl,-Bstatic -lyaml -lz -Wl,-Bdynamic
+STATIC := -Wl,-Bstatic -lyaml -lz -lbrotlidec -lbrotlicommon -lzstd \
+	-Wl,-Bdynamic
 say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
-DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libjansson-dev
+DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
+	libzstd-dev libjansson-dev
 DEPS_DEMO := python3 openssl curl ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
@@ -129,7 +131,7 @@ $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
 
-LIBS-unit := -lcmocka -ljansson -lnettle
+LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc
 LIBS-golden := -lcmocka -ljansson -lm
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto

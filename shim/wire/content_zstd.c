@@ -1,0 +1,78 @@
+#include "wire/content_layer.h"
+
+#include <errno.h>
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+#include <zstd_errors.h>
+
+/* The library asks whoever defines these; here nobody but us. */
+unsigned long long ZSTD_trace_decompress_begin(const ZSTD_DCtx *d);
+void ZSTD_trace_decompress_end(unsigned long long ctx, const void *trace);
+
+unsigned long long ZSTD_trace_decompress_begin(const ZSTD_DCtx *d)
+{
+	(void)d;
+	return 0;
+}
+
+void ZSTD_trace_decompress_end(unsigned long long ctx, const void *trace)
+{
+	(void)ctx;
+	(void)trace;
+}
+
+/*
+ * RFC 8878, without dictionaries. RFC 9659 3 allows windows of 8 MiB in HTTP;
+ * one step more is taken.
+ */
+#define WINDOW_LOG_MAX 24
+
+static int open_zstd(struct lg_layer *l)
+{
+	ZSTD_customMem mem = {lg_layer_alloc, lg_layer_free, NULL};
+
+	l->state = ZSTD_createDCtx_advanced(mem);
+	if (!l->state)
+		return -ENOMEM;
+	ZSTD_DCtx_setParameter(l->state, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+	return 0;
+}
+
+static int failure(size_t got)
+{
+	return ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation ? -ENOMEM
+								      : -EPROTO;
+}
+
+/* Frames may follow each other, also such as are to be skipped. */
+static int feed_zstd(struct lg_layer *l, const char *p, size_t len)
+{
+	ZSTD_inBuffer in = {p, len, 0};
+	ZSTD_outBuffer out;
+
+	if (!len)
+		return 0;
+	do {
+		size_t got;
+		int err;
+
+		out = (ZSTD_outBuffer){l->buf, LG_LAYER_OUT, 0};
+		got = ZSTD_decompressStream(l->state, &out, &in);
+		if (ZSTD_isError(got))
+			return failure(got);
+		l->ended = got == 0;
+		err = lg_layer_out(l, out.pos);
+		if (err)
+			return err;
+	} while (in.pos < in.size || (out.pos == out.size && !l->ended));
+	return 0;
+}
+
+static void close_zstd(struct lg_layer *l)
+{
+	if (l->state)
+		ZSTD_freeDCtx(l->state);
+}
+
+const struct lg_layer_ops lg_layer_zstd = {"zstd", open_zstd, feed_zstd,
+					   close_zstd};
