@@ -11,7 +11,7 @@ _llmguard()
     fi
     case "$at" in
     'budget ') words=' set list rm' ;;
-    'pricing ') words=' list show' ;;
+    'pricing ') words=' list show import export' ;;
     'config ') words=' check show' ;;
     esac
     case "$at" in
@@ -24,6 +24,8 @@ _llmguard()
     'tail'*) opts='--lines --follow --json --help' ;;
     'pricing list'*) opts='--provider --match --all --json --help' ;;
     'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
+    'pricing import'*) opts='--format --provider --output --split --version --source --help' ;;
+    'pricing export'*) opts='--format --provider --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
     'doctor'*) opts='--json --help' ;;
@@ -37,6 +39,8 @@ _llmguard()
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'auto genai' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

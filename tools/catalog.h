@@ -1,0 +1,69 @@
+#ifndef LG_TOOLS_CATALOG_H
+#define LG_TOOLS_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "doc.h"
+
+/*
+ * Price lists of other forms, turned into the tree of a price file
+ * (docs/pricing.md) and back. Figures stay the literals that they are.
+ */
+
+/* What was not taken over, by key: told to the user, never dropped silently. */
+struct catalog_left {
+	struct {
+		char key[64];
+		uint64_t n;
+	} what[64];
+	unsigned n;
+	uint64_t more; /* beyond the table */
+};
+void catalog_leave(struct catalog_left *l, struct lg_slice key);
+/* "key 12, other 3" to stderr, after `intro`; nothing where nothing is left. */
+void catalog_tell_left(const struct catalog_left *l, const char *intro);
+
+struct catalog_from {
+	struct doc_arena *a;
+	const char *file;	   /* in messages */
+	const char *provider;	   /* only this one; NULL: all */
+	const char *price_version; /* NULL: none */
+	const char *source;	   /* NULL: none */
+	struct catalog_left left;
+	struct doc_error err;
+};
+
+/* An empty price file with its three lines of head. */
+struct doc *catalog_new(struct catalog_from *f);
+
+/*
+ * The published genai-prices list (schema: genai-prices.schema.json) to a
+ * price file. Whatever a price file has no key for stands below `about`.
+ * 0, -EINVAL with err filled.
+ */
+int catalog_from_genai(struct catalog_from *f, const struct doc *root,
+		       struct doc **out);
+
+/* A price file as YAML text, lines of 80 where its values allow. */
+void catalog_put_yaml(struct lg_buf *b, const struct doc *root);
+/* One entry, as an item of `prices:`. */
+void catalog_put_entry(struct lg_buf *b, const struct doc *entry);
+
+/*
+ * Price files to the genai-prices form; what it has no place for is counted
+ * in left. 0, -EINVAL with err filled.
+ */
+int catalog_to_genai(struct catalog_from *f, const struct doc *const *roots,
+		     const char *const *files, unsigned n, struct doc **out);
+
+/* -- of genai-prices, both ways ------------------------------------------ */
+
+struct catalog_key {
+	const char *genai, *ours;
+};
+extern const struct catalog_key catalog_genai_keys[];
+extern const unsigned catalog_genai_nkeys;
+
+#endif
