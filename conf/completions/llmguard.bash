@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help"
+    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help reprice"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -34,6 +34,7 @@ _llmguard()
     'checkpoint'*) opts='--json --help' ;;
     'completion'*) opts='--help' ;;
     'help'*) opts='--man --help' ;;
+    'reprice'*) opts='--from --to --model --provider --price-version --unknown --dry-run --json --help' ;;
     esac
     case " $prev" in
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;

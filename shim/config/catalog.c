@@ -241,6 +241,7 @@ static const struct lg_conf_key entry_keys[] = {
 	{"unpriced", lg_conf_bool, AT(unpriced)},
 	{"added_at", lg_conf_time, AT(added_at_ms)},
 	{"source", lg_conf_ref, AT(source)},
+	{"about", lg_conf_about, 0},
 };
 #undef AT
 

@@ -159,6 +159,12 @@ int lg_conf_text(struct lg_conf *c, const struct lg_yaml *v, size_t max,
 	return 0;
 }
 
+int lg_conf_about(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	(void)dst;
+	return v->kind == LG_YAML_MAP ? 0 : lg_conf_fail(c, v, "must be a map");
+}
+
 int lg_conf_ref(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
 	struct lg_slice s;

@@ -138,6 +138,8 @@ int lg_conf_money(struct lg_conf *c, const struct lg_yaml *v, int64_t max_pusd,
 		  const char *what, int64_t *dst);
 /* A ratio above 0, at most 10, in millionths. */
 lg_conf_read_fn lg_conf_ratio;
+/* `about:`, a map that is kept for the user alone: nothing is read. */
+lg_conf_read_fn lg_conf_about;
 /* A date (00:00 UTC) or RFC 3339 time, to int64_t milliseconds. */
 lg_conf_read_fn lg_conf_time;
 /* The same on text. 0, -EINVAL. */

@@ -137,6 +137,15 @@ static int read_defaults(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return lg_conf_services(c, v, p->service, &p->nservices);
 }
 
+/* Told to whoever reads the file. */
+static int read_notes(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_slice s;
+
+	(void)dst;
+	return lg_conf_text(c, v, 1024, &s);
+}
+
 /* What was given takes the place of what another file said. */
 static void take_rates(int64_t *dst, const int64_t *given)
 {
@@ -156,6 +165,8 @@ static int read_provider_key(struct lg_conf *c, const struct lg_yaml *v,
 		{"fallback", read_fallbacks, 0},
 		{"geo", lg_conf_geo, AT(geo)},
 		{"service_tiers", read_defaults, 0},
+		{"notes", read_notes, 0},
+		{"about", lg_conf_about, 0},
 	};
 #undef AT
 	static const char head[] = "fine_tuned_";

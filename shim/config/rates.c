@@ -104,6 +104,36 @@ static int64_t per_second(int64_t hour)
 	return q > INT64_MAX ? INT64_MAX : (int64_t)q;
 }
 
+/*
+ * A published rate may be a float's decimals ("0.08333333333333334"): what lies
+ * beyond a picodollar per million is rounded, half-even.
+ */
+static int parse_rate(struct lg_slice s, unsigned decimals, int64_t *out)
+{
+	const char *point = memchr(s.p, '.', s.len);
+	struct lg_slice head = s, tail;
+	bool half, more;
+	int err;
+
+	if (!point || memchr(s.p, 'e', s.len) || memchr(s.p, 'E', s.len) ||
+	    (size_t)(s.p + s.len - point) <= decimals + 1)
+		return lg_money_parse_scaled(s, decimals, out);
+	head.len = (size_t)(point - s.p) + 1 + decimals;
+	tail = (struct lg_slice){s.p + head.len, s.len - head.len};
+	for (size_t i = 0; i < tail.len; i++)
+		if (tail.p[i] < '0' || tail.p[i] > '9')
+			return -EINVAL;
+	err = lg_money_parse_scaled(head, decimals, out);
+	if (err || *out < 0)
+		return err ? err : -ERANGE;
+	half = tail.p[0] == '5';
+	more = tail.p[0] > '5';
+	for (size_t i = 1; i < tail.len && half; i++)
+		more |= tail.p[i] != '0';
+	*out += more || (half && *out % 2);
+	return 0;
+}
+
 int lg_conf_rate(struct lg_conf *c, const struct lg_yaml *v,
 		 int64_t rate[LG_BUCKETS])
 {
@@ -117,8 +147,7 @@ int lg_conf_rate(struct lg_conf *c, const struct lg_yaml *v,
 		return 1;
 	if (rate[bucket] != LG_RATE_ABSENT)
 		return lg_conf_fail(c, v, "the same rate in another unit");
-	if (v->kind == LG_YAML_SCALAR &&
-	    lg_money_parse_scaled(v->text, u->decimals, &n))
+	if (v->kind == LG_YAML_SCALAR && parse_rate(v->text, u->decimals, &n))
 		n = -1;
 	if (n > 0 && u->use == FOR_SECONDS)
 		n = per_second(n);
