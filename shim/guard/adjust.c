@@ -141,6 +141,16 @@ void lg_adjust_diff(struct lg_row *adj, const struct lg_row *was,
 					     as_signed(was->units[i]));
 }
 
+static uint64_t delta_sum(uint64_t a, uint64_t b)
+{
+	if (a == LG_ROW_ABSENT)
+		return b;
+	if (b == LG_ROW_ABSENT)
+		return a;
+	return lg_row_delta(
+		lg_money_add(lg_row_delta_of(a), lg_row_delta_of(b)));
+}
+
 static uint64_t count_sum(uint64_t n, int64_t d)
 {
 	int64_t sum = lg_money_add(as_signed(n), d);
@@ -170,6 +180,22 @@ void lg_adjust_apply(struct lg_row *call, const struct lg_row *adj)
 	for (unsigned i = 0; i < LG_ROW_UNITS; i++)
 		call->units[i] = count_sum(call->units[i],
 					   lg_row_delta_of(adj->units[i]));
+}
+
+void lg_adjust_merge(struct lg_row *sum, const struct lg_row *adj)
+{
+	sum->cost_pusd = lg_money_add(sum->cost_pusd, adj->cost_pusd);
+	sum->economic_pusd =
+		lg_money_add(sum->economic_pusd, adj->economic_pusd);
+	sum->input_cost_pusd =
+		lg_money_add(sum->input_cost_pusd, adj->input_cost_pusd);
+	sum->output_cost_pusd =
+		lg_money_add(sum->output_cost_pusd, adj->output_cost_pusd);
+	for (unsigned i = 0; i < NCOUNTS; i++)
+		*count_at(sum, i) =
+			delta_sum(count_of(sum, i), count_of(adj, i));
+	for (unsigned i = 0; i < LG_ROW_UNITS; i++)
+		sum->units[i] = delta_sum(sum->units[i], adj->units[i]);
 }
 
 void lg_adjust_fixed_id(struct lg_row *adj, const char *what)

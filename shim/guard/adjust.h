@@ -34,6 +34,8 @@ void lg_adjust_diff(struct lg_row *adj, const struct lg_row *was,
  * when neither knows it, and never falls below 0.
  */
 void lg_adjust_apply(struct lg_row *call, const struct lg_row *adj);
+/* The differences of two corrections of one call together, into sum. */
+void lg_adjust_merge(struct lg_row *sum, const struct lg_row *adj);
 /*
  * An id that depends only on the call and on `what` (a few words): two
  * processes that write the same correction write one row, and readers drop

@@ -7,6 +7,11 @@
 #include "guard/parts.h"
 #include "guard/tariff.h"
 
+/* Results that could not be read whole are not the last word. */
+#define UNREADABLE                                                             \
+	(LG_ROW_BAD_JSON | LG_ROW_UNDECODABLE | LG_ROW_CUT_SHORT |             \
+	 LG_ROW_BAD_HTTP)
+
 /* What the money of a call is made from. */
 enum basis {
 	BY_USAGE,    /* the provider's last word */
@@ -43,18 +48,32 @@ static bool has_parts(const struct lg_exchange *x)
 	return x->parts && x->parts->n && !x->parts_lost;
 }
 
+/* Accepted, and what it used will stand in a later answer. */
+static bool is_pending(const struct lg_exchange *x)
+{
+	if (!x->answered || x->row.status >= 300 || is_final(x))
+		return false;
+	return x->answer.pending ||
+	       (x->facts.background && x->answer.id[0] && !x->answer.failed);
+}
+
 static enum basis choose_basis(const struct lg_exchange *x)
 {
 	if (x->route.kind != LG_ROUTE_PAID || x->denial)
 		return BY_NOTHING;
 	if (!x->written && !x->answered)
 		return BY_NOTHING; /* the server never had all of it */
+	if (x->parts_lost)
+		return BY_ESTIMATE;
 	if (has_parts(x))
 		return BY_PARTS;
 	if (is_final(x))
 		return BY_USAGE;
-	if (x->answered && x->row.status >= 300 && !has_usage(x))
+	if (x->answered && !has_usage(x) &&
+	    (x->row.status >= 300 || x->answer.failed))
 		return BY_NOTHING;
+	if (is_pending(x))
+		return BY_ESTIMATE;
 	return x->answered && was_delivered(x) ? BY_DELIVERY : BY_ESTIMATE;
 }
 
@@ -84,14 +103,16 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 {
 	const struct lg_row *row = &x->row;
 
-	if (!strcmp(row->model, lg_tariff_name(x)) &&
+	if (x->route.kind == LG_ROUTE_PAID &&
+	    !strcmp(row->model, lg_tariff_name(x)) &&
 	    !strcmp(row->tier, x->facts.tier) && !x->answer.geo[0] &&
 	    !x->answer.variant[0]) {
 		*p = x->price;
 		return true;
 	}
 	lg_tariff_lookup(x, row->model, row->tier, p);
-	if (lg_tariff_is_known(p) || !lg_tariff_is_known(&x->price))
+	if (lg_tariff_is_known(p) || x->route.kind != LG_ROUTE_PAID ||
+	    !lg_tariff_is_known(&x->price))
 		return true;
 	lg_tariff_lookup(x, lg_tariff_name(x), row->tier, p);
 	return false;
@@ -162,18 +183,50 @@ static void charge_nothing(struct lg_exchange *x)
 	}
 }
 
+/* A batch of a file, a training job: what it costs nobody can say yet. */
+static void charge_unsized(struct lg_row *row)
+{
+	row->cost_pusd = row->economic_pusd = 0;
+	row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->usage_state = LG_USAGE_MISSING;
+	row->price_state = LG_PRICED_UNKNOWN;
+}
+
 /* The amount that was held is what is owed: row and cells say the same. */
 static void charge_estimate(struct lg_exchange *x)
 {
 	struct lg_row *row = &x->row;
 
+	row->flags |= is_pending(x) ? LG_ROW_PENDING : 0;
+	if (x->facts.unsized) {
+		charge_unsized(row);
+		return;
+	}
 	name_price(row, &x->price, true);
 	row->cost_pusd = row->economic_pusd = x->held_pusd;
 	if (lg_price_is_free(&x->price) || lg_tariff_is_waived(x, &x->price))
 		row->cost_pusd = row->economic_pusd = 0;
 	row->input_cost_pusd = 0;
 	row->output_cost_pusd = row->cost_pusd;
-	row->usage_state = LG_USAGE_MISSING;
+	row->usage_state =
+		is_pending(x) ? LG_USAGE_ESTIMATED : LG_USAGE_MISSING;
+}
+
+/* Nobody was asked: what it would have cost is what was saved. */
+static void credit_gateway(struct lg_row *row)
+{
+	row->cost_pusd = row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->provider_cost_pusd = INT64_MIN;
+	row->cache_hit = LG_CACHE_GATEWAY;
+	if (row->price_state == LG_PRICED_PROVIDER)
+		row->price_state = LG_PRICED_EXACT;
+}
+
+static void put_if_said(char *dst, size_t cap, const char *one,
+			const char *other)
+{
+	if (*one || *other)
+		lg_slice_copy(lg_slice_str(*one ? one : other), dst, cap);
 }
 
 static void name_answer(struct lg_exchange *x)
@@ -181,10 +234,13 @@ static void name_answer(struct lg_exchange *x)
 	const struct lg_answer *a = &x->answer;
 	struct lg_row *row = &x->row;
 	const char *model = a->model[0] ? a->model : row->model;
-	const char *tier = a->tier[0] ? a->tier : x->facts.tier;
+	const char *tier = a->tier[0] ? a->tier : row->tier;
 
 	lg_slice_copy(lg_slice_str(model), row->model, sizeof(row->model));
 	lg_slice_copy(lg_slice_str(tier), row->tier, sizeof(row->tier));
+	put_if_said(row->geo, sizeof(row->geo), a->geo, x->route.geo);
+	put_if_said(row->variant, sizeof(row->variant), a->variant,
+		    x->facts.variant);
 	lg_slice_copy(lg_slice_str(a->id), row->response_id,
 		      sizeof(row->response_id));
 	/* a cut object would not be JSON */
@@ -192,31 +248,64 @@ static void name_answer(struct lg_exchange *x)
 		memcpy(row->usage_raw, a->usage_raw, strlen(a->usage_raw) + 1);
 }
 
+/* What the answer's counts cost, whoever's they are. */
+static void charge_counts(struct lg_exchange *x, enum basis basis)
+{
+	struct lg_usage u = x->answer.usage;
+	struct lg_row *row = &x->row;
+
+	row->usage_state = LG_USAGE_EXACT;
+	if (basis == BY_PARTS) {
+		lg_parts_fill(x, x->complete || x->answer.done);
+		row->flags |= x->parts->n > 1 ? LG_ROW_PARTS : 0;
+		return;
+	}
+	if (basis == BY_DELIVERY) {
+		count_delivery(x, &u);
+		row->usage_state = LG_USAGE_ESTIMATED;
+	}
+	lg_row_set_usage(row, &u);
+	charge(x, &u);
+}
+
 void lg_cost_fill(struct lg_exchange *x)
 {
 	enum basis basis = choose_basis(x);
-	struct lg_usage u = x->answer.usage;
 
-	name_answer(x);
-	if (basis == BY_NOTHING) {
+	/* what a later answer tells is about another row */
+	if (x->route.kind != LG_ROUTE_LATER)
+		name_answer(x);
+	if (basis == BY_NOTHING)
 		charge_nothing(x);
-		return;
-	}
-	if (basis == BY_ESTIMATE) {
+	else if (basis == BY_ESTIMATE)
 		charge_estimate(x);
-		return;
-	}
-	x->row.usage_state = LG_USAGE_EXACT;
-	if (basis == BY_DELIVERY) {
-		count_delivery(x, &u);
-		x->row.usage_state = LG_USAGE_ESTIMATED;
-	}
-	if (basis == BY_PARTS) {
-		lg_parts_fill(x, x->complete || x->answer.done);
-	} else {
-		lg_row_set_usage(&x->row, &u);
-		charge(x, &u);
-	}
+	else
+		charge_counts(x, basis);
+	if (x->answer.from_gateway_cache && basis != BY_NOTHING)
+		credit_gateway(&x->row);
 	if (x->region && x->row.cost_pusd > x->held_pusd)
 		x->row.flags |= LG_ROW_OVERSHOOT;
+}
+
+bool lg_cost_is_told(const struct lg_exchange *x)
+{
+	if (!x->answered || x->row.status != 200 || x->parts_lost)
+		return false;
+	if (x->d && x->d->lines)
+		return x->complete && x->answer.requests &&
+		       !(x->row.flags & UNREADABLE);
+	return has_parts(x) ? x->complete || x->answer.done
+			    : is_final(x) || x->answer.failed;
+}
+
+void lg_cost_late(struct lg_exchange *x)
+{
+	struct lg_row *row = &x->row;
+
+	name_answer(x);
+	if (has_parts(x) || is_final(x))
+		charge_counts(x, has_parts(x) ? BY_PARTS : BY_USAGE);
+	else
+		charge_nothing(x);
+	row->flags &= ~LG_ROW_PENDING;
 }

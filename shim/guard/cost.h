@@ -9,4 +9,16 @@
  */
 void lg_cost_fill(struct lg_exchange *x);
 
+/*
+ * Of an answer that may bill a call made earlier (LG_ROUTE_LATER): is it the
+ * last word on what that call used, or that it cost nothing? All lines of a
+ * file of results must have been read.
+ */
+bool lg_cost_is_told(const struct lg_exchange *x);
+/*
+ * Fill x->row from the answer as if it were the row of the call that the
+ * answer bills: its start, provider, host, model and tier name the price.
+ */
+void lg_cost_late(struct lg_exchange *x);
+
 #endif

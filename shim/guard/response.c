@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "guard/later.h"
 #include "guard/settle.h"
 
 /* Whose answer comes next: the oldest request that went out. */
@@ -53,6 +54,12 @@ static void on_upgrade(struct lg_flow *f, struct lg_exchange *x)
 	finish(f, x, true);
 }
 
+static void on_body(struct lg_exchange *x, struct lg_slice body)
+{
+	lg_exchange_answer_body(x, body.p, body.len);
+	lg_later_note(x);
+}
+
 static void on_event(struct lg_flow *f, struct lg_exchange *x,
 		     enum lg_http1_event ev, struct lg_slice body)
 {
@@ -62,7 +69,7 @@ static void on_event(struct lg_flow *f, struct lg_exchange *x,
 		break;
 	case LG_HTTP1_BODY:
 		if (x)
-			lg_exchange_answer_body(x, body.p, body.len);
+			on_body(x, body);
 		break;
 	case LG_HTTP1_END:
 		if (x && !is_interim(&f->resp.m))

@@ -9,6 +9,7 @@
 #include "guard/chain.h"
 #include "guard/cost.h"
 #include "guard/engine.h"
+#include "guard/later.h"
 #include "guard/record.h"
 #include "guard/recover.h"
 #include "ledger/ledger.h"
@@ -191,20 +192,22 @@ static void write_staged(struct lg_engine *e, struct lg_world *now)
 	lg_recover_sweep(e, now, true);
 }
 
-void lg_settle(struct lg_exchange *x)
+/* Somebody who asked for the result was charged for this call already. */
+static void make_duplicate(struct lg_row *row)
 {
-	struct lg_world *now;
-	bool waiting, due;
+	row->cost_pusd = row->economic_pusd = 0;
+	row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->usage_state = LG_USAGE_EXACT;
+	row->flags &= ~(LG_ROW_PENDING | LG_ROW_OVERSHOOT);
+	row->flags |= LG_ROW_DUPLICATE;
+}
+
+static void settle(struct lg_exchange *x)
+{
+	struct lg_world *now = lg_engine_pin_region(x->engine);
+	bool waiting = lg_engine_has_staged(x->engine), due;
 	int err;
 
-	if (x->settled)
-		return;
-	x->settled = true;
-	if (x->quiet || x->disowned)
-		return;
-	close_row(x);
-	now = lg_engine_pin_region(x->engine);
-	waiting = lg_engine_has_staged(x->engine);
 	if (x->hold.slot >= 0 && x->region)
 		err = settle_held(x, now);
 	else
@@ -218,4 +221,22 @@ void lg_settle(struct lg_exchange *x)
 	/* a lost region is never far from its checkpoint */
 	if (due)
 		lg_engine_checkpoint(x->engine, false);
+}
+
+void lg_settle(struct lg_exchange *x)
+{
+	int lock;
+
+	if (x->settled)
+		return;
+	x->settled = true;
+	if (x->quiet || x->disowned)
+		return;
+	close_row(x);
+	if (x->route.kind == LG_ROUTE_LATER && lg_later_settle(x))
+		return;
+	if (lg_later_claim(x, &lock))
+		make_duplicate(&x->row);
+	settle(x);
+	lg_later_release(&lock);
 }
