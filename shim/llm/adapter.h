@@ -138,6 +138,12 @@ bool lg_usage_split_raw(struct lg_answer *a, uint64_t *rest, enum lg_raw id,
 /* Sets a bucket that has a value, leaves an unreported one absent. */
 void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id);
 
+/*
+ * LG_RAW_COST into the usage. With one's own key it is the gateway's fee, and
+ * LG_RAW_UPSTREAM comes on top.
+ */
+void lg_answer_provider_cost(struct lg_answer *a);
+
 /* A USD literal in picodollars, rounded half-even. 0, -EINVAL, -ERANGE. */
 int lg_value_cost(const struct lg_value *v, int64_t *pusd);
 

@@ -323,6 +323,21 @@ void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id)
 		lg_usage_set(&a->usage, b, a->raw[id]);
 }
 
+void lg_answer_provider_cost(struct lg_answer *a)
+{
+	struct lg_usage *u = &a->usage;
+
+	if (!lg_raw_has(a, LG_RAW_COST))
+		return;
+	u->provider_cost_pusd = (int64_t)a->raw[LG_RAW_COST];
+	if (a->raw[LG_RAW_BYOK] &&
+	    __builtin_add_overflow(u->provider_cost_pusd,
+				   (int64_t)a->raw[LG_RAW_UPSTREAM],
+				   &u->provider_cost_pusd))
+		u->provider_cost_pusd = INT64_MAX;
+	u->flags |= LG_USAGE_PROVIDER_COST;
+}
+
 uint64_t lg_answer_output_estimate(const struct lg_answer *a)
 {
 	uint64_t bytes = a->delivered_bytes + a->delivered_reasoning_bytes;

@@ -1,4 +1,4 @@
-#include "llm/adapter.h"
+#include "llm/gemini.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@
 
 #define CONTENT(c)                                                             \
 	LG_WATCH(c "parts[].text", LG_FACT_TEXT),                              \
+		LG_WATCH(c "parts.text", LG_FACT_TEXT),                        \
 		LG_WATCH(c "parts[].inlineData.mimeType", LG_FACT_MIME),       \
 		LG_WATCH(c "parts[].inline_data.mime_type", LG_FACT_MIME),     \
 		LG_WATCH(c "parts[].fileData", LG_FACT_REMOTE),                \
@@ -36,8 +37,8 @@
 /* The JSON of a protocol buffer message takes names in both spellings. */
 static const struct lg_field request_fields[] = {
 	LG_WATCH("model", LG_FACT_MODEL),
-	LG_WATCH("serviceTier", LG_FACT_TIER),
-	LG_WATCH("service_tier", LG_FACT_TIER),
+	LG_WATCH("serviceTier", LG_GEMINI_ASKED_TIER),
+	LG_WATCH("service_tier", LG_GEMINI_ASKED_TIER),
 	LG_WATCH("cachedContent", LG_FACT_REMOTE),
 	LG_WATCH("cached_content", LG_FACT_REMOTE),
 	CONFIG("generationConfig.", "maxOutputTokens", "candidateCount",
@@ -70,7 +71,9 @@ enum own {
 	PART_THOUGHT,
 	QUERIES,
 	QUERY,
+	MAPS,
 	TRAFFIC,
+	TIER,
 	/* lists of {modality, tokenCount}, then their elements, in one order */
 	PROMPT,
 	CACHE,
@@ -107,6 +110,9 @@ enum own {
 		LG_WATCH(p                                                     \
 			 "candidates[].groundingMetadata.webSearchQueries[]",  \
 			 QUERY),                                               \
+		LG_WATCH(p "candidates[].groundingMetadata.groundingChunks[]." \
+			   "maps",                                             \
+			 MAPS),                                                \
 		LG_WATCH_RAW(p "usageMetadata", LG_ANSWER_USAGE),              \
 		LG_WATCH(p "usageMetadata.promptTokenCount", LG_RAW_INPUT),    \
 		LG_WATCH(p "usageMetadata.candidatesTokenCount",               \
@@ -124,7 +130,7 @@ enum own {
 		DETAILS(p "usageMetadata.toolUsePromptTokensDetails",          \
 			TOOL_USE),                                             \
 		LG_WATCH(p "usageMetadata.trafficType", TRAFFIC),              \
-		LG_WATCH(p "usageMetadata.serviceTier", LG_ANSWER_TIER)
+		LG_WATCH(p "usageMetadata.serviceTier", TIER)
 
 static const struct lg_field response_fields[] = {
 	CHUNK_FIELDS(""),
@@ -194,20 +200,26 @@ static void details(struct lg_answer *a, int id, const struct lg_value *v)
 	}
 }
 
+/* Names, or their numbers where enums are asked for as integers. */
 static void traffic(struct lg_answer *a, const struct lg_value *v)
 {
 	static const struct {
 		const char *name, *tier;
 	} tiers[] = {
+		{"", ""},
 		{"ON_DEMAND", "standard"},
+		{"PROVISIONED_THROUGHPUT", "provisioned"},
 		{"ON_DEMAND_PRIORITY", "priority"},
 		{"ON_DEMAND_FLEX", "flex"},
-		{"PROVISIONED_THROUGHPUT", "provisioned"},
+		{"ON_DEMAND_OFFPEAK", "offpeak"},
 	};
+	uint64_t n;
 	unsigned i;
 
-	for (i = 0; i < LG_COUNT_OF(tiers); i++)
-		if (lg_value_is(v, tiers[i].name))
+	if (v->type != LG_VALUE_NUMBER || lg_value_u64(v, &n))
+		n = 0;
+	for (i = 1; i < LG_COUNT_OF(tiers); i++)
+		if (n == i || lg_value_is(v, tiers[i].name))
 			lg_slice_copy(lg_slice_str(tiers[i].tier), a->tier,
 				      sizeof(a->tier));
 }
@@ -277,14 +289,21 @@ static void on_event(struct lg_answer *a, int id, const struct lg_value *v)
 			queries(a, id);
 		break;
 	case QUERY:
-		if (v->type == LG_VALUE_STRING)
+		if (v->type == LG_VALUE_STRING && v->len)
 			queries(a, id);
+		break;
+	case MAPS:
+		if (v->type == LG_VALUE_OBJECT && !a->raw[LG_RAW_GROUNDING])
+			lg_raw_put(a, LG_RAW_GROUNDING, 1);
 		break;
 	case LG_ANSWER_USAGE:
 		usage(a, v);
 		break;
 	case TRAFFIC:
 		traffic(a, v);
+		break;
+	case TIER:
+		lg_gemini_tier(v, a->tier, sizeof(a->tier));
 		break;
 	default:
 		if (id >= PROMPT)
@@ -356,6 +375,18 @@ static void split_input(struct lg_answer *a)
 		u->flags |= LG_USAGE_MISMATCH;
 }
 
+/* Gemini 3 bills each query, the models before it each grounded prompt. */
+static void grounding(struct lg_answer *a)
+{
+	struct lg_slice model = lg_slice_str(a->model);
+	bool old = lg_slice_icontains(model, LG_SLICE("gemini-1")) ||
+		   lg_slice_icontains(model, LG_SLICE("gemini-2"));
+	uint64_t n = a->raw[LG_RAW_GROUNDING];
+
+	if (lg_raw_has(a, LG_RAW_GROUNDING))
+		lg_usage_set(&a->usage, LG_BUCKET_GROUNDING, old && n ? 1 : n);
+}
+
 static void finish(struct lg_answer *a)
 {
 	struct lg_usage *u = &a->usage;
@@ -363,7 +394,7 @@ static void finish(struct lg_answer *a)
 	bool fits = true;
 
 	*u = (struct lg_usage){.flags = u->flags & LG_USAGE_PRESENT};
-	lg_usage_put_raw(a, LG_BUCKET_GROUNDING, LG_RAW_GROUNDING);
+	grounding(a);
 	if (!u->flags)
 		return;
 	split_input(a);
@@ -385,42 +416,14 @@ static void finish(struct lg_answer *a)
 	lg_answer_distrust(a);
 }
 
-static void put_details(const struct lg_refusal *r, struct lg_buf *out)
-{
-	lg_buf_puts(out, ",\"details\":[{\"@type\":\"type.googleapis.com/"
-			 "google.rpc.ErrorInfo\",\"reason\":"
-			 "\"BUDGET_EXCEEDED\",\"domain\":\"llmguard\","
-			 "\"metadata\":{\"budget\":");
-	lg_buf_put_json(out, r->budget);
-	lg_buf_puts(out, "}}");
-	if (r->retry_after_s >= 0) {
-		lg_buf_puts(out, ",{\"@type\":\"type.googleapis.com/"
-				 "google.rpc.RetryInfo\",\"retryDelay\":\"");
-		lg_buf_put_u64(out, (uint64_t)r->retry_after_s);
-		lg_buf_puts(out, "s\"}");
-	}
-	lg_buf_puts(out, "]");
-}
-
-static int error_body(const struct lg_refusal *r, struct lg_buf *out)
-{
-	lg_buf_puts(out, "{\"error\":{\"code\":429,\"message\":");
-	lg_refusal_put_message(r, out);
-	lg_buf_puts(out, ",\"status\":\"RESOURCE_EXHAUSTED\"");
-	put_details(r, out);
-	lg_buf_puts(out, ",\"llmguard\":");
-	lg_refusal_object(r, out);
-	lg_buf_puts(out, "}}");
-	return lg_refusal_end(out);
-}
-
 const struct lg_dialect lg_gemini_generate = {
 	.name = "gemini-generate",
 	.family = "gemini",
 	.type = LG_REQUEST_GENERATE,
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
-	.on_request = lg_facts_apply,
+	.on_request = lg_gemini_on_request,
+	.on_header = lg_gemini_on_header,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),
 	.on_response = on_response,
@@ -429,5 +432,5 @@ const struct lg_dialect lg_gemini_generate = {
 	.on_event = on_event,
 	.end_event = end_event,
 	.finish = finish,
-	.error_body = error_body,
+	.error_body = lg_gemini_error_body,
 };

@@ -73,22 +73,6 @@ static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
 		u->flags |= LG_USAGE_MISMATCH;
 }
 
-/* With one's own key the gateway's figure is its fee, the rest comes apart. */
-static void provider_cost(struct lg_answer *a)
-{
-	struct lg_usage *u = &a->usage;
-
-	if (!lg_raw_has(a, LG_RAW_COST))
-		return;
-	u->provider_cost_pusd = (int64_t)a->raw[LG_RAW_COST];
-	if (a->raw[LG_RAW_BYOK] &&
-	    __builtin_add_overflow(u->provider_cost_pusd,
-				   (int64_t)a->raw[LG_RAW_UPSTREAM],
-				   &u->provider_cost_pusd))
-		u->provider_cost_pusd = INT64_MAX;
-	u->flags |= LG_USAGE_PROVIDER_COST;
-}
-
 void lg_openai_finish(struct lg_answer *a)
 {
 	uint32_t present = a->usage.flags & LG_USAGE_PRESENT;
@@ -105,7 +89,7 @@ void lg_openai_finish(struct lg_answer *a)
 		reconcile(a, &in, &out, &reasoning);
 	split_input(a, in);
 	split_output(a, out, reasoning);
-	provider_cost(a);
+	lg_answer_provider_cost(a);
 	lg_answer_distrust(a);
 }
 
