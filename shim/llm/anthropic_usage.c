@@ -163,6 +163,7 @@ static void give_part(struct lg_answer *a)
 	if (!a->model[0])
 		memcpy(a->model, a->own_model, sizeof(a->model));
 	set(a, PARTS, true);
+	a->usage_final = true;
 	a->part = LG_PART_DUE;
 }
 
@@ -214,6 +215,7 @@ static void end_usage(struct lg_answer *a)
 	drop_counters(a, COUNTERS);
 	if (a->raw[LG_RAW_WEB]) {
 		memcpy(a->model, a->own_model, sizeof(a->model));
+		a->usage_final = true;
 		a->part = LG_PART_DUE;
 	} else {
 		a->usage.flags &= ~LG_USAGE_PRESENT;
