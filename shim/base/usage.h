@@ -57,6 +57,8 @@ struct lg_usage {
 #define LG_USAGE_TOTAL 2u    /* total is the provider's */
 #define LG_USAGE_MISMATCH 4u /* buckets do not add up to total */
 #define LG_USAGE_PROVIDER_COST 8u
+/* counted by us from the exchange itself: pictures, characters, seconds */
+#define LG_USAGE_COUNTED 32u
 #define LG_USAGE_CACHE_5M_ASSUMED 16u /* the 5m/1h split was missing */
 
 static inline void lg_usage_set(struct lg_usage *u, enum lg_bucket b,

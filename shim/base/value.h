@@ -35,6 +35,7 @@ struct lg_value {
 	bool boolean;	      /* of LG_VALUE_BOOL */
 	bool truncated;	      /* text is not the whole */
 	uint64_t len;	      /* STRING: decoded bytes in all (UTF-8) */
+	uint64_t chars;	      /* likewise its characters, of LG_FIELD_CHARS */
 	struct lg_slice text; /* valid during the callback */
 };
 
@@ -51,6 +52,8 @@ struct lg_field {
 };
 
 #define LG_FIELD_RAW 1u /* also deliver the value's raw JSON at its end */
+/* Count a string's characters, too: in whole bodies, not in stream events. */
+#define LG_FIELD_CHARS 2u
 
 /* An event: the field's id and what stands there. Must not allocate. */
 typedef void lg_field_fn(void *ctx, int id, const struct lg_value *v);

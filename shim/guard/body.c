@@ -386,6 +386,8 @@ void lg_body_answer_head(struct lg_body *b, struct lg_slice head,
 {
 	struct lg_slice type, coding;
 
+	if (b->d && b->d->begin && status < 300)
+		b->d->begin(b->answer, b->facts);
 	read_head(b, head, &type, &coding);
 	choose_kind(b, type, status);
 	if (b->kind == LG_BODY_OPAQUE)
@@ -398,8 +400,10 @@ void lg_body_answer_head(struct lg_body *b, struct lg_slice head,
 
 void lg_body_answer_feed(struct lg_body *b, const char *p, size_t n)
 {
-	if (b->kind == LG_BODY_OPAQUE)
+	if (b->kind == LG_BODY_OPAQUE) {
+		b->bytes += b->content ? 0 : n;
 		return;
+	}
 	if (!b->content) {
 		scan_answer(b, p, n);
 	} else if (lg_content_feed(b->content, p, n)) {

@@ -21,9 +21,13 @@
 	{                                                                      \
 		(path), (id), LG_FIELD_RAW                                     \
 	}
+#define LG_WATCH_CHARS(path, id)                                               \
+	{                                                                      \
+		(path), (id), LG_FIELD_CHARS                                   \
+	}
 #define LG_COUNT_OF(a) ((unsigned)(sizeof(a) / sizeof(*(a))))
 
-/* No counter and no length is believed beyond this; sums of 32 fit. */
+/* No counter and no length is believed beyond this; sums of 48 fit. */
 #define LG_COUNTER_MAX (UINT64_C(1) << 48)
 
 /* -- requests ------------------------------------------------------------ */
@@ -53,8 +57,19 @@ enum lg_fact {
 	LG_FACT_TOOL,
 	LG_FACT_TOOL_TYPE,
 	LG_FACT_SERVER_TOOL,
-	LG_FACT_TTL, /* of a cache_control */
-	LG_FACT_GEO, /* where it shall run */
+	LG_FACT_TTL,	/* of a cache_control */
+	LG_FACT_GEO,	/* where it shall run */
+	LG_FACT_DETAIL, /* of a picture: "low", "high" */
+	LG_FACT_FILE,	/* an upload: its length is its size */
+	LG_FACT_SOUND,	/* base64 of one */
+	LG_FACT_SPOKEN, /* text to be spoken, with its characters */
+	LG_FACT_QUALITY,
+	LG_FACT_SIZE,
+	LG_FACT_EFFORT,
+	LG_FACT_STORE,
+	LG_FACT_PICTURE, /* one, however it is given; a URL is remote */
+	LG_FACT_UPLOAD,	 /* one in a form */
+	LG_FACT_END,	 /* ids of one dialect begin here */
 };
 
 /* An adapter's on_request: id is an enum lg_fact. */
@@ -62,7 +77,7 @@ void lg_facts_apply(struct lg_facts *f, int id, const struct lg_value *v);
 
 /* -- answers ------------------------------------------------------------- */
 
-/* Ids below 32 are counters: the number there replaces a->raw[id]. */
+/* Ids below 48 are counters: the number there replaces a->raw[id]. */
 enum lg_raw {
 	LG_RAW_INPUT,
 	LG_RAW_OUTPUT,
@@ -83,6 +98,9 @@ enum lg_raw {
 	LG_RAW_COST,	 /* picodollars */
 	LG_RAW_UPSTREAM, /* picodollars billed by somebody else */
 	LG_RAW_BYOK,
+	LG_RAW_APART,	 /* reasoning beside output and total */
+	LG_RAW_CITATION, /* likewise */
+	LG_RAW_SECONDS,
 	LG_RAW_ODD,	  /* a counter could not be believed */
 	LG_RAW_USAGE_END, /* what stands above goes with its object */
 	/* web searches counted by us, and as the provider bills them */
@@ -90,11 +108,20 @@ enum lg_raw {
 	LG_RAW_WEB_BILLED,
 	LG_RAW_FILES, /* file searches */
 	LG_RAW_GROUNDING,
+	LG_RAW_CODE,	 /* runs of an interpreter */
+	LG_RAW_IMAGES,	 /* pictures that came */
+	LG_RAW_SPOKEN,	 /* characters */
+	LG_RAW_SPEECH,	 /* tokens of sound, guessed */
+	LG_RAW_GUESS,	 /* what goes in, guessed */
+	LG_RAW_TIMED_IN, /* a server's own clockwork (llama.cpp) */
+	LG_RAW_TIMED_CACHED,
+	LG_RAW_TIMED_OUT,
 	LG_RAW_FINISHED, /* a finish reason was seen */
 	LG_RAW_SCRATCH,
 	LG_RAW_SCRATCH2,
 	LG_RAW_SCRATCH3,
-	LG_RAW_END = 32,
+	LG_RAW_SCRATCH4,
+	LG_RAW_END = 48,
 	/* and these, which are not counters */
 	LG_ANSWER_MODEL = LG_RAW_END,
 	LG_ANSWER_ID,
@@ -109,8 +136,12 @@ enum lg_raw {
 	LG_ANSWER_UPSTREAM,   /* USD */
 	LG_ANSWER_TICKS,      /* 1e-10 USD */
 	LG_ANSWER_BYOK,
-	LG_ANSWER_ROOT, /* the whole value */
-	LG_ANSWER_OWN,	/* ids of one dialect begin here */
+	LG_ANSWER_ROOT,	   /* the whole value */
+	LG_ANSWER_ID_TOO,  /* an id where there is no better */
+	LG_ANSWER_WEB_TOO, /* another name of LG_RAW_WEB_BILLED: the larger */
+	LG_ANSWER_SECONDS, /* a number that may have a fraction */
+	LG_ANSWER_VARIANT,
+	LG_ANSWER_OWN, /* ids of one dialect begin here */
 };
 
 /* Carries out the shared meanings; ids of a dialect's own are ignored. */
@@ -144,6 +175,8 @@ void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id);
  */
 void lg_answer_provider_cost(struct lg_answer *a);
 
+/* A number rounded half-even to a whole one. 0, -EINVAL, -ERANGE. */
+int lg_value_round(const struct lg_value *v, uint64_t *out);
 /* A USD literal in picodollars, rounded half-even. 0, -EINVAL, -ERANGE. */
 int lg_value_cost(const struct lg_value *v, int64_t *pusd);
 

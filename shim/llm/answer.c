@@ -7,7 +7,9 @@
 /* No model reads or writes so much in one call: more is a fault. */
 #define COUNT_MAX (UINT64_C(1) << 28)
 
-#define USAGE_COUNTERS ((1u << LG_RAW_USAGE_END) - 1)
+#define USAGE_COUNTERS ((UINT64_C(1) << LG_RAW_USAGE_END) - 1)
+
+_Static_assert(LG_RAW_SCRATCH4 < LG_RAW_END, "raw[] holds them all");
 
 void lg_answer_init(struct lg_answer *a)
 {
@@ -22,13 +24,13 @@ bool lg_raw_has(const struct lg_answer *a, enum lg_raw id)
 void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n)
 {
 	a->raw[id] = n < LG_COUNTER_MAX ? n : LG_COUNTER_MAX;
-	a->raw_has |= 1u << id;
+	a->raw_has |= UINT64_C(1) << id;
 }
 
 void lg_raw_drop(struct lg_answer *a, enum lg_raw id)
 {
 	a->raw[id] = 0;
-	a->raw_has &= ~(1u << id);
+	a->raw_has &= ~(UINT64_C(1) << id);
 }
 
 bool lg_value_is(const struct lg_value *v, const char *text)
@@ -141,7 +143,8 @@ static int read_decimal(struct lg_slice s, struct decimal *d)
 	return 0;
 }
 
-int lg_value_cost(const struct lg_value *v, int64_t *pusd)
+/* v * 10^shift, rounded half to even. */
+static int scaled(const struct lg_value *v, int shift, uint64_t *out)
 {
 	struct decimal d;
 	uint64_t n, rest = 0;
@@ -151,7 +154,7 @@ int lg_value_cost(const struct lg_value *v, int64_t *pusd)
 	    read_decimal(v->text, &d))
 		return -EINVAL;
 	n = d.digits;
-	for (e = d.exponent + 12; e > 0 && n; e--) {
+	for (e = d.exponent + shift; e > 0 && n; e--) {
 		if (n > INT64_MAX / 10)
 			return -ERANGE;
 		n *= 10;
@@ -165,8 +168,23 @@ int lg_value_cost(const struct lg_value *v, int64_t *pusd)
 		n++;
 	if (n > INT64_MAX)
 		return -ERANGE;
-	*pusd = (int64_t)n;
+	*out = n;
 	return 0;
+}
+
+int lg_value_cost(const struct lg_value *v, int64_t *pusd)
+{
+	uint64_t n;
+	int err = scaled(v, 12, &n);
+
+	if (!err)
+		*pusd = (int64_t)n;
+	return err;
+}
+
+int lg_value_round(const struct lg_value *v, uint64_t *out)
+{
+	return scaled(v, 0, out);
 }
 
 static void set_cost(struct lg_answer *a, enum lg_raw id,
@@ -178,7 +196,7 @@ static void set_cost(struct lg_answer *a, enum lg_raw id,
 	if (lg_value_cost(v, &pusd))
 		return;
 	a->raw[id] = (uint64_t)pusd;
-	a->raw_has |= 1u << id;
+	a->raw_has |= UINT64_C(1) << id;
 }
 
 static void set_ticks(struct lg_answer *a, const struct lg_value *v)
@@ -189,7 +207,7 @@ static void set_ticks(struct lg_answer *a, const struct lg_value *v)
 	if (lg_value_u64(v, &n) || !n || n > INT64_MAX / 100)
 		return;
 	a->raw[LG_RAW_COST] = n * 100;
-	a->raw_has |= 1u << LG_RAW_COST;
+	a->raw_has |= UINT64_C(1) << LG_RAW_COST;
 }
 
 static void set_counter(struct lg_answer *a, enum lg_raw id,
@@ -205,17 +223,31 @@ static void set_counter(struct lg_answer *a, enum lg_raw id,
 		lg_raw_put(a, LG_RAW_ODD, 1);
 }
 
+static void set_seconds(struct lg_answer *a, const struct lg_value *v)
+{
+	uint64_t n;
+
+	if (v->type == LG_VALUE_NULL)
+		return;
+	if (!lg_value_round(v, &n) && n <= COUNT_MAX)
+		lg_raw_put(a, LG_RAW_SECONDS, n);
+	else
+		lg_raw_put(a, LG_RAW_ODD, 1);
+}
+
 static bool says_nothing(const struct lg_answer *a)
 {
 	return !lg_raw_has(a, LG_RAW_INPUT) && !lg_raw_has(a, LG_RAW_OUTPUT) &&
-	       !lg_raw_has(a, LG_RAW_TOTAL) && !lg_raw_has(a, LG_RAW_COST);
+	       !lg_raw_has(a, LG_RAW_TOTAL) && !lg_raw_has(a, LG_RAW_COST) &&
+	       !lg_raw_has(a, LG_RAW_SECONDS);
 }
 
 /* Text came, and the usage has no word on it. */
 static bool hides_output(const struct lg_answer *a)
 {
 	return a->delivered_bytes && !lg_raw_has(a, LG_RAW_OUTPUT) &&
-	       !lg_raw_has(a, LG_RAW_COST) && !lg_usage_output(&a->usage);
+	       !lg_raw_has(a, LG_RAW_COST) && !lg_raw_has(a, LG_RAW_SECONDS) &&
+	       !lg_usage_output(&a->usage);
 }
 
 void lg_answer_distrust(struct lg_answer *a)
@@ -229,19 +261,28 @@ void lg_answer_distrust(struct lg_answer *a)
 	a->usage_final = false;
 }
 
+/* One count under several names: the larger. */
+static void set_larger(struct lg_answer *a, enum lg_raw id,
+		       const struct lg_value *v)
+{
+	uint64_t n = a->raw[id];
+
+	set_counter(a, id, v);
+	if (n > a->raw[id])
+		a->raw[id] = n;
+}
+
 static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
 {
-	uint64_t n;
-
 	switch (id) {
 	case LG_ANSWER_USAGE:
 		usage_object(a, v);
 		break;
 	case LG_ANSWER_CACHED_TOO:
-		n = a->raw[LG_RAW_CACHED];
-		set_counter(a, LG_RAW_CACHED, v);
-		if (n > a->raw[LG_RAW_CACHED])
-			a->raw[LG_RAW_CACHED] = n;
+		set_larger(a, LG_RAW_CACHED, v);
+		break;
+	case LG_ANSWER_WEB_TOO:
+		set_larger(a, LG_RAW_WEB_BILLED, v);
 		break;
 	case LG_ANSWER_COST:
 		set_cost(a, LG_RAW_COST, v);
@@ -251,6 +292,12 @@ static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
 		break;
 	case LG_ANSWER_TICKS:
 		set_ticks(a, v);
+		break;
+	case LG_ANSWER_SECONDS:
+		set_seconds(a, v);
+		break;
+	case LG_ANSWER_VARIANT:
+		set_text(a->variant, sizeof(a->variant), v);
 		break;
 	case LG_ANSWER_BYOK:
 		if (v->type == LG_VALUE_BOOL)
@@ -273,6 +320,10 @@ void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v)
 		break;
 	case LG_ANSWER_ID:
 		set_text(a->id, sizeof(a->id), v);
+		break;
+	case LG_ANSWER_ID_TOO:
+		if (!a->id[0])
+			set_text(a->id, sizeof(a->id), v);
 		break;
 	case LG_ANSWER_TIER:
 		set_text(a->tier, sizeof(a->tier), v);

@@ -55,6 +55,12 @@ struct lg_dialect {
 	const struct lg_field *form_fields;
 	unsigned nform_fields;
 
+	/*
+	 * At the head of a final answer below status 300: what the answer will
+	 * not repeat of the request. NULL: nothing.
+	 */
+	void (*begin)(struct lg_answer *a, const struct lg_facts *f);
+
 	/* One header field of the final answer's head. NULL: of no interest. */
 	void (*on_header)(struct lg_answer *a, struct lg_slice name,
 			  struct lg_slice value);
@@ -100,6 +106,8 @@ int lg_refusal_object(const struct lg_refusal *r, struct lg_buf *out);
 /* How an error_body ends: 0, or -EMSGSIZE where something did not fit. */
 int lg_refusal_end(const struct lg_buf *out);
 
+/* Seconds of sound in file_bytes, guessed at 128 kbit/s; at least 1 if any. */
+uint64_t lg_facts_seconds_estimate(const struct lg_facts *f);
 /* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an
  * image. */
 uint64_t lg_facts_input_estimate(const struct lg_facts *f);

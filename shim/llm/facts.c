@@ -7,6 +7,9 @@
 /* Bytes of prompt that a token given by its number stands for. */
 #define TOKEN_BYTES 4
 
+/* A second of sound, as most files are coded: 128 kbit/s. */
+#define SOUND_BYTES 16000
+
 void lg_facts_init(struct lg_facts *f)
 {
 	memset(f, 0, sizeof(*f));
@@ -180,9 +183,59 @@ static void count_things(struct lg_facts *f, int id, const struct lg_value *v)
 	}
 }
 
+static void add_sound(struct lg_facts *f, uint64_t n)
+{
+	uint64_t room = LG_COUNTER_MAX - f->file_bytes;
+
+	f->file_bytes += n < room ? n : room;
+}
+
+/* "quality/size"; what is not said is left to the adapter. */
+static void set_part(struct lg_facts *f, int id, const struct lg_value *v)
+{
+	switch (id) {
+	case LG_FACT_QUALITY:
+		set_text(f->quality, sizeof(f->quality), v);
+		break;
+	case LG_FACT_SIZE:
+		set_text(f->size, sizeof(f->size), v);
+		break;
+	case LG_FACT_EFFORT:
+		set_text(f->effort, sizeof(f->effort), v);
+		break;
+	case LG_FACT_FILE:
+		if (v->type == LG_VALUE_STRING)
+			add_sound(f, v->len);
+		break;
+	case LG_FACT_SOUND: /* base64: three bytes in four */
+		if (v->type == LG_VALUE_STRING)
+			add_sound(f, v->len / 4 * 3);
+		break;
+	case LG_FACT_UPLOAD:
+		f->images += v->type == LG_VALUE_STRING;
+		break;
+	case LG_FACT_PICTURE:
+		f->images += v->type == LG_VALUE_STRING && v->len;
+		f->remote_refs |=
+			v->type == LG_VALUE_STRING &&
+			(lg_slice_istarts(v->text, LG_SLICE("http:")) ||
+			 lg_slice_istarts(v->text, LG_SLICE("https:")));
+		break;
+	case LG_FACT_SPOKEN:
+		if (v->type != LG_VALUE_STRING)
+			break;
+		add_bytes(f, v->len);
+		f->characters = v->chars;
+		break;
+	default:
+		break;
+	}
+}
+
 static void set_flags(struct lg_facts *f, int id, const struct lg_value *v)
 {
-	bool yes = v->type == LG_VALUE_BOOL && v->boolean;
+	bool yes = (v->type == LG_VALUE_BOOL && v->boolean) ||
+		   lg_value_is(v, "true"); /* of a form */
 
 	switch (id) {
 	case LG_FACT_STREAM:
@@ -204,8 +257,17 @@ static void set_flags(struct lg_facts *f, int id, const struct lg_value *v)
 	case LG_FACT_TTL:
 		f->cache_1h |= lg_value_is(v, "1h");
 		break;
+	case LG_FACT_STORE:
+		f->unstored = v->type == LG_VALUE_BOOL && !v->boolean;
+		break;
+	case LG_FACT_DETAIL:
+		f->images_low += lg_value_is(v, "low");
+		break;
 	default:
-		count_things(f, id, v);
+		if (id >= LG_FACT_FILE)
+			set_part(f, id, v);
+		else
+			count_things(f, id, v);
 	}
 }
 
@@ -244,13 +306,21 @@ void lg_facts_apply(struct lg_facts *f, int id, const struct lg_value *v)
 	}
 }
 
-/* 1.15 / 4 tokens a byte, and 1200 an image or a sound. */
+uint64_t lg_facts_seconds_estimate(const struct lg_facts *f)
+{
+	return (f->file_bytes + SOUND_BYTES - 1) / SOUND_BYTES;
+}
+
+/* 1.15 / 4 tokens a byte, and 1200 an image or a sound, in low detail 85. */
 uint64_t lg_facts_input_estimate(const struct lg_facts *f)
 {
 	uint64_t bytes = f->json_ok ? f->prompt_bytes : f->body_bytes;
 	uint64_t things = (uint64_t)f->images + f->audios;
+	uint64_t low = f->images_low;
 
 	if (bytes > LG_COUNTER_MAX)
 		bytes = LG_COUNTER_MAX;
-	return (bytes * 115 + 399) / 400 + things * 1200;
+	if (low > f->images)
+		low = f->images;
+	return (bytes * 115 + 399) / 400 + (things - low) * 1200 + low * 85;
 }

@@ -26,16 +26,21 @@ struct lg_facts {
 	char model[LG_MODEL_MAX];	/* requested; "" when not said */
 	char tier[24];			/* requested service tier */
 	char variant[32];		/* picture's class: "hd/1024x1792" */
+	char quality[12], size[16];	/* what it is made of */
+	char effort[12];		/* how much it shall think */
 	char geo[24];			/* where it shall run: "us" */
 	char user[LG_NAME_MAX];		/* body's user / metadata.user_id */
 	char conversation[LG_NAME_MAX]; /* body's conversation id */
 	char previous_id[LG_NAME_MAX];	/* previous_response_id */
 	uint64_t prompt_bytes;		/* decoded bytes of all prompt text */
 	uint64_t body_bytes;
+	uint64_t characters; /* of a text to be spoken */
+	uint64_t file_bytes; /* uploaded in the request, and inline sound */
 	uint64_t max_output_tokens; /* valid when has_max */
 	uint64_t reasoning_budget;  /* thinking budget, 0 unknown */
 	uint32_t n;		    /* choices asked for, at least 1 */
 	uint32_t images;
+	uint32_t images_low; /* of these, in low detail */
 	uint32_t audios;
 	uint32_t tools;
 	bool has_max;
@@ -43,12 +48,13 @@ struct lg_facts {
 	bool include_usage;	/* stream_options.include_usage */
 	bool include_usage_set; /* ... was said at all */
 	bool background;
+	bool unstored;	     /* store: false */
 	bool cache_1h;	     /* a cache_control with ttl 1h */
 	bool remote_refs;    /* things that stand on the server */
 	uint32_t requests;   /* calls inside a batch, 0: no batch */
 	bool server_tools;   /* web search and the like */
 	bool unsized;	     /* says nothing of how much it will use */
-	bool json_ok;	     /* body was one whole JSON value */
+	bool json_ok;	     /* body was one whole JSON value, or form */
 	uint64_t scratch[2]; /* the adapter's own */
 };
 
@@ -72,8 +78,8 @@ struct lg_answer {
 	char variant[32];		 /* picture's class as served */
 	char usage_raw[LG_NAME_MAX * 8]; /* provider's usage object, or "" */
 	struct lg_usage usage;		 /* disjoint after finish() */
-	uint64_t raw[32];		 /* adapter's own counters */
-	uint32_t raw_has;		 /* which of them were told */
+	uint64_t raw[48];		 /* adapter's own counters */
+	uint64_t raw_has;		 /* which of them were told */
 	uint64_t delivered_bytes;	 /* output text seen, decoded bytes */
 	uint64_t delivered_reasoning_bytes;
 	uint32_t events;  /* stream events seen */

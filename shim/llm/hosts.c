@@ -35,8 +35,8 @@ static const struct lg_provider_host hosts[] = {
 	{"*.api.x.ai", "x-ai", "openai"},
 	{"api.groq.com", "groq", "openai"},
 	{"api.deepseek.com", "deepseek", "openai"},
-	{"api.mistral.ai", "mistral", "openai"},
-	{"codestral.mistral.ai", "mistral", "openai"},
+	{"api.mistral.ai", "mistral", "mistral"},
+	{"codestral.mistral.ai", "mistral", "mistral"},
 	{"openrouter.ai", "openrouter", "openai"},
 	{"*.openrouter.ai", "openrouter", "openai"},
 	{"api.together.xyz", "together", "openai"},
@@ -61,7 +61,10 @@ static const struct lg_provider_host hosts[] = {
 	{"api.cohere.com", "cohere", "cohere"},
 	{"api.cohere.ai", "cohere", "cohere"},
 	{"*.cohere.com", "cohere", "cohere"},
-	{"api.voyageai.com", "voyageai", "openai"},
+	{"api.voyageai.com", "voyageai", "voyage"},
+	{"ai.mongodb.com", "voyageai", "voyage"},
+	{"api.jina.ai", "jina", "jina"},
+	{"deepsearch.jina.ai", "jina", "jina"},
 	{"ollama.com", "ollama", "ollama"},
 	{"*:11434", "ollama", "ollama"},
 	{"api.writer.com", "writer", "openai"},
@@ -76,30 +79,38 @@ static const struct lg_provider_host hosts[] = {
 	{"models.github.ai", "github", "openai"},
 	{"models.inference.ai.azure.com", "github", "openai"},
 	{"ai-gateway.vercel.sh", "vercel", "openai"},
+	{"gateway.ai.cloudflare.com", "cloudflare", "openai"},
+	{"oai.helicone.ai", "openai", "openai"},
+	{"oai.hconeai.com", "openai", "openai"},
+	{"anthropic.helicone.ai", "anthropic", "anthropic"},
+	{"ai-gateway.helicone.ai", "helicone", "openai"},
+	{"api.portkey.ai", "portkey", "openai"},
 };
 
 const struct lg_path_rule lg_path_rules[] = {
+#define RULE(methods, pattern, dialect, kind, type, model, listed, stream,     \
+	     family, ref)                                                      \
+	{                                                                      \
+		methods, pattern, dialect, LG_ROUTE_##kind, LG_REQUEST_##type, \
+			model, listed, stream, family, ref                     \
+	}
 #define PAID(pattern, dialect, type, model, listed, stream)                    \
-	{                                                                      \
-		"POST", pattern, &(dialect), LG_REQUEST_##type, model, listed, \
-			stream, NULL                                           \
-	}
+	RULE("POST", pattern, &(dialect), PAID, type, model, listed, stream,   \
+	     NULL, NULL)
 #define FREE(methods, pattern, type)                                           \
-	{                                                                      \
-		methods, pattern, NULL, LG_REQUEST_##type, LG_MODEL_NOWHERE,   \
-			true, false, NULL                                      \
-	}
+	RULE(methods, pattern, NULL, FREE, type, LG_MODEL_NOWHERE, true,       \
+	     false, NULL, NULL)
 /* On a provider's host only where the provider is of this family. */
 #define OWN(family, pattern, dialect, type, model, stream)                     \
-	{                                                                      \
-		"POST", pattern, &(dialect), LG_REQUEST_##type, model, true,   \
-			stream, family                                         \
-	}
+	RULE("POST", pattern, &(dialect), PAID, type, model, true, stream,     \
+	     family, NULL)
 #define OWN_FREE(family, methods, pattern, type)                               \
-	{                                                                      \
-		methods, pattern, NULL, LG_REQUEST_##type, LG_MODEL_NOWHERE,   \
-			true, false, family                                    \
-	}
+	RULE(methods, pattern, NULL, FREE, type, LG_MODEL_NOWHERE, true,       \
+	     false, family, NULL)
+/* Free to ask, but may bill a call made earlier; its id follows ref. */
+#define LATER(methods, pattern, dialect, type, ref)                            \
+	RULE(methods, pattern, &(dialect), LATER, type, LG_MODEL_NOWHERE,      \
+	     true, false, NULL, ref)
 	PAID("*/model/*/converse", lg_bedrock_converse, GENERATE,
 	     LG_MODEL_MIDDLE, false, false),
 	PAID("*/model/*/converse-stream", lg_bedrock_converse, GENERATE,
@@ -142,22 +153,80 @@ const struct lg_path_rule lg_path_rules[] = {
 	OWN_FREE("ollama", "DELETE", "*/api/delete", OTHER),
 	OWN_FREE("ollama", "POST", "*/api/blobs/*", OTHER),
 	OWN_FREE("ollama", "GET HEAD", "*", OTHER),
+	OWN("voyage", "*/embeddings", lg_voyage_embeddings, EMBED,
+	    LG_MODEL_NOWHERE, false),
+	OWN("voyage", "*/contextualizedembeddings", lg_voyage_embeddings, EMBED,
+	    LG_MODEL_NOWHERE, false),
+	OWN("voyage", "*/multimodalembeddings", lg_voyage_embeddings, EMBED,
+	    LG_MODEL_NOWHERE, false),
+	OWN("voyage", "*/rerank", lg_voyage_rerank, RERANK, LG_MODEL_NOWHERE,
+	    false),
+	OWN("jina", "*/embeddings", lg_jina_embeddings, EMBED, LG_MODEL_NOWHERE,
+	    false),
+	OWN("jina", "*/rerank", lg_jina_rerank, RERANK, LG_MODEL_NOWHERE,
+	    false),
+	OWN("openai", "*/rerank", lg_jina_rerank, RERANK, LG_MODEL_NOWHERE,
+	    false),
+	OWN("openai", "*/text/chatcompletion_v2", lg_openai_chat, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("mistral", "*/v1/conversations", lg_openai_chat, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("mistral", "*/v1/conversations/*", lg_openai_chat, GENERATE,
+	    LG_MODEL_NOWHERE, false),
+	OWN("mistral", "*/agents/completions", lg_openai_chat, GENERATE,
+	    LG_MODEL_NOWHERE, false),
 	PAID("*/deployments/*/chat/completions", lg_openai_chat, GENERATE,
 	     LG_MODEL_DEPLOYMENT, true, false),
 	PAID("*/deployments/*/completions", lg_openai_completions, GENERATE,
 	     LG_MODEL_DEPLOYMENT, true, false),
 	PAID("*/deployments/*/embeddings", lg_openai_embeddings, EMBED,
 	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/images/generations", lg_openai_images, IMAGE,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/images/edits", lg_openai_images, IMAGE,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/audio/transcriptions", lg_openai_audio, AUDIO,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/audio/translations", lg_openai_audio, AUDIO,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/deployments/*/audio/speech", lg_openai_audio, AUDIO,
+	     LG_MODEL_DEPLOYMENT, true, false),
+	PAID("*/models/*/v1/chat/completions", lg_openai_chat, GENERATE,
+	     LG_MODEL_MODELS, true, false),
 	PAID("*/chat/completions", lg_openai_chat, GENERATE, LG_MODEL_NOWHERE,
 	     false, false),
 	PAID("*/v1/responses", lg_openai_responses, GENERATE, LG_MODEL_NOWHERE,
 	     false, false),
 	PAID("*/responses", lg_openai_responses, GENERATE, LG_MODEL_NOWHERE,
 	     true, false),
+	PAID("*/responses/compact", lg_openai_responses, GENERATE,
+	     LG_MODEL_NOWHERE, true, false),
 	PAID("*/v1/embeddings", lg_openai_embeddings, EMBED, LG_MODEL_NOWHERE,
 	     false, false),
 	PAID("*/embeddings", lg_openai_embeddings, EMBED, LG_MODEL_NOWHERE,
 	     true, false),
+	PAID("*/v1/images/generations", lg_openai_images, IMAGE,
+	     LG_MODEL_NOWHERE, false, false),
+	PAID("*/images/generations", lg_openai_images, IMAGE, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/images/edits", lg_openai_images, IMAGE, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/images/edits", lg_openai_images, IMAGE, LG_MODEL_NOWHERE, true,
+	     false),
+	PAID("*/images/variations", lg_openai_images, IMAGE, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/audio/transcriptions", lg_openai_audio, AUDIO,
+	     LG_MODEL_NOWHERE, false, false),
+	PAID("*/audio/transcriptions", lg_openai_audio, AUDIO, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/audio/translations", lg_openai_audio, AUDIO,
+	     LG_MODEL_NOWHERE, false, false),
+	PAID("*/audio/translations", lg_openai_audio, AUDIO, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/v1/audio/speech", lg_openai_audio, AUDIO, LG_MODEL_NOWHERE,
+	     false, false),
+	PAID("*/audio/speech", lg_openai_audio, AUDIO, LG_MODEL_NOWHERE, true,
+	     false),
 	PAID("*/v1/messages", lg_anthropic_messages, GENERATE, LG_MODEL_NOWHERE,
 	     false, false),
 	PAID("*/v1/complete", lg_anthropic_complete, GENERATE, LG_MODEL_NOWHERE,
@@ -191,24 +260,32 @@ const struct lg_path_rule lg_path_rules[] = {
 	     LG_MODEL_METHOD, false, false),
 	PAID("*/publishers/*/models/*:streamRawPredict", lg_openai_chat,
 	     GENERATE, LG_MODEL_METHOD, false, true),
+	FREE("GET HEAD", "*/responses/*/input_items", OTHER),
+	LATER("GET", "*/responses/*", lg_openai_responses, GENERATE,
+	      "/responses/"),
+	LATER("POST", "*/responses/*/cancel", lg_openai_responses, GENERATE,
+	      "/responses/"),
+	FREE("GET HEAD", "*/chat/completions/*/messages", OTHER),
+	LATER("GET", "*/chat/completions/*", lg_openai_chat, GENERATE,
+	      "/chat/completions/"),
 	FREE("POST", "*/messages/count_tokens", COUNT),
 	FREE("POST", "*/responses/input_tokens", COUNT),
 	FREE("POST", "*:countTokens", COUNT),
 	FREE("POST", "*:computeTokens", COUNT),
 	FREE("POST", "*/v1/tokenize-text", COUNT),
 	FREE("POST", "*/moderations", OTHER),
-	FREE("POST", "*/responses/*/cancel", OTHER),
 	FREE("GET HEAD", "*/models", OTHER),
 	FREE("GET HEAD", "*/models/*", OTHER),
 	FREE("GET HEAD", "*/tunedModels*", OTHER),
 	FREE("GET HEAD", "*/deployments*", OTHER),
-	FREE("GET HEAD DELETE", "*/responses/*", OTHER),
+	FREE("HEAD DELETE", "*/responses/*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/conversations*", OTHER),
-	FREE("GET HEAD DELETE", "*/chat/completions*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/chat/completions*", OTHER),
 	FREE("GET HEAD", "*/messages/batches*", OTHER),
 	FREE("GET HEAD", "*/batches*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/v1/files*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/v1beta/files*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/v1/uploads*", OTHER),
 	FREE("GET HEAD DELETE", "*/cachedContents*", OTHER),
 	FREE("GET HEAD", "*/fine_tuning/jobs*", OTHER),
 	FREE("GET HEAD", "*/organization/*", OTHER),
@@ -218,6 +295,8 @@ const struct lg_path_rule lg_path_rules[] = {
 	FREE("GET HEAD", "*/api/v1/generation", OTHER),
 	FREE("GET HEAD", "*/user/balance", OTHER),
 	FREE("OPTIONS", "*", OTHER),
+#undef RULE
+#undef LATER
 #undef PAID
 #undef FREE
 #undef OWN

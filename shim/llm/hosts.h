@@ -17,6 +17,7 @@ enum lg_model_at {
 	LG_MODEL_DEPLOYMENT, /* ".../deployments/M/..." */
 	LG_MODEL_METHOD,     /* ".../M:method" */
 	LG_MODEL_MIDDLE,     /* ".../model/M/verb", M may have slashes */
+	LG_MODEL_MODELS,     /* ".../models/M/v1/...", likewise */
 };
 
 /* What a path means, by its end, on whatever host. */
@@ -24,6 +25,7 @@ struct lg_path_rule {
 	const char *methods;		  /* "POST", "GET HEAD" */
 	const char *pattern;		  /* glob over the decoded path */
 	const struct lg_dialect *dialect; /* NULL: a free endpoint */
+	enum lg_route_kind kind;
 	enum lg_request_type type;
 	enum lg_model_at model;
 	bool listed; /* too short to speak for an unknown host */
@@ -33,6 +35,7 @@ struct lg_path_rule {
 	 * family: a short path that means something else elsewhere.
 	 */
 	const char *family;
+	const char *ref; /* of LATER: the id stands behind it: "/batches/" */
 };
 
 /* First match wins. */

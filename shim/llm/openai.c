@@ -1,5 +1,12 @@
 #include "llm/openai.h"
 
+static bool is_apart(const struct lg_answer *a)
+{
+	return lg_raw_has(a, LG_RAW_APART) &&
+	       (lg_raw_has(a, LG_RAW_CITATION) ||
+		lg_raw_has(a, LG_RAW_WEB_BILLED));
+}
+
 /*
  * completion_tokens includes reasoning at OpenAI and leaves it out at xAI and
  * behind Gemini's OpenAI paths; prompt_tokens leaves audio out at Mistral.
@@ -28,6 +35,23 @@ static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
 	} else {
 		u->flags |= LG_USAGE_MISMATCH;
 	}
+}
+
+/*
+ * Perplexity counts what it read and thought beside the answer and its total;
+ * its searches or citations tell it from others' reasoning_tokens, which are
+ * part of the output.
+ */
+static void apart(struct lg_answer *a)
+{
+	struct lg_usage *u = &a->usage;
+	uint64_t sum;
+
+	lg_usage_put_raw(a, LG_BUCKET_CITATION, LG_RAW_CITATION);
+	if (!is_apart(a))
+		return;
+	sum = u->n[LG_BUCKET_REASONING] + a->raw[LG_RAW_APART];
+	lg_usage_set(u, LG_BUCKET_REASONING, sum);
 }
 
 static void split_input(struct lg_answer *a, uint64_t in)
@@ -62,7 +86,8 @@ static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
 	struct lg_usage *u = &a->usage;
 	bool fits = true;
 
-	if (reasoning || lg_raw_has(a, LG_RAW_REASONING))
+	if (reasoning || lg_raw_has(a, LG_RAW_REASONING) ||
+	    (lg_raw_has(a, LG_RAW_APART) && !is_apart(a)))
 		fits &= lg_usage_split(&out, reasoning, u, LG_BUCKET_REASONING);
 	fits &= lg_usage_split_raw(a, &out, LG_RAW_AUDIO_OUT,
 				   LG_BUCKET_AUDIO_OUTPUT);
@@ -73,22 +98,47 @@ static void split_output(struct lg_answer *a, uint64_t out, uint64_t reasoning)
 		u->flags |= LG_USAGE_MISMATCH;
 }
 
+/* What a server timed stands in for a usage that nobody asked for. */
+static void use_timings(struct lg_answer *a)
+{
+	lg_usage_put_raw(a, LG_BUCKET_INPUT, LG_RAW_TIMED_IN);
+	lg_usage_put_raw(a, LG_BUCKET_CACHE_READ, LG_RAW_TIMED_CACHED);
+	lg_usage_put_raw(a, LG_BUCKET_OUTPUT, LG_RAW_TIMED_OUT);
+	a->usage.flags |= LG_USAGE_PRESENT;
+	a->usage_final = a->done || lg_raw_has(a, LG_RAW_FINISHED);
+}
+
+static void put_units(struct lg_answer *a)
+{
+	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);
+	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB_BILLED);
+	lg_usage_put_raw(a, LG_BUCKET_FILE_SEARCHES, LG_RAW_FILES);
+	lg_usage_put_raw(a, LG_BUCKET_CODE_EXECUTIONS, LG_RAW_CODE);
+}
+
 void lg_openai_finish(struct lg_answer *a)
 {
 	uint32_t present = a->usage.flags & LG_USAGE_PRESENT;
 	uint64_t in = a->raw[LG_RAW_INPUT], out = a->raw[LG_RAW_OUTPUT];
 	uint64_t reasoning = a->raw[LG_RAW_REASONING];
 
+	if (!lg_raw_has(a, LG_RAW_INPUT) && !lg_raw_has(a, LG_RAW_OUTPUT) &&
+	    lg_raw_has(a, LG_RAW_TIMED_OUT)) {
+		a->usage = (struct lg_usage){.flags = 0};
+		use_timings(a);
+		return;
+	}
 	a->usage = (struct lg_usage){.flags = present};
-	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);
-	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB_BILLED);
-	lg_usage_put_raw(a, LG_BUCKET_FILE_SEARCHES, LG_RAW_FILES);
+	put_units(a);
 	if (!present)
 		return;
+	if (!reasoning && !is_apart(a))
+		reasoning = a->raw[LG_RAW_APART];
 	if (lg_raw_has(a, LG_RAW_TOTAL))
 		reconcile(a, &in, &out, &reasoning);
 	split_input(a, in);
 	split_output(a, out, reasoning);
+	apart(a);
 	lg_answer_provider_cost(a);
 	lg_answer_distrust(a);
 }

@@ -17,8 +17,11 @@
 		LG_WATCH(p "usage.cached_tokens", LG_ANSWER_CACHED_TOO),       \
 		LG_OPENAI_DETAILS(p "usage.prompt_tokens_details.",            \
 				  p "usage.completion_tokens_details."),       \
-		LG_WATCH(p "usage.cost", LG_ANSWER_COST),                      \
-		LG_WATCH(p "usage.cost.total_cost", LG_ANSWER_COST),           \
+		LG_WATCH(p "usage.reasoning_tokens", LG_RAW_APART),            \
+		LG_WATCH(p "usage.citation_tokens", LG_RAW_CITATION),          \
+		LG_WATCH(p "usage.num_search_queries", LG_ANSWER_WEB_TOO),     \
+		LG_WATCH(p "usage.search_context_size", LG_ANSWER_VARIANT),    \
+		LG_WATCH(p "usage.connectors.web_search", LG_ANSWER_WEB_TOO),  \
 		LG_OPENAI_COSTS(p)
 
 #define LG_OPENAI_USAGE_NEW(p)                                                 \
@@ -28,7 +31,7 @@
 		LG_WATCH(p "usage.total_tokens", LG_RAW_TOTAL),                \
 		LG_OPENAI_DETAILS(p "usage.input_tokens_details.",             \
 				  p "usage.output_tokens_details."),           \
-		LG_WATCH(p "usage.cost", LG_ANSWER_COST), LG_OPENAI_COSTS(p)
+		LG_OPENAI_COSTS(p)
 
 #define LG_OPENAI_DETAILS(in, out)                                             \
 	LG_WATCH(in "cached_tokens", LG_ANSWER_CACHED_TOO),                    \
@@ -41,16 +44,30 @@
 		LG_WATCH(out "image_tokens", LG_RAW_IMAGE_OUT)
 
 #define LG_OPENAI_COSTS(p)                                                     \
-	LG_WATCH(p "usage.cost_in_usd_ticks", LG_ANSWER_TICKS),                \
+	LG_WATCH(p "usage.cost", LG_ANSWER_COST),                              \
+		LG_WATCH(p "usage.cost.total_cost", LG_ANSWER_COST),           \
+		LG_WATCH(p "usage.cost_in_usd_ticks", LG_ANSWER_TICKS),        \
 		LG_WATCH(p "usage.is_byok", LG_ANSWER_BYOK),                   \
 		LG_WATCH(p "usage.cost_details.upstream_inference_cost",       \
 			 LG_ANSWER_UPSTREAM),                                  \
+		LG_WATCH(p "usage.server_tool_use.web_search_requests",        \
+			 LG_ANSWER_WEB_TOO),                                   \
 		LG_WATCH(p "usage.server_tool_use_details."                    \
 			   "web_search_requests",                              \
-			 LG_RAW_WEB_BILLED),                                   \
-		LG_WATCH(p "usage.server_side_tool_usage_details."             \
-			   "web_search_calls",                                 \
-			 LG_RAW_WEB_BILLED)
+			 LG_ANSWER_WEB_TOO),                                   \
+		LG_WATCH(p "usage.num_sources_used", LG_ANSWER_WEB_TOO),       \
+		LG_OPENAI_XAI(p "usage.server_side_tool_usage_details.")
+
+#define LG_OPENAI_XAI(t)                                                       \
+	LG_WATCH(t "web_search_calls", LG_ANSWER_WEB_TOO),                     \
+		LG_WATCH(t "code_interpreter_calls", LG_RAW_CODE),             \
+		LG_WATCH(t "file_search_calls", LG_RAW_FILES)
+
+/* llama.cpp's server tells them also where nobody asked for a usage. */
+#define LG_OPENAI_TIMINGS                                                      \
+	LG_WATCH("timings.prompt_n", LG_RAW_TIMED_IN),                         \
+		LG_WATCH("timings.cache_n", LG_RAW_TIMED_CACHED),              \
+		LG_WATCH("timings.predicted_n", LG_RAW_TIMED_OUT)
 
 /* Fields that several OpenAI requests share. */
 #define LG_OPENAI_REQUEST                                                      \

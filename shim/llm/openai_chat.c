@@ -20,6 +20,9 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("max_tokens", LG_FACT_MAX),
 	LG_WATCH("max_completion_tokens", LG_FACT_MAX),
 	LG_WATCH("n", LG_FACT_N),
+	LG_WATCH("reasoning_effort", LG_FACT_EFFORT),
+	LG_WATCH("reasoning.effort", LG_FACT_EFFORT),
+	LG_WATCH("store", LG_FACT_STORE),
 	LG_WATCH("thinking.budget_tokens", LG_FACT_THINKING),
 	LG_WATCH("reasoning.max_tokens", LG_FACT_THINKING),
 	LG_WATCH("messages[].content", LG_FACT_TEXT),
@@ -28,6 +31,9 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("messages[].content[].refusal", LG_FACT_TEXT),
 	LG_WATCH("messages[].content[].image_url", LG_FACT_URL),
 	LG_WATCH("messages[].content[].image_url.url", LG_FACT_URL),
+	LG_WATCH("messages[].content[].image_url.detail", LG_FACT_DETAIL),
+	LG_WATCH("messages[].content[].input_audio.data", LG_FACT_SOUND),
+	LG_WATCH("messages[].content[].document_url", LG_FACT_URL),
 	LG_WATCH("messages[].content[].video_url.url", LG_FACT_URL),
 	LG_WATCH("messages[].content[].file.file_id", LG_FACT_REMOTE),
 	LG_WATCH("messages[].content[].cache_control.ttl", LG_FACT_TTL),
@@ -53,6 +59,8 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("id", LG_ANSWER_ID), LG_WATCH("model", LG_ANSWER_MODEL),      \
 		LG_WATCH("service_tier", LG_ANSWER_TIER),                      \
 		LG_WATCH("error", LG_ANSWER_ERROR),                            \
+		LG_WATCH("x_groq.id", LG_ANSWER_ID_TOO),                       \
+		LG_WATCH("x_groq.error", LG_ANSWER_ERROR), LG_OPENAI_TIMINGS,  \
 		LG_WATCH("choices[].finish_reason", LG_ANSWER_FINISH)
 
 #define MESSAGE(m)                                                             \
@@ -77,7 +85,20 @@ static const struct lg_field event_fields[] = {
 	MESSAGE("choices[].delta."),
 	LG_OPENAI_USAGE(""),
 	LG_OPENAI_USAGE("x_groq."),
+	LG_OPENAI_USAGE("choices[]."), /* Moonshot */
 };
+
+/* The search models search once for every answer, whatever was asked. */
+static void finish(struct lg_answer *a)
+{
+	struct lg_slice model = lg_slice_str(a->model);
+
+	if (a->usage.flags & LG_USAGE_PRESENT &&
+	    (lg_slice_icontains(model, LG_SLICE("-search-preview")) ||
+	     lg_slice_icontains(model, LG_SLICE("-search-api"))))
+		lg_raw_put(a, LG_RAW_WEB, 1);
+	lg_openai_finish(a);
+}
 
 const struct lg_dialect lg_openai_chat = {
 	.name = "openai-chat",
@@ -93,6 +114,6 @@ const struct lg_dialect lg_openai_chat = {
 	.nevent_fields = LG_COUNT_OF(event_fields),
 	.on_event = lg_openai_on_event,
 	.end_event = lg_openai_end_event,
-	.finish = lg_openai_finish,
+	.finish = finish,
 	.error_body = lg_openai_error_body,
 };

@@ -12,6 +12,7 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("prompt[]", LG_FACT_TOKEN),
 	LG_WATCH("prompt[][]", LG_FACT_TOKEN),
 	LG_WATCH("suffix", LG_FACT_TEXT),
+	LG_WATCH("store", LG_FACT_STORE),
 };
 
 static const struct lg_field response_fields[] = {
@@ -20,7 +21,10 @@ static const struct lg_field response_fields[] = {
 	LG_WATCH("service_tier", LG_ANSWER_TIER),
 	LG_WATCH("error", LG_ANSWER_ERROR),
 	LG_WATCH("choices[].text", LG_ANSWER_TEXT),
+	LG_WATCH("choices[].message.content", LG_ANSWER_TEXT), /* Mistral's */
+	LG_WATCH("choices[].delta.content", LG_ANSWER_TEXT),   /* FIM */
 	LG_WATCH("choices[].finish_reason", LG_ANSWER_FINISH),
+	LG_OPENAI_TIMINGS,
 	LG_OPENAI_USAGE(""),
 	LG_WATCH("", LG_ANSWER_ROOT),
 };

@@ -7,6 +7,10 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("input", LG_FACT_TOKEN),
 	LG_WATCH("input[]", LG_FACT_TOKEN),
 	LG_WATCH("input[][]", LG_FACT_TOKEN),
+	LG_WATCH("input[].text", LG_FACT_TEXT),
+	LG_WATCH("input[].content[].type", LG_FACT_CONTENT_TYPE),
+	LG_WATCH("input[].content[].text", LG_FACT_TEXT),
+	LG_WATCH("input[].content[].image_url.url", LG_FACT_URL),
 };
 
 static const struct lg_field response_fields[] = {

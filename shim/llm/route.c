@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "llm/adapter.h"
+#include "llm/gateway.h"
 #include "llm/hosts.h"
 
 #define PATH_MAX_LEN 1024
@@ -123,32 +124,70 @@ static struct lg_slice middle_of(struct lg_slice path)
 	return s;
 }
 
-/* ".../deployments/D/..." or ".../M:method". */
-static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
+/* The segment behind the last mark: "/deployments/", "/responses/" ... */
+static struct lg_slice behind(struct lg_slice path, struct lg_slice mark)
 {
-	static const char mark[] = "/deployments/";
-	struct lg_slice model = {NULL, 0};
+	struct lg_slice out = {NULL, 0};
 	size_t i;
 
-	if (at == LG_MODEL_METHOD) {
-		model = last_segment(path);
-		while (model.len && model.p[model.len - 1] != ':')
-			model.len--;
-		model.len -= model.len > 0;
-	} else if (at == LG_MODEL_MIDDLE) {
-		model = middle_of(path);
-	} else if (at == LG_MODEL_DEPLOYMENT) {
-		for (i = 0; i + sizeof(mark) - 1 < path.len; i++) {
-			struct lg_slice s = {path.p + i, path.len - i};
+	for (i = 0; i + mark.len < path.len; i++) {
+		struct lg_slice s = {path.p + i, path.len - i};
 
-			if (!lg_slice_istarts(s, LG_SLICE("/deployments/")))
-				continue;
-			s.p += sizeof(mark) - 1;
-			s.len -= sizeof(mark) - 1;
-			lg_slice_cut(s, '/', &model);
-		}
+		if (!lg_slice_istarts(s, mark))
+			continue;
+		s.p += mark.len;
+		s.len -= mark.len;
+		lg_slice_cut(s, '/', &out);
 	}
+	return out;
+}
+
+/* From behind the first "/models/" to the last "/v1/". */
+static struct lg_slice models_of(struct lg_slice path)
+{
+	static const struct lg_slice from = {"/models/", 8}, to = {"/v1/", 4};
+	struct lg_slice s = path;
+
+	while (s.len && !lg_slice_istarts(s, from)) {
+		s.p++;
+		s.len--;
+	}
+	if (!s.len)
+		return s;
+	path = (struct lg_slice){s.p + from.len, s.len - from.len};
+	for (s.len = path.len; s.len; s.len--)
+		if (path.len - s.len >= to.len &&
+		    lg_slice_istarts((struct lg_slice){path.p + s.len, to.len},
+				     to))
+			break;
+	return (struct lg_slice){path.p, s.len};
+}
+
+/* ".../M:method". */
+static struct lg_slice before_colon(struct lg_slice path)
+{
+	struct lg_slice model = last_segment(path);
+
+	while (model.len && model.p[model.len - 1] != ':')
+		model.len--;
+	model.len -= model.len > 0;
 	return model;
+}
+
+static struct lg_slice path_model(enum lg_model_at at, struct lg_slice path)
+{
+	switch (at) {
+	case LG_MODEL_METHOD:
+		return before_colon(path);
+	case LG_MODEL_DEPLOYMENT:
+		return behind(path, LG_SLICE("/deployments/"));
+	case LG_MODEL_MIDDLE:
+		return middle_of(path);
+	case LG_MODEL_MODELS:
+		return models_of(path);
+	default:
+		return (struct lg_slice){NULL, 0};
+	}
 }
 
 static bool holds_at(const struct lg_path_rule *r, const char *family)
@@ -215,16 +254,18 @@ void lg_route_request(const char *family, const char *provider,
 	if (!family && !rule)
 		return;
 	lg_slice_copy(name, out->provider, sizeof(out->provider));
+	lg_gateway_path(path, out->provider, sizeof(out->provider));
 	out->dialect = rule && rule->dialect
 			       ? rule->dialect
 			       : family_dialect(family ? family : "openai");
 	out->type = rule ? rule->type : LG_REQUEST_OTHER;
-	out->kind = !rule	    ? LG_ROUTE_UNKNOWN
-		    : rule->dialect ? LG_ROUTE_PAID
-				    : LG_ROUTE_FREE;
+	out->kind = rule ? rule->kind : LG_ROUTE_UNKNOWN;
 	if (!rule)
 		return;
 	out->stream = rule->stream;
 	lg_slice_copy(path_model(rule->model, path), out->model,
 		      sizeof(out->model));
+	if (rule->ref)
+		lg_slice_copy(behind(path, lg_slice_str(rule->ref)), out->ref,
+			      sizeof(out->ref));
 }

@@ -123,6 +123,7 @@ static void string_begin(struct lg_json *j, bool is_key)
 	j->state = S_STRING;
 	if (is_key) {
 		j->len = 0;
+		j->count = false;
 		j->keep = is_tracked(j);
 	}
 	lg_json_raw_put(j, "\"", 1);
@@ -354,6 +355,7 @@ static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 		return q;
 	}
 	v.len = (size_t)(q - p) - 1;
+	v.chars = j->count ? v.len - lg_json_tails(p, (size_t)v.len) : 0;
 	v.truncated = v.len > LG_VALUE_TEXT_MAX;
 	v.text = (struct lg_slice){p, v.truncated ? LG_VALUE_TEXT_MAX
 						  : (size_t)v.len};

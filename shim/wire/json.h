@@ -67,6 +67,7 @@ struct lg_json {
 	lg_field_fn *fn;
 	void *ctx;
 	uint64_t len;	    /* decoded bytes of the string, key or number */
+	uint64_t tails;	    /* of these, UTF-8 continuation bytes */
 	uint64_t raw_len;   /* bytes of the outermost capture, kept or not */
 	uint16_t depth;	    /* open containers */
 	uint16_t tracked;   /* of these, the outer ones that paths know */
@@ -78,6 +79,7 @@ struct lg_json {
 	uint8_t sub; /* within a number, literal or \uXXXX */
 	bool is_key;
 	bool keep;			      /* the token's text is wanted */
+	bool count;			      /* and its characters */
 	uint16_t node[LG_JSON_STEPS_MAX + 2]; /* of each tracked level */
 	uint64_t raw_off[LG_JSON_STEPS_MAX + 2];
 	uint64_t is_array[LG_JSON_DEPTH_MAX / 64]; /* a bit a level */

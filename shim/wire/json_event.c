@@ -60,11 +60,13 @@ void lg_json_scalar_done(struct lg_json *j, const struct lg_value *v)
 
 void lg_json_scalar_begin(struct lg_json *j, bool is_string)
 {
-	j->len = 0;
+	j->len = j->tails = 0;
+	j->count = false;
 	j->keep = is_string && j->deeps;
 	if (j->cur == NONE)
 		return;
 	j->keep |= lg_json_node_of(j, j->cur)->id >= 0;
+	j->count = lg_json_node_of(j, j->cur)->flags & LG_FIELD_CHARS;
 	j->raw_off[0] = lg_json_raw_begin(j);
 }
 
@@ -72,6 +74,7 @@ void lg_json_text_event(struct lg_json *j, enum lg_value_type type)
 {
 	struct lg_value v = {.type = type, .len = j->len};
 
+	v.chars = j->count ? j->len - j->tails : 0;
 	v.truncated = j->len > sizeof(j->text);
 	v.text.p = j->text;
 	v.text.len = v.truncated ? sizeof(j->text) : (size_t)j->len;

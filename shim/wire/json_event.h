@@ -49,6 +49,17 @@ static inline void lg_json_raw_put(struct lg_json *j, const char *p, size_t n)
 	j->raw_len += n;
 }
 
+/* UTF-8 continuation bytes: all but the first of a character. */
+static inline uint64_t lg_json_tails(const char *p, size_t n)
+{
+	uint64_t tails = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		tails += ((unsigned char)p[i] & 0xc0) == 0x80;
+	return tails;
+}
+
 /* Decoded bytes of the string or key, or a number's, when they are wanted. */
 static inline void lg_json_text_put(struct lg_json *j, const char *p, size_t n)
 {
@@ -60,6 +71,8 @@ static inline void lg_json_text_put(struct lg_json *j, const char *p, size_t n)
 		memcpy(j->text + j->len, p, n < room ? n : room);
 	}
 	j->len += n;
+	if (j->count)
+		j->tails += lg_json_tails(p, n);
 }
 
 /* A value begins: where its capture begins, NO_RAW without one. */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "llm/gateway.h"
 #include "llm/route.h"
 #include "tests/unit/edge.h"
 
@@ -48,7 +49,7 @@ static void test_hosts(void **state)
 	}
 }
 
-enum { NONE, PAID, FREE, UNKNOWN };
+enum { NONE, PAID, FREE, UNKNOWN, LATER };
 
 struct route {
 	const char *family, *method, *target;
@@ -105,7 +106,57 @@ static const struct route routes[] = {
 	 "openai-chat", "", 0},
 	{"openai", "GET", "/v1/models", FREE, "openai-chat", "", 0},
 	{"openai", "GET", "/v1/models/gpt-4o", FREE, "openai-chat", "", 0},
-	{"openai", "GET", "/v1/responses/resp_1", FREE, "openai-chat", "", 0},
+	{"openai", "GET", "/v1/responses/resp_1", LATER, "openai-responses", "",
+	 0},
+	{"openai", "GET", "/v1/responses/resp_1?stream=true", LATER,
+	 "openai-responses", "", 0},
+	{"openai", "POST", "/v1/responses/resp_1/cancel", LATER,
+	 "openai-responses", "", 0},
+	{"openai", "GET", "/v1/responses/resp_1/input_items", FREE,
+	 "openai-chat", "", 0},
+	{"openai", "DELETE", "/v1/responses/resp_1", FREE, "openai-chat", "",
+	 0},
+	{"openai", "POST", "/v1/responses/compact", PAID, "openai-responses",
+	 "", 0},
+	{"openai", "GET", "/v1/chat/completions/chatcmpl-1", LATER,
+	 "openai-chat", "", 0},
+	{"openai", "GET", "/v1/chat/completions/chatcmpl-1/messages", FREE,
+	 "openai-chat", "", 0},
+	{"openai", "POST", "/v1/chat/completions/chatcmpl-1", FREE,
+	 "openai-chat", "", 0},
+	{"openai", "POST", "/v1/images/generations", PAID, "openai-images", "",
+	 0},
+	{"openai", "POST", "/v1/images/edits", PAID, "openai-images", "", 0},
+	{"openai", "POST", "/v1/images/variations", PAID, "openai-images", "",
+	 0},
+	{"openai", "POST", "/openai/deployments/dalle/images/generations", PAID,
+	 "openai-images", "dalle", 0},
+	{"openai", "POST", "/v1/audio/transcriptions", PAID, "openai-audio", "",
+	 0},
+	{"openai", "POST", "/v1/audio/translations", PAID, "openai-audio", "",
+	 0},
+	{"openai", "POST", "/openai/deployments/w/audio/speech", PAID,
+	 "openai-audio", "w", 0},
+	{"openai", "POST", "/v1/rerank", PAID, "jina-rerank", "", 0},
+	{"openai", "POST", "/v1/text/chatcompletion_v2", PAID, "openai-chat",
+	 "", 0},
+	{"voyage", "POST", "/v1/embeddings", PAID, "voyage-embeddings", "", 0},
+	{"voyage", "POST", "/v1/multimodalembeddings", PAID,
+	 "voyage-embeddings", "", 0},
+	{"voyage", "POST", "/v1/rerank", PAID, "voyage-rerank", "", 0},
+	{"jina", "POST", "/v1/embeddings", PAID, "jina-embeddings", "", 0},
+	{"jina", "POST", "/v1/rerank", PAID, "jina-rerank", "", 0},
+	{"jina", "POST", "/v1/chat/completions", PAID, "openai-chat", "", 0},
+	{"mistral", "POST", "/v1/conversations", PAID, "openai-chat", "", 0},
+	{"mistral", "GET", "/v1/conversations/c", FREE, "openai-chat", "", 0},
+	{"mistral", "POST", "/v1/fim/completions", PAID, "openai-completions",
+	 "", 0},
+	{"mistral", "POST", "/v1/agents/completions", PAID, "openai-chat", "",
+	 0},
+	{"openai", "POST", "/v1/conversations", FREE, "openai-chat", "", 0},
+	{"openai", "POST",
+	 "/hf-inference/models/org/some-model/v1/chat/completions", PAID,
+	 "openai-chat", "org/some-model", 0},
 	{"openai", "GET", "/v1/chat/completions", FREE, "openai-chat", "", 0},
 	{"anthropic", "POST", "/v1/messages/count_tokens", FREE,
 	 "anthropic-messages", "", 0},
@@ -115,7 +166,8 @@ static const struct route routes[] = {
 	 "", 0},
 	{"openai", "OPTIONS", "/v1/chat/completions", FREE, "openai-chat", "",
 	 0},
-	{"openai", "POST", "/v1/audio/speech", UNKNOWN, "openai-chat", "", 0},
+	{"openai", "POST", "/v1/audio/speech", PAID, "openai-audio", "", 0},
+	{"openai", "POST", "/v1/audio/voices", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "/v1/threads/t/messages", UNKNOWN, "openai-chat", "",
 	 0},
 	{"openai", "POST", "/v1/models", UNKNOWN, "openai-chat", "", 0},
@@ -153,6 +205,8 @@ static const struct route routes[] = {
 	 0},
 	{"openai", "POST", "/api/anthropic/v1/messages", PAID,
 	 "anthropic-messages", "", 0},
+	{"gemini", "POST", "/v1beta/models/m:embedContent", UNKNOWN,
+	 "gemini-generate", "", 0},
 	{"openai", "POST", "/v1/completions/..", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "*", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "", UNKNOWN, "openai-chat", "", 0},
@@ -201,6 +255,79 @@ static void test_paths(void **state)
 	edge_del(&e);
 }
 
+/* A gateway's path or the model names who is behind it. */
+static void test_gateways(void **state)
+{
+	static const struct {
+		const char *host, *target, *asked, *provider, *model;
+	} want[] = {
+		{"router.huggingface.co", "/v1/chat/completions",
+		 "org/model:groq", "huggingface_groq", "org/model"},
+		{"router.huggingface.co", "/v1/chat/completions",
+		 "org/model:fastest", "huggingface", "org/model"},
+		{"router.huggingface.co", "/v1/chat/completions", "org/model",
+		 "huggingface", ""},
+		{"router.huggingface.co", "/together/v1/chat/completions",
+		 "org/model", "huggingface_together", ""},
+		{"router.huggingface.co",
+		 "/fireworks-ai/inference/v1/chat/completions", "m",
+		 "huggingface_fireworks-ai", ""},
+		{"router.huggingface.co",
+		 "/hf-inference/models/org/m/v1/chat/completions", "m",
+		 "huggingface_hf-inference", "org/m"},
+		{"gateway.ai.cloudflare.com",
+		 "/v1/acc/gw/openai/chat/completions", "gpt-4o", "openai", ""},
+		{"gateway.ai.cloudflare.com",
+		 "/v1/acc/gw/grok/v1/chat/completions", "grok-4", "x-ai", ""},
+		{"gateway.ai.cloudflare.com",
+		 "/v1/acc/gw/compat/chat/completions", "google-ai-studio/gem",
+		 "google", "gem"},
+		{"gateway.ai.cloudflare.com",
+		 "/v1/acc/gw/compat/chat/completions", "workers-ai/x",
+		 "cloudflare", ""},
+		{"api.openai.com", "/v1/chat/completions", "a:b", "openai", ""},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		const struct lg_provider_host *h =
+			lg_route_host(lg_slice_str(want[i].host));
+		struct lg_route r;
+
+		assert_non_null(h);
+		lg_route_request(h->family, h->provider,
+				 lg_slice_str(want[i].host), LG_SLICE("POST"),
+				 lg_slice_str(want[i].target), &r);
+		assert_int_equal(r.kind, LG_ROUTE_PAID);
+		lg_gateway_model(&r, want[i].asked);
+		assert_string_equal(r.provider, want[i].provider);
+		assert_string_equal(r.model, want[i].model);
+	}
+}
+
+static void test_refs(void **state)
+{
+	static const struct {
+		const char *target, *ref;
+	} want[] = {
+		{"/v1/responses/resp_1", "resp_1"},
+		{"/openai/v1/responses/resp_1?include=x", "resp_1"},
+		{"/v1/chat/completions/chatcmpl-1", "chatcmpl-1"},
+	};
+	struct lg_route r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		lg_route_request("openai", "openai", LG_SLICE("h"),
+				 LG_SLICE("GET"), lg_slice_str(want[i].target),
+				 &r);
+		assert_int_equal(r.kind, LG_ROUTE_LATER);
+		assert_string_equal(r.ref, want[i].ref);
+	}
+}
+
 static void test_hostile_targets(void **state)
 {
 	static char big[100000];
@@ -229,6 +356,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_gateways),
+		cmocka_unit_test(test_refs),
 		cmocka_unit_test(test_hostile_targets),
 	};
 
