@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "guard/body_form.h"
 #include "guard/body_frames.h"
 #include "ledger/row.h"
 #include "llm/gateway.h"
@@ -28,6 +29,8 @@ void lg_body_fini(struct lg_body *b)
 	b->shapes = NULL;
 	lg_body_frames_del(b->frames);
 	b->frames = NULL;
+	lg_body_form_del(b->form);
+	b->form = NULL;
 }
 
 void lg_body_speak(struct lg_body *b, const struct lg_dialect *d)
@@ -52,6 +55,10 @@ static void scan_request(void *ctx, const char *p, size_t len)
 	b->facts->body_bytes += len;
 	if (!b->codec)
 		return;
+	if (b->form) {
+		lg_body_form_feed(b->form, p, len);
+		return;
+	}
 	if (!b->scanning) {
 		lg_json_init(&b->json, &b->codec->request, on_request, b);
 		b->scanning = true;
@@ -62,7 +69,10 @@ static void scan_request(void *ctx, const char *p, size_t len)
 void lg_body_request_head(struct lg_body *b, struct lg_slice type,
 			  struct lg_slice coding)
 {
-	(void)type;
+	if (b->codec && b->d->form_fields &&
+	    lg_slice_istarts(type, LG_SLICE("multipart/")) &&
+	    !lg_body_form_new(b, type))
+		b->flags |= LG_ROW_BAD_JSON;
 	if (lg_content_new(coding, scan_request, b, &b->content))
 		b->flags |= LG_ROW_UNDECODABLE;
 }
@@ -77,18 +87,40 @@ void lg_body_request_feed(struct lg_body *b, const char *p, size_t n)
 		b->flags |= LG_ROW_UNDECODABLE;
 }
 
+void lg_body_request_rest(struct lg_body *b, uint64_t rest)
+{
+	b->facts->body_bytes += rest;
+	if (b->form)
+		lg_body_form_rest(b->form, rest);
+	else
+		b->facts->prompt_bytes += rest;
+}
+
+/* Did all of the body mean something? */
+static bool is_read(struct lg_body *b, bool whole)
+{
+	if (b->form)
+		return lg_body_form_end(b->form) && whole;
+	return whole && b->scanning && lg_json_end(&b->json) == LG_JSON_DONE;
+}
+
 void lg_body_request_end(struct lg_body *b, bool whole)
 {
+	bool read;
+
 	if (b->content && whole && !(b->flags & LG_ROW_UNDECODABLE) &&
 	    lg_content_end(b->content))
 		b->flags |= LG_ROW_UNDECODABLE;
-	if (whole && b->scanning && !(b->flags & LG_ROW_UNDECODABLE))
-		b->facts->json_ok = lg_json_end(&b->json) == LG_JSON_DONE;
+	read = is_read(b, whole);
+	if (!(b->flags & LG_ROW_UNDECODABLE))
+		b->facts->json_ok = read;
 	if (whole && b->facts->body_bytes && !b->facts->json_ok && b->codec)
 		b->flags |= LG_ROW_BAD_JSON;
 	b->scanning = false;
 	lg_content_del(b->content);
 	b->content = NULL;
+	lg_body_form_del(b->form);
+	b->form = NULL;
 }
 
 /* -- parts of an answer --------------------------------------------------- */

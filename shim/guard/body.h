@@ -31,6 +31,7 @@ enum lg_body_kind {
 	LG_BODY_OPAQUE,
 };
 
+struct lg_body_form;
 struct lg_body_frames;
 
 /* answer.part was set; for DUE finish() was called before. */
@@ -46,6 +47,7 @@ struct lg_body {
 	struct lg_content *content;    /* NULL: identity */
 	struct lg_json_shapes *shapes; /* of a stream's values, mem */
 	struct lg_body_frames *frames; /* of FRAMES, mem */
+	struct lg_body_form *form;     /* of a request that is one, mem */
 	uint64_t bytes;		       /* of the answer, decoded */
 	uint32_t flags;		       /* LG_ROW_*: what could not be read */
 	enum lg_body_kind kind;
@@ -69,6 +71,11 @@ void lg_body_speak(struct lg_body *b, const struct lg_dialect *d);
 void lg_body_request_head(struct lg_body *b, struct lg_slice type,
 			  struct lg_slice coding);
 void lg_body_request_feed(struct lg_body *b, const char *p, size_t n);
+/*
+ * So many bytes come after these that will not be looked at: as much prompt,
+ * or the rest of a form's file.
+ */
+void lg_body_request_rest(struct lg_body *b, uint64_t rest);
 /* whole: the framing's end was seen; false: no more will be looked at. */
 void lg_body_request_end(struct lg_body *b, bool whole);
 

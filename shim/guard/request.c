@@ -147,7 +147,8 @@ static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 {
 	return x->d && x->route.kind == LG_ROUTE_PAID &&
 	       m->framing != LG_HTTP1_NO_BODY &&
-	       !lg_slice_istarts(type, LG_SLICE("multipart/"));
+	       (x->body.form ||
+		!lg_slice_istarts(type, LG_SLICE("multipart/")));
 }
 
 static void decide(struct lg_flow *f, struct lg_exchange *x);
@@ -313,22 +314,20 @@ static void end_held(struct lg_flow *f, bool whole)
 }
 
 /* What will not be seen any more counts as prompt. */
-static void assume_rest(struct lg_flow *f, struct lg_facts *facts)
+static void assume_rest(struct lg_flow *f, struct lg_exchange *x)
 {
-	uint64_t rest;
+	struct lg_facts *facts = &x->facts;
 
 	if (f->req.m.framing != LG_HTTP1_LENGTH ||
 	    facts->body_bytes >= f->req.m.length)
 		return;
-	rest = f->req.m.length - facts->body_bytes;
-	facts->body_bytes += rest;
-	facts->prompt_bytes += rest;
+	lg_body_request_rest(&x->body, f->req.m.length - facts->body_bytes);
 }
 
 void lg_request_release(struct lg_flow *f)
 {
 	f->in = LG_IN_BODY;
-	assume_rest(f, &f->writing->facts);
+	assume_rest(f, f->writing);
 	end_held(f, false);
 }
 
