@@ -27,7 +27,10 @@ enum own {
 	OWN_COUNT, /* iterations of this array */
 	OWN_1H,	   /* one-hour writes that no iteration claimed */
 	OWN_RAW,   /* length of message_start's usage */
+	OWN_SAVED, /* the whole's counters, beside the parts */
+	OWN_END = OWN_SAVED + LG_RAW_REASONING + 1,
 };
+_Static_assert(OWN_END <= LG_COUNT_OF(((struct lg_answer *)0)->own), "own");
 
 #define BIT(id) (UINT64_C(1) << (id))
 #define COUNTERS (BIT(LG_RAW_USAGE_END) - 1)
@@ -138,6 +141,23 @@ static bool is_free(const struct lg_answer *a)
 	       !is_set(a, DECLINE_PAID);
 }
 
+static void save_whole(struct lg_answer *a)
+{
+	if (!is_set(a, PARTS))
+		memcpy(a->own + OWN_SAVED, a->raw,
+		       (LG_RAW_REASONING + 1) * sizeof(*a->raw));
+}
+
+/* What was told behind the iterations stands. */
+static void restore_whole(struct lg_answer *a)
+{
+	unsigned i;
+
+	for (i = 0; i <= LG_RAW_REASONING; i++)
+		if (a->own[OWN_SAVED + i] && !lg_raw_has(a, (enum lg_raw)i))
+			lg_raw_put(a, (enum lg_raw)i, a->own[OWN_SAVED + i]);
+}
+
 /* The iteration at hand is complete, and not the only one. */
 static void give_part(struct lg_answer *a)
 {
@@ -150,6 +170,7 @@ static void give_part(struct lg_answer *a)
 		return;
 	}
 	split_writes(a);
+	save_whole(a);
 	drop_counters(a, COUNTERS & ~IT_COUNTERS);
 	move(a, LG_ANTHROPIC_IT_INPUT, LG_RAW_INPUT);
 	move(a, LG_ANTHROPIC_IT_OUTPUT, LG_RAW_OUTPUT);
@@ -209,6 +230,7 @@ static void end_usage(struct lg_answer *a)
 		return;
 	if (lg_raw_has(a, LG_RAW_COST)) {
 		set(a, PARTS, false);
+		restore_whole(a);
 		a->part = LG_PART_RESET;
 		return;
 	}
@@ -391,6 +413,10 @@ void lg_anthropic_finish(struct lg_answer *a)
 	uint64_t out = a->raw[LG_RAW_OUTPUT];
 
 	*u = (struct lg_usage){.flags = u->flags & LG_USAGE_PRESENT};
+	if (a->failed) { /* told, and not billed */
+		a->usage_final = false;
+		u->flags = 0;
+	}
 	if (!u->flags)
 		return;
 	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);

@@ -95,7 +95,7 @@ struct lg_answer {
 	char output_id[64];	 /* file with the results of a batch */
 	uint8_t part;		 /* enum lg_part, set by the adapter */
 	uint32_t requests;	 /* of a batch: calls that were answered */
-	uint64_t own[4];	 /* the adapter's, kept from part to part */
+	uint64_t own[12];	 /* the adapter's, kept from part to part */
 	char own_model[LG_MODEL_MAX]; /* likewise */
 };
 

@@ -268,4 +268,8 @@ void lg_route_request(const char *family, const char *provider,
 	if (rule->ref)
 		lg_slice_copy(behind(path, lg_slice_str(rule->ref)), out->ref,
 			      sizeof(out->ref));
+	if (family && !strcmp(family, "gemini"))
+		/* the host alone does not say it */
+		lg_slice_copy(behind(path, LG_SLICE("/locations/")), out->geo,
+			      sizeof(out->geo));
 }

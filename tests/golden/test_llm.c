@@ -46,6 +46,7 @@ static void put_facts(const struct exchange *x)
 	put_text("geo", x->route.geo);
 	put_text("model", f->model);
 	put_text("tier", f->tier);
+	put_text("asked geo", f->geo);
 	put_text("user", f->user);
 	put_text("conversation", f->conversation);
 	put_text("previous", f->previous_id);
