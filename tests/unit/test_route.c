@@ -205,8 +205,6 @@ static const struct route routes[] = {
 	 0},
 	{"openai", "POST", "/api/anthropic/v1/messages", PAID,
 	 "anthropic-messages", "", 0},
-	{"gemini", "POST", "/v1beta/models/m:embedContent", UNKNOWN,
-	 "gemini-generate", "", 0},
 	{"openai", "POST", "/v1/completions/..", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "*", UNKNOWN, "openai-chat", "", 0},
 	{"openai", "POST", "", UNKNOWN, "openai-chat", "", 0},
