@@ -23,11 +23,18 @@ enum basis {
 
 static bool has_usage(const struct lg_exchange *x)
 {
-	return (x->answer.usage.flags & LG_USAGE_PRESENT) != 0;
+	return (x->answer.usage.flags &
+		(LG_USAGE_PRESENT | LG_USAGE_COUNTED)) != 0;
 }
 
+/* A gateway's cache may say zero: then what was saved is estimated. */
 static bool is_final(const struct lg_exchange *x)
 {
+	const struct lg_usage *u = &x->answer.usage;
+
+	if (x->answer.from_gateway_cache && !lg_usage_input(u) &&
+	    !(u->flags & LG_USAGE_COUNTED))
+		return false;
 	return has_usage(x) && x->answer.usage_final;
 }
 
@@ -89,6 +96,8 @@ static void count_delivery(const struct lg_exchange *x, struct lg_usage *u)
 	uint64_t out = lg_answer_output_estimate(&x->answer);
 	uint64_t told = lg_usage_output(u);
 
+	if (u->flags & LG_USAGE_COUNTED)
+		return;
 	if (!lg_usage_input(u))
 		lg_usage_set(u, LG_BUCKET_INPUT, x->input_estimate);
 	if (x->route.type == LG_REQUEST_EMBED)
@@ -218,6 +227,7 @@ static void credit_gateway(struct lg_row *row)
 	row->cost_pusd = row->input_cost_pusd = row->output_cost_pusd = 0;
 	row->provider_cost_pusd = INT64_MIN;
 	row->cache_hit = LG_CACHE_GATEWAY;
+	row->usage_state = LG_USAGE_EXACT;
 	if (row->price_state == LG_PRICED_PROVIDER)
 		row->price_state = LG_PRICED_EXACT;
 }

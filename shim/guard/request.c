@@ -12,6 +12,7 @@
 #include "guard/self.h"
 #include "guard/settle.h"
 #include "guard/tariff.h"
+#include "llm/gateway.h"
 
 /* Taken beyond hold_max_bytes, so that the offer which decides takes some. */
 #define OVERRUN ((size_t)4096)
@@ -279,6 +280,9 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 {
 	struct lg_row *row = &x->row;
 
+	if (lg_gateway_model(&x->route, x->facts.model))
+		lg_slice_copy(lg_slice_str(x->route.provider), row->provider,
+			      sizeof(row->provider));
 	name_model(x);
 	row->stream = x->facts.stream;
 	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,

@@ -141,7 +141,8 @@ enum lg_raw {
 	LG_ANSWER_WEB_TOO, /* another name of LG_RAW_WEB_BILLED: the larger */
 	LG_ANSWER_SECONDS, /* a number that may have a fraction */
 	LG_ANSWER_VARIANT,
-	LG_ANSWER_OWN, /* ids of one dialect begin here */
+	LG_ANSWER_CREATED, /* Unix time */
+	LG_ANSWER_OWN,	   /* ids of one dialect begin here */
 };
 
 /* Carries out the shared meanings; ids of a dialect's own are ignored. */

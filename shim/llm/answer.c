@@ -235,6 +235,14 @@ static void set_seconds(struct lg_answer *a, const struct lg_value *v)
 		lg_raw_put(a, LG_RAW_ODD, 1);
 }
 
+static void set_created(struct lg_answer *a, const struct lg_value *v)
+{
+	uint64_t n;
+
+	if (!lg_value_round(v, &n) && n <= LG_COUNTER_MAX)
+		a->created_s = (int64_t)n;
+}
+
 static bool says_nothing(const struct lg_answer *a)
 {
 	return !lg_raw_has(a, LG_RAW_INPUT) && !lg_raw_has(a, LG_RAW_OUTPUT) &&
@@ -295,6 +303,9 @@ static void usage_detail(struct lg_answer *a, int id, const struct lg_value *v)
 		break;
 	case LG_ANSWER_SECONDS:
 		set_seconds(a, v);
+		break;
+	case LG_ANSWER_CREATED:
+		set_created(a, v);
 		break;
 	case LG_ANSWER_VARIANT:
 		set_text(a->variant, sizeof(a->variant), v);

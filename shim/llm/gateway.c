@@ -64,7 +64,7 @@ static bool says_hit(enum sign sign, struct lg_slice value)
 }
 
 void lg_gateway_header(struct lg_answer *a, struct lg_slice name,
-			  struct lg_slice value)
+		       struct lg_slice value)
 {
 	for (size_t i = 0; i < LG_COUNT_OF(caches); i++)
 		if (name.len == caches[i].name.len &&

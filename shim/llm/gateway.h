@@ -18,7 +18,7 @@
  * that the gateway answered by itself. docs/protocols.md has the sources.
  */
 void lg_gateway_header(struct lg_answer *a, struct lg_slice name,
-			  struct lg_slice value);
+		       struct lg_slice value);
 
 /*
  * The provider that a gateway's path names, in place of the gateway's own id:

@@ -58,18 +58,23 @@ static void put_facts(const struct exchange *x)
 		put("max output: %llu\n",
 		    (unsigned long long)f->max_output_tokens);
 	put_n("thinking", f->reasoning_budget);
+	put_text("effort", f->effort);
+	put_text("variant", f->variant);
+	put_n("characters", f->characters);
+	put_n("file bytes", f->file_bytes);
 	put("n: %u\n", f->n);
 	put_n("images", f->images);
+	put_n("images in low detail", f->images_low);
 	put_n("audios", f->audios);
 	put_n("tools", f->tools);
-	put("flags:%s%s%s%s%s%s%s%s\n",
+	put("flags:%s%s%s%s%s%s%s%s%s\n",
 	    f->stream || x->route.stream ? " stream" : "",
 	    f->include_usage ? " include_usage" : "",
 	    f->include_usage_set ? " include_usage_set" : "",
 	    f->background ? " background" : "", f->cache_1h ? " 1h" : "",
 	    f->remote_refs ? " remote" : "",
 	    f->server_tools ? " server_tools" : "",
-	    f->json_ok ? "" : " BAD_JSON");
+	    f->unstored ? " unstored" : "", f->json_ok ? "" : " BAD_JSON");
 }
 
 static void put_answer(const struct exchange *x)
@@ -95,7 +100,9 @@ static void put_answer(const struct exchange *x)
 	put_n("total", u->total);
 	if (u->flags & LG_USAGE_PROVIDER_COST)
 		put("provider cost: %lld\n", (long long)u->provider_cost_pusd);
-	put("usage:%s%s%s%s\n", u->flags & LG_USAGE_PRESENT ? " present" : "",
+	put_n("created", (uint64_t)a->created_s);
+	put("usage:%s%s%s%s%s\n", u->flags & LG_USAGE_COUNTED ? " counted" : "",
+	    u->flags & LG_USAGE_PRESENT ? " present" : "",
 	    u->flags & LG_USAGE_TOTAL ? " total" : "",
 	    u->flags & LG_USAGE_MISMATCH ? " MISMATCH" : "",
 	    u->flags & LG_USAGE_CACHE_5M_ASSUMED ? " 5m_assumed" : "");
