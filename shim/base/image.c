@@ -151,8 +151,7 @@ static bool matcher_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_matcher *m = p;
 
-	return text_ok(pr, m->provider) &&
-	       each_ok(pr, m->clauses, sizeof(struct lg_img_clause), clause_ok);
+	return each_ok(pr, m->atoms, sizeof(struct lg_img_atom), atom_ok);
 }
 
 static bool minute_ok(uint16_t m)

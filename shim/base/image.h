@@ -239,14 +239,13 @@ struct lg_img_name {
 };
 
 /*
- * The rules by which a model is found that no exact name stands for: all
- * clauses of its entries but those that lg_img_name knows. By provider, in file
- * order.
+ * The rules by which a model is found that no exact name stands for: one for
+ * each clause that lg_img_name does not know. By provider, in file order.
  */
 struct lg_img_matcher {
-	struct lg_img_ref provider;
-	struct lg_img_span clauses; /* lg_img_clause */
-	uint32_t price;		    /* index of the group's first entry */
+	uint64_t pairs;		  /* lg_img_pairs of all that it asks for */
+	struct lg_img_span atoms; /* of the clause */
+	uint32_t price;		  /* index of the group's first entry */
 	uint32_t pad;
 };
 
@@ -308,6 +307,20 @@ static inline uint32_t lg_img_hash(struct lg_slice s)
 	for (size_t i = 0; i < s.len; i++)
 		h = (h ^ (unsigned char)s.p[i]) * 16777619u;
 	return h;
+}
+
+/*
+ * The pairs of neighbouring bytes as a set of 64: what holds another text holds
+ * its pairs.
+ */
+static inline uint64_t lg_img_pairs(struct lg_slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	uint64_t set = 0;
+
+	for (size_t i = 1; i < s.len; i++)
+		set |= UINT64_C(1) << ((p[i - 1] * 7u + p[i] * 11u) & 63);
+	return set;
 }
 
 /* The array behind a span; T is its element type. */

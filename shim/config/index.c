@@ -80,6 +80,15 @@ static const struct lg_conf_provider *provider_of(const struct index *x,
 	return &x->p->provider[x->of[x->group[entry]]];
 }
 
+/* Without any rate above 0: nothing is charged, fees neither. */
+static bool is_free(const struct lg_img_price *e)
+{
+	for (unsigned b = 0; b < LG_BUCKETS; b++)
+		if (e->rate[b] > 0)
+			return false;
+	return true;
+}
+
 /* What the provider says for all of its models. */
 static void fill_entries(struct index *x)
 {
@@ -89,8 +98,9 @@ static void fill_entries(struct index *x)
 
 		if (!e->geo_own)
 			e->geo = v->geo;
-		for (unsigned b = LG_BUCKET_UNITS;
-		     b < LG_BUCKETS && !e->unpriced; b++)
+		if (is_free(e))
+			continue;
+		for (unsigned b = LG_BUCKET_UNITS; b < LG_BUCKETS; b++)
 			if (e->rate[b] == LG_RATE_ABSENT)
 				e->rate[b] = v->fee[b];
 	}
@@ -251,7 +261,7 @@ static struct lg_img_ref full_name(struct lg_conf *c, struct lg_img_ref a,
 	return lg_build_text(&c->b, lg_buf_slice(&buf));
 }
 
-static uint32_t count_aliases(const struct index *x)
+static uint32_t count_clauses(const struct index *x)
 {
 	uint32_t n = 0;
 
@@ -303,7 +313,7 @@ static int emit_names(struct lg_conf *c, struct index *x,
 		      struct lg_img_span *out)
 {
 	uint32_t want =
-		2 * (2 * x->ngroups + count_aliases(x) + x->p->nproviders);
+		2 * (2 * x->ngroups + count_clauses(x) + x->p->nproviders);
 
 	x->slots = 64;
 	while (x->slots < want)
@@ -317,39 +327,70 @@ static int emit_names(struct lg_conf *c, struct index *x,
 	return c->b.err;
 }
 
-/* The clauses of one model that the table of names does not cover. */
-static struct lg_img_span other_clauses(struct lg_conf *c,
-					const struct lg_img_price *e)
+/* Does the table of names stand for this clause? */
+static bool is_alias(const struct lg_conf *c, struct lg_img_span atoms)
 {
-	struct lg_img_span none = {0, 0};
-	struct lg_img_clause cl;
 	struct lg_img_atom a;
-	struct lg_buf keep;
-	int err = 0;
 
-	if (!e->match.n)
-		return none;
-	lg_buf_init(&keep, (size_t)1 << 20);
-	for (uint32_t i = 0; i < e->match.n && !err; i++) {
+	memcpy(&a, c->b.out->p + atoms.off, sizeof(a));
+	return atoms.n == 1 && a.op == LG_MATCH_EQUALS;
+}
+
+/* Of what stands between wildcards. */
+static uint64_t plain_pairs(struct lg_slice s)
+{
+	struct lg_slice part = {s.p, 0};
+	uint64_t set = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		part.len++;
+		if (s.p[i] != '*' && s.p[i] != '?' && s.p[i] != '#')
+			continue;
+		part.len--;
+		set |= lg_img_pairs(part);
+		part = (struct lg_slice){s.p + i + 1, 0};
+	}
+	return set | lg_img_pairs(part);
+}
+
+static uint64_t pairs_of(const struct lg_conf *c, struct lg_img_span atoms)
+{
+	struct lg_img_atom a;
+	uint64_t set = 0;
+
+	for (uint32_t i = 0; i < atoms.n; i++) {
+		memcpy(&a, c->b.out->p + atoms.off + i * sizeof(a), sizeof(a));
+		set |= plain_pairs(lg_build_get(&c->b, a.text));
+	}
+	return set;
+}
+
+/* The clauses of one model that the table of names does not cover. */
+static uint32_t put_matchers(const struct lg_conf *c,
+			     const struct lg_img_price *e, uint32_t price,
+			     struct lg_img_matcher *m)
+{
+	struct lg_img_clause cl;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < e->match.n; i++) {
 		memcpy(&cl, c->b.out->p + e->match.off + i * sizeof(cl),
 		       sizeof(cl));
-		memcpy(&a, c->b.out->p + cl.atoms.off, sizeof(a));
-		if (cl.atoms.n != 1 || a.op != LG_MATCH_EQUALS)
-			err = lg_buf_put(&keep, &cl, sizeof(cl));
+		if (is_alias(c, cl.atoms))
+			continue;
+		m[n++] = (struct lg_img_matcher){pairs_of(c, cl.atoms),
+						 cl.atoms, price, 0};
 	}
-	if (err && !c->b.err)
-		c->b.err = err;
-	none = lg_build_array(&c->b, keep.p, keep.len / sizeof(cl), sizeof(cl));
-	lg_buf_fini(&keep);
-	return none;
+	return n;
 }
 
 static int emit_matchers(struct lg_conf *c, const struct index *x,
 			 struct lg_img_span *out)
 {
-	const size_t size = sizeof(struct lg_img_matcher);
-	struct lg_img_matcher *m = lg_mem_alloc(x->ngroups * size);
-	uint32_t n = 0;
+	const size_t size =
+		(count_clauses(x) + 1) * sizeof(struct lg_img_matcher);
+	struct lg_img_matcher *m = lg_mem_alloc(size);
+	uint32_t n = 0, k;
 
 	if (!m)
 		return -ENOMEM;
@@ -357,19 +398,17 @@ static int emit_matchers(struct lg_conf *c, const struct index *x,
 		const struct lg_img_price *e = &x->sorted[x->first[g]];
 		struct lg_img_provider *v = &x->p->provider[x->of[g]].img;
 
-		m[n].provider = e->provider;
-		m[n].price = x->first[g];
-		m[n].clauses = other_clauses(c, e);
 		if (!v->nprices) {
 			v->price = x->first[g];
 			v->matcher = n;
 		}
+		k = put_matchers(c, e, x->first[g], m + n);
 		v->nprices += e->group;
-		v->nmatchers += m[n].clauses.n > 0;
-		n += m[n].clauses.n > 0;
+		v->nmatchers += k;
+		n += k;
 	}
-	*out = lg_build_array(&c->b, m, n, size);
-	lg_mem_free(m, x->ngroups * size);
+	*out = lg_build_array(&c->b, m, n, sizeof(*m));
+	lg_mem_free(m, size);
 	return c->b.err;
 }
 

@@ -5,8 +5,8 @@
 #include "price/spell.h"
 
 #define ONE_PPM 1000000u
-#define PROVIDERS_MAX 6 /* asked for one name */
-#define PARTS_MAX 4	/* of a stacked tier */
+#define PROVIDERS_MAX (LG_PRICE_PROVIDERS_MAX - 1) /* beside the first */
+#define PARTS_MAX 4				   /* of a stacked tier */
 
 /* Whom to ask, and what a place costs there when the asker says so. */
 struct source {
@@ -218,6 +218,18 @@ static unsigned list_fallbacks(const struct lg_catalog *c,
 	for (unsigned i = 0; i < n; i++)
 		add_fallbacks(c, s, &n, s[i].provider);
 	return n;
+}
+
+unsigned lg_price_asked(const struct lg_catalog *c, struct lg_slice provider,
+			struct lg_slice out[LG_PRICE_PROVIDERS_MAX])
+{
+	struct source s[PROVIDERS_MAX];
+	unsigned n = list_fallbacks(c, provider, s);
+
+	out[0] = provider;
+	for (unsigned i = 0; i < n; i++)
+		out[i + 1] = s[i].provider;
+	return n + 1;
 }
 
 static bool find_elsewhere(const struct lg_catalog *c, const struct source *s,

@@ -24,6 +24,14 @@ bool lg_price_find(const struct lg_catalog *c, struct lg_slice provider,
 bool lg_price_find_tuned(const struct lg_catalog *c, struct lg_slice provider,
 			 struct lg_slice model, const struct lg_price_want *w,
 			 struct lg_price *out);
+#define LG_PRICE_PROVIDERS_MAX 7
+
+/*
+ * The provider and those whose prices count as its own, directly or by way of
+ * another. Returns how many, at least 1.
+ */
+unsigned lg_price_asked(const struct lg_catalog *c, struct lg_slice provider,
+			struct lg_slice out[LG_PRICE_PROVIDERS_MAX]);
 /* What the place costs: a factor in millionths. */
 uint32_t lg_price_geo(const struct lg_image *img, struct lg_img_span geo,
 		      struct lg_slice place);

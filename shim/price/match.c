@@ -164,43 +164,35 @@ static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
 	}
 }
 
-static bool clause_holds(const struct lg_image *img,
-			 const struct lg_img_clause *c, struct lg_slice name)
-{
-	const struct lg_img_atom *a =
-		LG_IMG_ARRAY(img, c->atoms, struct lg_img_atom);
-
-	for (uint32_t i = 0; i < c->atoms.n; i++)
-		if (!atom_holds(img, &a[i], name))
-			return false;
-	return c->atoms.n > 0;
-}
-
 static bool matches(const struct lg_image *img, const struct lg_img_matcher *m,
 		    struct lg_slice name)
 {
-	const struct lg_img_clause *c =
-		LG_IMG_ARRAY(img, m->clauses, struct lg_img_clause);
+	const struct lg_img_atom *a =
+		LG_IMG_ARRAY(img, m->atoms, struct lg_img_atom);
 
-	for (uint32_t i = 0; i < m->clauses.n; i++)
-		if (clause_holds(img, &c[i], name))
-			return true;
-	return false;
+	for (uint32_t i = 0; i < m->atoms.n; i++)
+		if (!atom_holds(img, &a[i], name))
+			return false;
+	return m->atoms.n > 0;
 }
 
 bool lg_price_find_rule(const struct lg_image *img,
 			const struct lg_price_key *k, uint32_t *first)
 {
 	const struct lg_img_provider *v = lg_price_provider(img, k);
-	const struct lg_img_matcher *m =
-		LG_IMG_ARRAY(img, img->matchers, struct lg_img_matcher);
+	const struct lg_img_matcher *m;
+	uint64_t missing;
 
-	for (uint32_t i = 0; v && i < v->nmatchers; i++) {
-		const struct lg_img_matcher *one = &m[v->matcher + i];
-
-		if (one->price >= img->prices.n || !matches(img, one, k->name))
+	if (!v || !v->nmatchers)
+		return false;
+	m = LG_IMG_ARRAY(img, img->matchers, struct lg_img_matcher) +
+	    v->matcher;
+	missing = ~lg_img_pairs(k->name);
+	for (uint32_t i = 0; i < v->nmatchers; i++) {
+		if (m[i].pairs & missing || m[i].price >= img->prices.n ||
+		    !matches(img, &m[i], k->name))
 			continue;
-		*first = one->price;
+		*first = m[i].price;
 		return true;
 	}
 	return false;

@@ -112,8 +112,8 @@ static bool counts_for_ceiling(const struct lg_image *img,
 }
 
 /* The dearest rate of each bucket among all that is in force. */
-static bool find_ceiling(const struct lg_catalog *c, struct lg_slice provider,
-			 const struct lg_price_want *w, struct lg_price *out)
+static bool raise_provider(const struct lg_catalog *c, struct lg_slice provider,
+			   const struct lg_price_want *w, struct lg_price *out)
 {
 	struct lg_price_key k;
 	bool found = false;
@@ -135,6 +135,18 @@ static bool find_ceiling(const struct lg_catalog *c, struct lg_slice provider,
 			found = true;
 		}
 	}
+	return found;
+}
+
+static bool find_ceiling(const struct lg_catalog *c, struct lg_slice provider,
+			 const struct lg_price_want *w, struct lg_price *out)
+{
+	struct lg_slice asked[LG_PRICE_PROVIDERS_MAX];
+	unsigned n = lg_price_asked(c, provider, asked);
+	bool found = false;
+
+	for (unsigned i = 0; i < n; i++)
+		found |= raise_provider(c, asked[i], w, out);
 	lg_rate_lift(out->rate);
 	return found;
 }
@@ -149,14 +161,15 @@ static void set_unknown(struct lg_price *out)
 
 static struct lg_slice tier_name(struct lg_slice s, char *buf)
 {
-	static const char *const standard[] = {"standard", "default", "auto"};
+	static const char *const standard[] = {"standard", "default", "auto",
+					       "on_demand"};
 	struct lg_slice t = {buf, s.len};
 
 	if (s.len > TIER_MAX_LEN)
 		return s;
 	for (size_t i = 0; i < s.len; i++)
 		buf[i] = lg_price_low(s.p[i]);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < sizeof(standard) / sizeof(standard[0]); i++)
 		if (lg_slice_eq(t, lg_slice_str(standard[i])))
 			t.len = 0;
 	return t;
