@@ -20,7 +20,7 @@ struct exchange {
 	struct lg_answer answer;
 	const struct lg_dialect *dialect;
 	uint16_t status;
-	bool request_ended, response_ended, broken;
+	bool request_ended, response_ended, broken, is_form;
 	uint64_t request_body, response_body;
 	struct lg_body body;
 	/* what the answer's parts said */
@@ -75,6 +75,7 @@ static bool exchange_route(struct exchange *x, struct lg_slice head)
 	lg_body_request_head(
 		&x->body, lg_http1_field(head, LG_SLICE("content-type"), 0),
 		lg_http1_field(head, LG_SLICE("content-encoding"), 0));
+	x->is_form = x->body.form != NULL;
 	return true;
 }
 
