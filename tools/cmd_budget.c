@@ -100,7 +100,7 @@ static int count_skipped(struct change *ch, const char *live,
 	struct lg_config_paths paths = {
 		.config = *config ? config : NULL,
 		.live = live,
-		.pricing_dir = lg_engine_env(ch->e)->pricing_dir,
+		.pricing_dir = lg_engine_pricing_dir(ch->e),
 	};
 	struct lg_buf img;
 	int ret;

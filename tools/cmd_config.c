@@ -7,6 +7,7 @@
 #include "cmds.h"
 #include "config/config.h"
 #include "guard/engine.h"
+#include "guard/settings.h"
 #include "guard/world.h"
 #include "json.h"
 #include "tool.h"
@@ -49,7 +50,7 @@ static int check(struct call *c)
 	struct lg_config_paths paths = {
 		.pricing_dir = getenv("LLMGUARD_PRICING_DIR"),
 	};
-	char found[512], dir[512], live[600];
+	char found[512], dir[512], live[600], prices[600];
 	struct lg_buf img;
 	int err, ret;
 
@@ -61,6 +62,9 @@ static int check(struct call *c)
 	if (!c->argc && !lg_config_state_dir(dir, sizeof(dir))) {
 		snprintf(live, sizeof(live), "%s/budgets.jsonl", dir);
 		paths.live = live;
+		snprintf(prices, sizeof(prices), "%s%s", dir, LG_PRICING_DIR);
+		if (!paths.pricing_dir)
+			paths.pricing_dir = prices;
 	}
 	lg_buf_init(&img, (size_t)1 << 28);
 	err = lg_config_compile(&paths, &img, &e);

@@ -7,16 +7,13 @@
 const char tool_version[] = "0.1.0";
 
 const struct cmd *const tool_cmds[] = {
-	&cmd_status,	     &cmd_run,
-	&cmd_budget_set,     &cmd_budget_list,
-	&cmd_budget_rm,	     &cmd_holds,
-	&cmd_tail,	     &cmd_pricing_list,
-	&cmd_pricing_show,   &cmd_pricing_import,
-	&cmd_pricing_export, &cmd_config_check,
-	&cmd_config_show,    &cmd_doctor,
-	&cmd_enable,	     &cmd_disable,
-	&cmd_checkpoint,     &cmd_completion,
-	&cmd_help,	     &cmd_reprice,
+	&cmd_status,	     &cmd_run,		&cmd_budget_set,
+	&cmd_budget_list,    &cmd_budget_rm,	&cmd_holds,
+	&cmd_tail,	     &cmd_pricing_list, &cmd_pricing_show,
+	&cmd_pricing_import, &cmd_pricing_set,	&cmd_pricing_export,
+	&cmd_config_check,   &cmd_config_show,	&cmd_doctor,
+	&cmd_enable,	     &cmd_disable,	&cmd_checkpoint,
+	&cmd_completion,     &cmd_help,		&cmd_reprice,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

@@ -23,7 +23,7 @@ struct opt {
 	const char *help;
 };
 
-#define OPTS_MAX 16
+#define OPTS_MAX 48
 
 struct opt_value {
 	bool set;

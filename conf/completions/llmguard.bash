@@ -11,7 +11,7 @@ _llmguard()
     fi
     case "$at" in
     'budget ') words=' set list rm' ;;
-    'pricing ') words=' list show import export' ;;
+    'pricing ') words=' list show import set export' ;;
     'config ') words=' check show' ;;
     esac
     case "$at" in
@@ -25,6 +25,7 @@ _llmguard()
     'pricing list'*) opts='--provider --match --all --json --help' ;;
     'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
     'pricing import'*) opts='--format --provider --output --split --version --source --help' ;;
+    'pricing set'*) opts='--input-per-1m --input-per-1k --input-per-token --output-per-1m --output-per-1k --output-per-token --cached-input-per-1m --cached-input-per-1k --cached-input-per-token --training-per-1m --training-per-1k --training-per-token --provider --context-window --max-output-tokens --effective-at --expires-at --tier --variant --match --notes --price-version --rates --training --estimate --yes --file --source --json --help' ;;
     'pricing export'*) opts='--format --provider --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
@@ -41,6 +42,7 @@ _llmguard()
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai' -- "$cur")); return ;;
+    *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then

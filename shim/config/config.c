@@ -178,8 +178,10 @@ static int list_dir(struct lg_conf *c, const char *dir, struct names *l)
 	struct dirent *e;
 	unsigned i;
 
-	if (!d)
-		return errno == ENOENT ? 0 : -errno;
+	if (!d) /* one that this user may not read has nothing for him */
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+			       ? 0
+			       : -errno;
 	while ((e = readdir(d))) {
 		if (!is_catalog_name(e->d_name))
 			continue;

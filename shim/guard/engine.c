@@ -554,6 +554,11 @@ const char *lg_engine_region_path(const struct lg_engine *e)
 	return e->region_path;
 }
 
+const char *lg_engine_pricing_dir(const struct lg_engine *e)
+{
+	return e->settings.pricing_dir;
+}
+
 const char *lg_engine_config_path(const struct lg_engine *e)
 {
 	return e->settings.config;

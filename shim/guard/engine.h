@@ -91,6 +91,8 @@ const char *lg_engine_state_dir(const struct lg_engine *e);
 const char *lg_engine_region_path(const struct lg_engine *e);
 /* "" when there is no config file. */
 const char *lg_engine_config_path(const struct lg_engine *e);
+/* The directory whose *.yaml are price files; it need not be there. */
+const char *lg_engine_pricing_dir(const struct lg_engine *e);
 /* Why the config is not in force, "" when all is well. */
 const char *lg_engine_trouble(const struct lg_engine *e);
 /* Look at sources and region now. */

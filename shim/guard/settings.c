@@ -18,7 +18,6 @@ int lg_settings_init(struct lg_settings *s, const char *state_dir,
 	char tail[40] = "/settings-00000000.bin";
 
 	memset(s, 0, sizeof(*s));
-	s->pricing_dir = pricing_dir;
 	if (!config)
 		lg_config_find(s->config, sizeof(s->config));
 	else if (lg_path_join(s->config, sizeof(s->config), config, ""))
@@ -28,7 +27,10 @@ int lg_settings_init(struct lg_settings *s, const char *state_dir,
 		tail[10 + i] = "0123456789abcdef"[h.a >> (4 * i) & 15];
 	if (lg_path_join(s->live, sizeof(s->live), state_dir,
 			 "/budgets.jsonl") ||
-	    lg_path_join(s->image, sizeof(s->image), state_dir, tail))
+	    lg_path_join(s->image, sizeof(s->image), state_dir, tail) ||
+	    lg_path_join(s->pricing_dir, sizeof(s->pricing_dir),
+			 pricing_dir ? pricing_dir : state_dir,
+			 pricing_dir ? "" : LG_PRICING_DIR))
 		return -ENAMETOOLONG;
 	return 0;
 }

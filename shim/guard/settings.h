@@ -7,12 +7,15 @@
 #include "base/image.h"
 #include "config/config.h"
 
+/* Price files that `llmguard pricing` writes, below the state directory. */
+#define LG_PRICING_DIR "/pricing"
+
 /* Where the settings of one process come from and where they are kept. */
 struct lg_settings {
 	char config[512];	 /* the YAML file, "" none */
 	char live[300];		 /* $STATE/budgets.jsonl */
 	char image[300];	 /* $STATE/settings-<hash>.bin */
-	const char *pricing_dir; /* NULL none */
+	char pricing_dir[300];	 /* LLMGUARD_PRICING_DIR, $STATE/pricing */
 };
 
 /* 0, -ENAMETOOLONG. config NULL: found by lg_config_find. */
