@@ -12,10 +12,10 @@
 
 /* Where the settings of one process come from and where they are kept. */
 struct lg_settings {
-	char config[512];	 /* the YAML file, "" none */
-	char live[300];		 /* $STATE/budgets.jsonl */
-	char image[300];	 /* $STATE/settings-<hash>.bin */
-	char pricing_dir[300];	 /* LLMGUARD_PRICING_DIR, $STATE/pricing */
+	char config[512];      /* the YAML file, "" none */
+	char live[300];	       /* $STATE/budgets.jsonl */
+	char image[300];       /* $STATE/settings-<hash>.bin */
+	char pricing_dir[300]; /* LLMGUARD_PRICING_DIR, $STATE/pricing */
 };
 
 /* 0, -ENAMETOOLONG. config NULL: found by lg_config_find. */
