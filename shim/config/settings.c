@@ -54,7 +54,8 @@ ENUM_READER(read_durability, "none", "interval", "each")
 ENUM_READER(read_week, "monday", "tuesday", "wednesday", "thursday", "friday",
 	    "saturday", "sunday")
 ENUM_READER(read_guard, "on", "off")
-ENUM_READER(read_family, "openai", "anthropic", "gemini", "google")
+ENUM_READER(read_family, "openai", "anthropic", "gemini", "google", "bedrock",
+	    "aws", "cohere", "ollama")
 
 static bool is_zone_name(struct lg_slice s)
 {
@@ -144,9 +145,10 @@ static int read_pricing(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 static int one_host(struct lg_conf *c, const struct lg_yaml *v,
 		    struct lg_img_host *h)
 {
-	/* google is another word for gemini */
+	/* google and bedrock are other words for gemini and aws */
 	static const char *const family[] = {"openai", "anthropic", "gemini",
-					     "gemini"};
+					     "gemini", "aws",	    "aws",
+					     "cohere", "ollama"};
 	const char *why = lg_conf_glob_why(v->key);
 	char low[LG_CONF_NAME_MAX];
 	uint8_t f = 0;

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "guard/chain.h"
+#include "wire/http1.h"
 
 #define PREFIX "x-llmguard-"
+#define SIGNED_MAX 512
 
 /* Header, else environment; "" when neither speaks. */
 static struct lg_slice said(struct lg_slice field, const char *env)
@@ -52,6 +54,22 @@ static struct lg_slice query_value(struct lg_slice target, struct lg_slice name)
 	return (struct lg_slice){NULL, 0};
 }
 
+/* AWS signs each request anew; its key is who signs, not the signature. */
+static struct lg_slice signer(struct lg_slice params)
+{
+	struct lg_slice one, name, id;
+
+	while (params.len) {
+		params = lg_slice_cut(params, ',', &one);
+		one = lg_slice_cut(lg_slice_trim(one), '=', &name);
+		if (!lg_slice_eq(name, LG_SLICE("Credential")))
+			continue;
+		lg_slice_cut(one, '/', &id);
+		return id;
+	}
+	return (struct lg_slice){NULL, 0};
+}
+
 static struct lg_slice find_key(const struct lg_head *h, struct lg_slice target)
 {
 	const struct lg_slice fields[] = {
@@ -65,6 +83,8 @@ static struct lg_slice find_key(const struct lg_head *h, struct lg_slice target)
 		struct lg_slice rest =
 			lg_slice_cut(h->authorization, ' ', &scheme);
 
+		if (lg_slice_istarts(scheme, LG_SLICE("AWS4-")))
+			return signer(rest);
 		return rest.len ? lg_slice_trim(rest) : h->authorization;
 	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -137,11 +157,49 @@ void lg_attribution_body(const struct lg_self *self,
 		       6);
 }
 
+/* The names between "SignedHeaders=" and the next comma; of AWS alone. */
+static struct lg_slice signed_names(struct lg_slice head)
+{
+	struct lg_slice auth =
+		lg_http1_field(head, LG_SLICE("authorization"), 0);
+	struct lg_slice one, name;
+
+	if (!lg_slice_istarts(auth, LG_SLICE("AWS4-")))
+		return (struct lg_slice){NULL, 0};
+	auth = lg_slice_cut(auth, ' ', &one);
+	while (auth.len) {
+		auth = lg_slice_cut(auth, ',', &one);
+		one = lg_slice_cut(lg_slice_trim(one), '=', &name);
+		if (lg_slice_ieq(name, LG_SLICE("SignedHeaders")))
+			return one;
+	}
+	return (struct lg_slice){NULL, 0};
+}
+
+static bool is_signed(struct lg_slice names, struct lg_slice line)
+{
+	struct lg_slice name, one;
+
+	lg_slice_cut(line, ':', &name);
+	while (names.len) {
+		names = lg_slice_cut(names, ';', &one);
+		if (lg_slice_ieq(one, name))
+			return true;
+	}
+	return false;
+}
+
 bool lg_attribution_strip(struct lg_buf *buf)
 {
+	char copy[SIGNED_MAX]; /* lines move below it */
+	struct lg_slice names = signed_names(lg_buf_slice(buf));
 	size_t from = 0, to = 0;
 	bool dropping = false, any = false;
 
+	if (names.len > sizeof(copy))
+		return false;
+	if (names.len)
+		names.p = memcpy(copy, names.p, names.len);
 	while (from < buf->len) {
 		const char *line = buf->p + from;
 		const char *nl = memchr(line, '\n', buf->len - from);
@@ -150,7 +208,8 @@ bool lg_attribution_strip(struct lg_buf *buf)
 
 		/* a folded line belongs to the field above it */
 		if (*line != ' ' && *line != '\t')
-			dropping = lg_slice_istarts(text, LG_SLICE(PREFIX));
+			dropping = lg_slice_istarts(text, LG_SLICE(PREFIX)) &&
+				   !is_signed(names, text);
 		if (!dropping) {
 			memmove(buf->p + to, line, n);
 			to += n;

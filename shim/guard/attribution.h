@@ -28,7 +28,8 @@ void lg_attribution_body(const struct lg_self *self,
 			 const struct lg_facts *facts, struct lg_row *row);
 /*
  * Take our own x-llmguard-* fields out of a complete request head that is all
- * of buf. True when there were any.
+ * of buf. True when there were any. A field that AWS's signature covers stays:
+ * without it the signature is wrong.
  */
 bool lg_attribution_strip(struct lg_buf *buf);
 

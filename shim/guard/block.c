@@ -224,8 +224,8 @@ static void describe(const struct lg_exchange *x, struct lg_refusal *r,
 	add_pricing(r, by_price(d) && !is_priced(x), a);
 }
 
-static void put_head(struct lg_buf *out, const struct lg_refusal *r,
-		     size_t body_len)
+static void put_head(struct lg_buf *out, const struct lg_dialect *d,
+		     const struct lg_refusal *r, size_t body_len)
 {
 	lg_buf_puts(out, "HTTP/1.1 429 Too Many Requests\r\n"
 			 "content-type: application/json\r\n"
@@ -233,11 +233,13 @@ static void put_head(struct lg_buf *out, const struct lg_refusal *r,
 	lg_buf_put_u64(out, body_len);
 	lg_buf_puts(out, r->should_retry ? "\r\nx-should-retry: true\r\n"
 					 : "\r\nx-should-retry: false\r\n");
-	if (r->retry_after_s >= 0) {
+	if (r->retry_after_s >= 0 && (r->should_retry || !d->sleepers)) {
 		lg_buf_puts(out, "retry-after: ");
 		lg_buf_put_i64(out, r->retry_after_s);
 		lg_buf_puts(out, "\r\n");
 	}
+	if (d->refusal_fields)
+		lg_buf_puts(out, d->refusal_fields);
 	lg_buf_puts(out, "x-llmguard-verdict: blocked\r\n"
 			 "connection: close\r\n\r\n");
 }
@@ -253,7 +255,7 @@ int lg_block_answer(const struct lg_exchange *x, struct lg_buf *out)
 	lg_buf_init(&body, BODY_MAX);
 	err = x->d->error_body(&r, &body);
 	if (!err) {
-		put_head(out, &r, body.len);
+		put_head(out, x->d, &r, body.len);
 		err = lg_buf_put(out, body.p, body.len);
 	}
 	lg_buf_fini(&body);

@@ -107,19 +107,28 @@ static void count_delivery(const struct lg_exchange *x, struct lg_usage *u)
 		       u->n[LG_BUCKET_OUTPUT] + (out - told));
 }
 
+/* What the path names is what is billed, whatever the answer calls it. */
+static bool is_priced_by_path(const struct lg_exchange *x)
+{
+	return x->d && x->d->path_prices && x->route.model[0] &&
+	       !x->priced_by_body && lg_tariff_is_known(&x->price);
+}
+
 /* Price of what was served; false: known only by the requested name. */
 static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 {
 	const struct lg_row *row = &x->row;
+	bool by_path = is_priced_by_path(x);
+	const char *name = by_path ? lg_tariff_name(x) : row->model;
 
 	if (x->route.kind == LG_ROUTE_PAID &&
-	    !strcmp(row->model, lg_tariff_name(x)) &&
+	    !strcmp(name, lg_tariff_name(x)) &&
 	    !strcmp(row->tier, x->facts.tier) && !x->answer.geo[0] &&
 	    !x->answer.variant[0]) {
 		*p = x->price;
 		return true;
 	}
-	lg_tariff_lookup(x, row->model, row->tier, p);
+	lg_tariff_lookup(x, name, row->tier, p);
 	if (lg_tariff_is_known(p) || x->route.kind != LG_ROUTE_PAID ||
 	    !lg_tariff_is_known(&x->price))
 		return true;

@@ -20,7 +20,7 @@ bool lg_host_find(const struct lg_world *w, struct lg_slice host,
 		out->provider = NULL;
 		return true;
 	}
-	known = lg_route_host(name);
+	known = lg_route_host(host); /* a port may tell */
 	if (!known)
 		return false;
 	out->family = known->family;

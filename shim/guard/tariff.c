@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "llm/place.h"
+
 #define OUTPUT_EXPECTED 4096
 /*
  * The dearest picture known: gpt-4o-mini counts 2,833 + 5,667 a tile, 8 tiles
@@ -48,6 +50,8 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 			    x->route.geo),
 		.variant = told(x->answer.variant, x->facts.variant),
 		.at_ms = x->row.ts_ms,
+		.own = x->route.own &&
+		       !lg_place_is_cloud_model(lg_slice_str(model)),
 	};
 
 	const struct lg_price *known;

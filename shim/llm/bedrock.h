@@ -21,6 +21,12 @@
  * stands beside the input, unless the total shows that it is part of it.
  */
 void lg_bedrock_finish(struct lg_answer *a);
+/*
+ * Which error the SDKs make of a refusal. Programs repeat a
+ * ThrottlingException by themselves, this one means that waiting is no help.
+ */
+#define LG_BEDROCK_REFUSAL "x-amzn-errortype: ServiceQuotaExceededException\r\n"
+
 /* As lg_dialect's member of this name. */
 int lg_bedrock_error_body(const struct lg_refusal *r, struct lg_buf *out);
 

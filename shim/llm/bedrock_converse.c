@@ -182,6 +182,7 @@ const struct lg_dialect lg_bedrock_converse = {
 	.name = "bedrock-converse",
 	.family = "aws",
 	.type = LG_REQUEST_GENERATE,
+	.path_prices = true,
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = on_request,
@@ -193,5 +194,7 @@ const struct lg_dialect lg_bedrock_converse = {
 	.on_event = on_event,
 	.end_event = end_event,
 	.finish = lg_bedrock_finish,
+	.refusal_fields = LG_BEDROCK_REFUSAL,
+	.sleepers = true,
 	.error_body = lg_bedrock_error_body,
 };

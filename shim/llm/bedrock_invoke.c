@@ -381,6 +381,7 @@ const struct lg_dialect lg_bedrock_invoke = {
 	.name = "bedrock-invoke",
 	.family = "aws",
 	.type = LG_REQUEST_GENERATE,
+	.path_prices = true,
 	.wrapped = true,
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
@@ -394,5 +395,7 @@ const struct lg_dialect lg_bedrock_invoke = {
 	.on_event = on_event,
 	.end_event = end_event,
 	.finish = finish,
+	.refusal_fields = LG_BEDROCK_REFUSAL,
+	.sleepers = true,
 	.error_body = lg_bedrock_error_body,
 };

@@ -128,7 +128,7 @@ int lg_cohere_error_body(const struct lg_refusal *r, struct lg_buf *out)
 	.on_request = lg_facts_apply, .response_fields = response,             \
 	.nresponse_fields = LG_COUNT_OF(response),                             \
 	.on_response = lg_cohere_on_response, .finish = lg_cohere_finish,      \
-	.error_body = lg_cohere_error_body
+	.sleepers = true, .error_body = lg_cohere_error_body
 
 const struct lg_dialect lg_cohere_generate = {
 	.name = "cohere-generate",

@@ -97,7 +97,8 @@ static const struct lg_field event_v2[] = {
 	.on_response = lg_cohere_on_response, .event_fields = event_##v,       \
 	.nevent_fields = LG_COUNT_OF(event_##v),                               \
 	.on_event = lg_cohere_on_event, .end_event = lg_cohere_end_event,      \
-	.finish = lg_cohere_finish, .error_body = lg_cohere_error_body
+	.finish = lg_cohere_finish, .sleepers = true,                          \
+	.error_body = lg_cohere_error_body
 
 const struct lg_dialect lg_cohere_chat_v1 = {
 	.name = "cohere-chat-v1",

@@ -40,6 +40,11 @@ struct lg_dialect {
 	 */
 	bool lines;   /* one JSON value a line: Ollama, Cohere v1, batches */
 	bool wrapped; /* a frame's payload is {"bytes": base64 of JSON} */
+	/*
+	 * The path's model says more than the answer's (where it runs): the
+	 * price is that of the path's where it has one.
+	 */
+	bool path_prices;
 
 	/* Request body, JSON. */
 	const struct lg_field *request_fields;
@@ -89,6 +94,13 @@ struct lg_dialect {
 	 */
 	void (*finish)(struct lg_answer *a);
 
+	/*
+	 * More head fields of a refusal, each with its CRLF. NULL: none. And
+	 * whether clients sleep as long as a retry-after says, be it weeks: it
+	 * is then told in the body alone.
+	 */
+	const char *refusal_fields;
+	bool sleepers;
 	/* The JSON error body of a refusal. 0 or -EMSGSIZE. */
 	int (*error_body)(const struct lg_refusal *r, struct lg_buf *out);
 };

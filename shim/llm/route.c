@@ -5,6 +5,7 @@
 #include "llm/adapter.h"
 #include "llm/gateway.h"
 #include "llm/hosts.h"
+#include "llm/place.h"
 
 #define PATH_MAX_LEN 1024
 
@@ -237,6 +238,25 @@ static const struct lg_dialect *family_dialect(const char *family)
 	return lg_dialects[0];
 }
 
+static void name_place(const char *family, struct lg_slice host,
+		       struct lg_slice path, struct lg_route *out)
+{
+	struct lg_slice name = lg_route_host_name(host), model, place;
+
+	/* the host alone does not say it */
+	if (family && !strcmp(family, "gemini"))
+		lg_slice_copy(behind(path, LG_SLICE("/locations/")), out->geo,
+			      sizeof(out->geo));
+	if (out->kind == LG_ROUTE_PAID &&
+	    !strcmp(out->dialect->family, "aws")) {
+		model = lg_slice_str(out->model);
+		place = lg_place_aws(model, name);
+		lg_slice_copy(place, out->geo, sizeof(out->geo));
+	}
+	out->own =
+		family && !strcmp(family, "ollama") && lg_place_is_local(name);
+}
+
 void lg_route_request(const char *family, const char *provider,
 		      struct lg_slice host, struct lg_slice method,
 		      struct lg_slice target, struct lg_route *out)
@@ -268,8 +288,5 @@ void lg_route_request(const char *family, const char *provider,
 	if (rule->ref)
 		lg_slice_copy(behind(path, lg_slice_str(rule->ref)), out->ref,
 			      sizeof(out->ref));
-	if (family && !strcmp(family, "gemini"))
-		/* the host alone does not say it */
-		lg_slice_copy(behind(path, LG_SLICE("/locations/")), out->geo,
-			      sizeof(out->geo));
+	name_place(family, host, path, out);
 }

@@ -35,6 +35,7 @@ struct lg_route {
 	char geo[24];		  /* from host or path: "us", "eu-west-1", "" */
 	char ref[LG_NAME_MAX];	  /* of LATER: the id in the path, else "" */
 	bool stream;		  /* the path says so (Gemini) */
+	bool own;		  /* an Ollama of one's own, see llm/place.h */
 };
 
 /*

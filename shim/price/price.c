@@ -215,6 +215,10 @@ void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
 	window = out->context_window;
 	most = out->max_output_tokens;
 	set_unknown(out);
+	if (q->own) {
+		set_free(out);
+		return;
+	}
 	if (find_ceiling(c, q->provider, &w, out) ||
 	    find_ceiling(c, q->ceiling_provider, &w, out))
 		out->how = LG_PRICE_CEILING;
@@ -227,7 +231,7 @@ const char *lg_price_how_name(enum lg_price_how how)
 		[LG_PRICE_EXACT_NAME] = "exact name",
 		[LG_PRICE_MATCH_RULE] = "match rule",
 		[LG_PRICE_MODEL_RULE] = "models: rule",
-		[LG_PRICE_FREE] = "models: rule (free)",
+		[LG_PRICE_FREE] = "free",
 		[LG_PRICE_CEILING] = "unknown model, dearest known price",
 		[LG_PRICE_UNKNOWN] = "unknown",
 	};

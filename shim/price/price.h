@@ -23,7 +23,7 @@ enum lg_price_how {
 	LG_PRICE_EXACT_NAME,
 	LG_PRICE_MATCH_RULE, /* an entry's match clause */
 	LG_PRICE_MODEL_RULE, /* config's models: rule */
-	LG_PRICE_FREE,	     /* models: free: true */
+	LG_PRICE_FREE,	     /* models: free: true, or one's own server */
 	LG_PRICE_CEILING,    /* unknown: dearest of the provider */
 	LG_PRICE_UNKNOWN,    /* nothing at all */
 };
@@ -39,6 +39,7 @@ struct lg_price_query {
 	struct lg_slice variant; /* picture's class; empty: none */
 	struct lg_slice version; /* pinned; empty: in force at `at_ms` */
 	int64_t at_ms;		 /* call's start */
+	bool own; /* a server of one's own: free where nothing is known */
 };
 
 struct lg_price {

@@ -51,6 +51,30 @@ static const char *text(json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+/* {error: {message}}, {error: "..."}, {message} or {detail}. */
+static const char *message_of(json_t *json)
+{
+	static const char *const at[] = {"error", "message", "detail"};
+	json_t *error = json_object_get(json, "error");
+	unsigned i;
+
+	if (json_is_object(error))
+		return text(error, "message");
+	for (i = 0; i < 3; i++)
+		if (text(json, at[i]))
+			return text(json, at[i]);
+	return "";
+}
+
+/* Ours stands beside the message. */
+static json_t *ours_of(json_t *json)
+{
+	json_t *error = json_object_get(json, "error");
+
+	return json_object_get(json_is_object(error) ? error : json,
+			       "llmguard");
+}
+
 static void test_all(void **state)
 {
 	struct lg_refusal r = refusal();
@@ -59,9 +83,8 @@ static void test_all(void **state)
 	(void)state;
 	for (i = 0; i < lg_ndialects; i++) {
 		json_t *json = body(lg_dialects[i], &r);
-		json_t *error = json_object_get(json, "error");
-		json_t *own = json_object_get(error, "llmguard");
-		const char *message = text(error, "message");
+		json_t *own = ours_of(json);
+		const char *message = message_of(json);
 
 		assert_non_null(strstr(message, "my \"month\"\n"));
 		assert_non_null(strstr(message, "$49.98"));
@@ -105,6 +128,15 @@ static void test_shapes(void **state)
 	assert_int_equal(json_integer_value(json_object_get(e, "code")), 429);
 	assert_string_equal(text(e, "status"), "RESOURCE_EXHAUSTED");
 	assert_int_equal(json_array_size(json_object_get(e, "details")), 2);
+	json_decref(json);
+	json = body(lg_dialect_by_name(LG_SLICE("bedrock-converse")), &r);
+	assert_non_null(text(json, "message"));
+	json_decref(json);
+	json = body(lg_dialect_by_name(LG_SLICE("cohere-chat-v2")), &r);
+	assert_non_null(text(json, "message"));
+	json_decref(json);
+	json = body(lg_dialect_by_name(LG_SLICE("ollama-chat")), &r);
+	assert_non_null(text(json, "error"));
 	json_decref(json);
 	assert_null(lg_dialect_by_name(LG_SLICE("no-such")));
 }
