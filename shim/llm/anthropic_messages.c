@@ -162,3 +162,18 @@ const struct lg_dialect lg_anthropic_messages = {
 	.finish = lg_anthropic_finish,
 	.error_body = lg_anthropic_error_body,
 };
+
+/* Free: neither held nor read, but called by its name. */
+const struct lg_dialect lg_anthropic_count_tokens = {
+	.name = "anthropic-count-tokens",
+	.family = "anthropic",
+	.type = LG_REQUEST_COUNT,
+	.request_fields = request_fields,
+	.nrequest_fields = LG_COUNT_OF(request_fields),
+	.on_request = on_request,
+	.response_fields = response_fields,
+	.nresponse_fields = LG_COUNT_OF(response_fields),
+	.on_response = on_response,
+	.finish = lg_anthropic_finish,
+	.error_body = lg_anthropic_error_body,
+};

@@ -434,3 +434,18 @@ const struct lg_dialect lg_gemini_generate = {
 	.finish = finish,
 	.error_body = lg_gemini_error_body,
 };
+
+/* Free: neither held nor read, but called by its name. */
+const struct lg_dialect lg_gemini_count_tokens = {
+	.name = "gemini-count-tokens",
+	.family = "gemini",
+	.type = LG_REQUEST_COUNT,
+	.request_fields = request_fields,
+	.nrequest_fields = LG_COUNT_OF(request_fields),
+	.on_request = lg_gemini_on_request,
+	.response_fields = response_fields,
+	.nresponse_fields = LG_COUNT_OF(response_fields),
+	.on_response = on_response,
+	.finish = finish,
+	.error_body = lg_gemini_error_body,
+};

@@ -100,6 +100,10 @@ const struct lg_path_rule lg_path_rules[] = {
 #define FREE(methods, pattern, type)                                           \
 	RULE(methods, pattern, NULL, FREE, type, LG_MODEL_NOWHERE, true,       \
 	     false, NULL, NULL)
+/* Free, and told from its family's other calls. */
+#define FREE_AS(pattern, dialect, model)                                       \
+	RULE("POST", pattern, &(dialect), FREE, COUNT, model, true, false,     \
+	     NULL, NULL)
 /* On a provider's host only where the provider is of this family. */
 #define OWN(family, pattern, dialect, type, model, stream)                     \
 	RULE("POST", pattern, &(dialect), PAID, type, model, true, stream,     \
@@ -251,7 +255,8 @@ const struct lg_path_rule lg_path_rules[] = {
 	     LG_MODEL_METHOD, true, false),
 	PAID("*/models/*:predict", lg_vertex_predict, EMBED, LG_MODEL_METHOD,
 	     true, false),
-	FREE("POST", "*/models/count-tokens:rawPredict", COUNT),
+	FREE_AS("*/models/count-tokens:rawPredict", lg_anthropic_count_tokens,
+		LG_MODEL_NOWHERE),
 	PAID("*/publishers/anthropic/models/*:rawPredict",
 	     lg_anthropic_messages, GENERATE, LG_MODEL_METHOD, false, false),
 	PAID("*/publishers/anthropic/models/*:streamRawPredict",
@@ -268,10 +273,11 @@ const struct lg_path_rule lg_path_rules[] = {
 	FREE("GET HEAD", "*/chat/completions/*/messages", OTHER),
 	LATER("GET", "*/chat/completions/*", lg_openai_chat, GENERATE,
 	      "/chat/completions/"),
-	FREE("POST", "*/messages/count_tokens", COUNT),
+	FREE_AS("*/messages/count_tokens", lg_anthropic_count_tokens,
+		LG_MODEL_NOWHERE),
 	FREE("POST", "*/responses/input_tokens", COUNT),
-	FREE("POST", "*:countTokens", COUNT),
-	FREE("POST", "*:computeTokens", COUNT),
+	FREE_AS("*:countTokens", lg_gemini_count_tokens, LG_MODEL_METHOD),
+	FREE_AS("*:computeTokens", lg_gemini_count_tokens, LG_MODEL_METHOD),
 	FREE("POST", "*/v1/tokenize-text", COUNT),
 	FREE("POST", "*/moderations", OTHER),
 	FREE("GET HEAD", "*/models", OTHER),
@@ -299,6 +305,7 @@ const struct lg_path_rule lg_path_rules[] = {
 #undef LATER
 #undef PAID
 #undef FREE
+#undef FREE_AS
 #undef OWN
 #undef OWN_FREE
 };

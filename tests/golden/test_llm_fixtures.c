@@ -171,6 +171,11 @@ static void run(struct want *w, char *req, size_t reqlen, char *resp,
 	size_t used = 0, n;
 
 	if (!exchange_request(&x, req, reqlen)) {
+		if (x.route.kind == LG_ROUTE_FREE) {
+			check_text(w, "api", x.route.dialect->name);
+			ran++;
+			return;
+		}
 		complain(w->name, "request", "refused", "read");
 		return;
 	}

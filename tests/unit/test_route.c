@@ -159,9 +159,9 @@ static const struct route routes[] = {
 	 "openai-chat", "org/some-model", 0},
 	{"openai", "GET", "/v1/chat/completions", FREE, "openai-chat", "", 0},
 	{"anthropic", "POST", "/v1/messages/count_tokens", FREE,
-	 "anthropic-messages", "", 0},
+	 "anthropic-count-tokens", "", 0},
 	{"gemini", "POST", "/v1beta/models/m:countTokens", FREE,
-	 "gemini-generate", "", 0},
+	 "gemini-count-tokens", "m", 0},
 	{"openai", "POST", "/v1/responses/input_tokens", FREE, "openai-chat",
 	 "", 0},
 	{"openai", "OPTIONS", "/v1/chat/completions", FREE, "openai-chat", "",
@@ -193,7 +193,7 @@ static const struct route routes[] = {
 	{"gemini", "POST",
 	 "/v1/projects/p/locations/l/publishers/anthropic/models/"
 	 "count-tokens:rawPredict",
-	 FREE, "gemini-generate", "", 0},
+	 FREE, "anthropic-count-tokens", "", 0},
 	{"gemini", "POST",
 	 "/v1/projects/p/locations/l/publishers/mistralai/models/"
 	 "mistral-large:streamRawPredict",
