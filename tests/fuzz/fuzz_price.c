@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static uint64_t room[131072]; /* 1 MiB */
+static uint64_t room[524288]; /* 4 MiB */
 
 static size_t damage(const uint8_t *d, size_t size)
 {
