@@ -60,8 +60,9 @@ static bool is_pending(const struct lg_exchange *x)
 {
 	if (!x->answered || x->row.status >= 300 || is_final(x))
 		return false;
-	return x->answer.pending ||
-	       (x->facts.background && x->answer.id[0] && !x->answer.failed);
+	if (x->facts.background)
+		return x->answer.id[0] && !x->answer.failed;
+	return x->answer.pending && x->answer.background;
 }
 
 static enum basis choose_basis(const struct lg_exchange *x)
@@ -70,15 +71,15 @@ static enum basis choose_basis(const struct lg_exchange *x)
 		return BY_NOTHING;
 	if (!x->written && !x->answered)
 		return BY_NOTHING; /* the server never had all of it */
+	if (x->answered &&
+	    (x->answer.failed || (x->row.status >= 300 && !has_usage(x))))
+		return BY_NOTHING;
 	if (x->parts_lost)
 		return BY_ESTIMATE;
 	if (has_parts(x))
 		return BY_PARTS;
 	if (is_final(x))
 		return BY_USAGE;
-	if (x->answered && !has_usage(x) &&
-	    (x->row.status >= 300 || x->answer.failed))
-		return BY_NOTHING;
 	if (is_pending(x))
 		return BY_ESTIMATE;
 	return x->answered && was_delivered(x) ? BY_DELIVERY : BY_ESTIMATE;
@@ -175,6 +176,8 @@ static void charge(struct lg_exchange *x, struct lg_usage *u)
 	lg_price_cost(&p, u, &cost);
 	if (cost.rate_missing && row->price_state == LG_PRICED_EXACT)
 		row->price_state = LG_PRICED_ESTIMATED;
+	if (u->n[LG_BUCKET_TRAINING] && p.rate[LG_BUCKET_TRAINING] < 0)
+		row->price_state = LG_PRICED_UNKNOWN; /* it is all there is */
 	if (lg_tariff_is_waived(x, &p))
 		memset(&cost, 0, sizeof(cost));
 	row->cost_pusd = cost.total_pusd;
@@ -193,6 +196,8 @@ static void charge_nothing(struct lg_exchange *x)
 	row->input_cost_pusd = row->output_cost_pusd = 0;
 	row->usage_state = LG_USAGE_EXACT;
 	row->price_state = LG_PRICED_EXACT;
+	if (has_usage(x) && x->answer.failed) /* told, and not billed */
+		lg_row_set_usage(row, &x->answer.usage);
 	if (x->denial)
 		row->input_tokens = row->output_tokens = 0;
 	if (x->route.kind == LG_ROUTE_UNKNOWN) {
@@ -322,7 +327,7 @@ void lg_cost_late(struct lg_exchange *x)
 	struct lg_row *row = &x->row;
 
 	name_answer(x);
-	if (has_parts(x) || is_final(x))
+	if (!x->answer.failed && (has_parts(x) || is_final(x)))
 		charge_counts(x, has_parts(x) ? BY_PARTS : BY_USAGE);
 	else
 		charge_nothing(x);

@@ -60,6 +60,7 @@ struct lg_exchange {
 
 	int64_t start_boot_ns;
 	struct lg_parts *parts; /* NULL: the answer had none */
+	int64_t price_ms;	/* priced as of then, 0: of the row's start */
 
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */

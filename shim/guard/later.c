@@ -345,6 +345,23 @@ static struct later *later_new(struct lg_exchange *x)
 	return l;
 }
 
+void lg_later_begin(struct lg_exchange *x)
+{
+	struct later *l;
+
+	if (x->route.kind != LG_ROUTE_LATER || x->row.status != 200 || !x->d ||
+	    !x->d->lines || !x->route.ref[0] || is_done(x, x->route.ref) ||
+	    lg_engine_is_sandboxed(x->engine))
+		return;
+	l = later_new(x);
+	if (!l)
+		return;
+	look_up(l, x->route.ref);
+	if (l->what == CALL)
+		x->price_ms = l->call.ts_ms;
+	lg_mem_free(l, sizeof(*l));
+}
+
 static const char *id_of(const struct lg_exchange *x)
 {
 	return x->route.ref[0] ? x->route.ref : x->answer.id;

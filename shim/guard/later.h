@@ -36,6 +36,13 @@
 bool lg_later_settle(struct lg_exchange *x);
 
 /*
+ * The head of such an answer has come. Where calls are billed line by line,
+ * while they pass, their prices are those of the time when they were asked
+ * for: looks in the ledger for when that was. May block on files.
+ */
+void lg_later_begin(struct lg_exchange *x);
+
+/*
  * A background call's own answer is over while others may already have asked
  * for its result. Takes the lock until lg_later_release and tells whether
  * somebody was charged for it already (joined_late): then it must cost

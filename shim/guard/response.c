@@ -32,6 +32,7 @@ static void on_head(struct lg_flow *f, struct lg_exchange *x)
 		return;
 	x->row.response_bytes += m->head_len;
 	lg_exchange_answer_head(x, lg_framer_head(&f->resp), m->status);
+	lg_later_begin(x);
 }
 
 static void on_bad(struct lg_flow *f, struct lg_exchange *x)

@@ -49,7 +49,7 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.geo = told(x->answer.geo[0] ? x->answer.geo : x->facts.geo,
 			    x->route.geo),
 		.variant = told(x->answer.variant, x->facts.variant),
-		.at_ms = x->row.ts_ms,
+		.at_ms = x->price_ms ? x->price_ms : x->row.ts_ms,
 		.own = x->route.own &&
 		       !lg_place_is_cloud_model(lg_slice_str(model)),
 	};
@@ -122,6 +122,12 @@ static bool has_output(const struct lg_exchange *x)
 	       x->route.type != LG_REQUEST_COUNT;
 }
 
+/* A batch's body has many calls: what one may have at most, each may. */
+static uint64_t calls(const struct lg_exchange *x)
+{
+	return x->facts.requests ? x->facts.requests : 1;
+}
+
 static uint64_t expected_output(const struct lg_exchange *x)
 {
 	const struct lg_facts *f = &x->facts;
@@ -133,6 +139,8 @@ static uint64_t expected_output(const struct lg_exchange *x)
 	if (f->has_max) /* whatever the catalog believes */
 		return mul_u64(f->max_output_tokens, f->n);
 	n = OUTPUT_EXPECTED;
+	n = mul_u64(n, calls(x));
+	most = mul_u64(most, calls(x));
 	return mul_u64(most ? min_u64(n, most) : n, f->n);
 }
 
@@ -147,6 +155,7 @@ static bool worst_output(const struct lg_exchange *x, uint64_t *out)
 		return true;
 	if (!most)
 		most = x->price.context_window;
+	most = mul_u64(most, calls(x));
 	/* what a server takes a 0 for is not known */
 	if (f->has_max && f->max_output_tokens)
 		most = f->max_output_tokens;
@@ -158,7 +167,7 @@ static bool worst_output(const struct lg_exchange *x, uint64_t *out)
 static bool worst_input(const struct lg_exchange *x, uint64_t *out)
 {
 	const struct lg_facts *f = &x->facts;
-	uint64_t window = x->price.context_window;
+	uint64_t window = mul_u64(x->price.context_window, calls(x));
 	uint64_t seen =
 		add_u64(f->body_bytes, mul_u64(f->images, IMAGE_TOKENS_MAX));
 	bool hidden = f->remote_refs || f->server_tools;
@@ -198,6 +207,7 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	out->worst_pusd = lg_price_worst(p, in, most);
 	out->bounded = in_ok && out_ok && p->how != LG_PRICE_UNKNOWN &&
 		       !(x->facts.server_tools && has_fee(p)) && x->whole &&
+		       !x->facts.unsized && !x->facts.mixed &&
 		       !(x->row.flags & (LG_ROW_UNDECODABLE | LG_ROW_BAD_JSON));
 	if (out->worst_pusd < out->expected_pusd)
 		out->worst_pusd = out->expected_pusd;

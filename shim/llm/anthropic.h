@@ -72,6 +72,8 @@ enum lg_anthropic_raw {
 void lg_anthropic_usage(struct lg_answer *a, int id, const struct lg_value *v);
 /* The answer is complete as far as anything but its framing goes. */
 void lg_anthropic_end(struct lg_answer *a);
+/* Have iterations of this message been given to the guard as parts? */
+bool lg_anthropic_is_split(const struct lg_answer *a);
 /* As lg_dialect's members of these names. */
 void lg_anthropic_finish(struct lg_answer *a);
 int lg_anthropic_error_body(const struct lg_refusal *r, struct lg_buf *out);

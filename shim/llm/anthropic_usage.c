@@ -62,6 +62,11 @@ static uint64_t it(const struct lg_answer *a, int id)
 	return a->raw[id];
 }
 
+bool lg_anthropic_is_split(const struct lg_answer *a)
+{
+	return is_set(a, PARTS);
+}
+
 /* -- raw text ------------------------------------------------------------ */
 
 /*

@@ -54,6 +54,8 @@ struct lg_facts {
 	uint32_t requests;   /* calls inside a batch, 0: no batch */
 	bool server_tools;   /* web search and the like */
 	bool unsized;	     /* says nothing of how much it will use */
+	bool mixed;	     /* a batch for several models, model is one */
+	uint32_t capped;     /* calls inside a batch that have a maximum */
 	bool json_ok;	     /* body was one whole JSON value, or form */
 	uint64_t scratch[2]; /* the adapter's own */
 };

@@ -112,9 +112,20 @@ const struct lg_path_rule lg_path_rules[] = {
 	RULE(methods, pattern, NULL, FREE, type, LG_MODEL_NOWHERE, true,       \
 	     false, family, NULL)
 /* Free to ask, but may bill a call made earlier; its id follows ref. */
+#define OWN_LATER(family, methods, pattern, dialect, type, ref)                \
+	RULE(methods, pattern, &(dialect), LATER, type, LG_MODEL_NOWHERE,      \
+	     true, false, family, ref)
 #define LATER(methods, pattern, dialect, type, ref)                            \
 	RULE(methods, pattern, &(dialect), LATER, type, LG_MODEL_NOWHERE,      \
 	     true, false, NULL, ref)
+	/* before all: other hosts' files and batches are told by their family
+	 */
+	OWN_LATER("anthropic", "GET", "*/messages/batches/*/results",
+		  lg_anthropic_results, BATCH, "/batches/"),
+	OWN("anthropic", "*/messages/batches", lg_anthropic_batch, BATCH,
+	    LG_MODEL_NOWHERE, false),
+	OWN_FREE("anthropic", "POST DELETE", "*/messages/batches/*", OTHER),
+	OWN_FREE("anthropic", "GET HEAD DELETE POST", "*/files*", OTHER),
 	PAID("*/model/*/converse", lg_bedrock_converse, GENERATE,
 	     LG_MODEL_MIDDLE, false, false),
 	PAID("*/model/*/converse-stream", lg_bedrock_converse, GENERATE,
@@ -288,8 +299,35 @@ const struct lg_path_rule lg_path_rules[] = {
 	FREE("GET HEAD DELETE POST", "*/conversations*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/chat/completions*", OTHER),
 	FREE("GET HEAD", "*/messages/batches*", OTHER),
+	PAID("*/batches", lg_openai_batch, BATCH, LG_MODEL_NOWHERE, true,
+	     false),
+	PAID("*/batch/jobs", lg_openai_batch, BATCH, LG_MODEL_NOWHERE, true,
+	     false),
+	LATER("GET", "*/batches/*", lg_openai_batch, BATCH, "/batches/"),
+	LATER("POST", "*/batches/*/cancel", lg_openai_batch, BATCH,
+	      "/batches/"),
+	LATER("GET", "*/batch/jobs/*", lg_openai_batch, BATCH, "/jobs/"),
+	LATER("POST", "*/batch/jobs/*/cancel", lg_openai_batch, BATCH,
+	      "/jobs/"),
+	FREE("GET HEAD", "*/batch/jobs", OTHER),
+	LATER("GET", "*/files/*/content", lg_openai_batch_output, BATCH,
+	      "/files/"),
+	PAID("*/fine_tuning/jobs", lg_openai_tuning, TRAIN, LG_MODEL_NOWHERE,
+	     true, false),
+	PAID("*/fine-tunes", lg_openai_tuning, TRAIN, LG_MODEL_NOWHERE, true,
+	     false),
+	FREE("GET HEAD", "*/fine_tuning/jobs/*/events", OTHER),
+	FREE("GET HEAD", "*/fine_tuning/jobs/*/checkpoints", OTHER),
+	FREE("GET HEAD", "*/fine-tunes/*/events", OTHER),
+	FREE("GET HEAD", "*/fine-tunes/*/checkpoints", OTHER),
+	LATER("GET POST", "*/fine_tuning/jobs/*", lg_openai_tuning, TRAIN,
+	      "/jobs/"),
+	LATER("GET POST", "*/fine-tunes/*", lg_openai_tuning, TRAIN,
+	      "/fine-tunes/"),
+	FREE("GET HEAD", "*/fine-tunes", OTHER),
 	FREE("GET HEAD", "*/batches*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/v1/files*", OTHER),
+	FREE("GET HEAD DELETE POST", "*/openai/files*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/v1beta/files*", OTHER),
 	FREE("GET HEAD DELETE POST", "*/v1/uploads*", OTHER),
 	FREE("GET HEAD DELETE", "*/cachedContents*", OTHER),
@@ -303,6 +341,7 @@ const struct lg_path_rule lg_path_rules[] = {
 	FREE("OPTIONS", "*", OTHER),
 #undef RULE
 #undef LATER
+#undef OWN_LATER
 #undef PAID
 #undef FREE
 #undef FREE_AS

@@ -65,8 +65,7 @@ static int64_t read_time(struct lg_slice s)
 	    !two(s.p + 14, &mi) || !two(s.p + 17, &sec) || mo < 1 || mo > 12 ||
 	    d < 1 || d > 31)
 		return 0;
-	return lg_civil_days(c * 100 + y, (unsigned)mo, (unsigned)d) *
-		       86400 +
+	return lg_civil_days(c * 100 + y, (unsigned)mo, (unsigned)d) * 86400 +
 	       h * 3600 + mi * 60 + sec;
 }
 
@@ -105,6 +104,51 @@ static void end(struct lg_answer *a)
 	a->failed = state == FAILED;
 	a->pending = a->id[0] && state == UNDER_WAY;
 }
+
+/* -- requests ------------------------------------------------------------- */
+
+static void add_max(struct lg_facts *f, const struct lg_value *v)
+{
+	uint64_t n, room = LG_COUNTER_MAX - f->max_output_tokens;
+
+	if (lg_value_u64(v, &n) || f->capped == f->requests)
+		return;
+	f->max_output_tokens += n < room ? n : room;
+	f->capped++;
+}
+
+static void set_model(struct lg_facts *f, const struct lg_value *v)
+{
+	if (v->type == LG_VALUE_STRING && f->model[0] &&
+	    !lg_value_is(v, f->model))
+		f->mixed = true;
+	else
+		lg_facts_apply(f, LG_FACT_MODEL, v);
+}
+
+void lg_job_request(struct lg_facts *f, int id, const struct lg_value *v)
+{
+	memcpy(f->tier, "batch", 6);
+	switch (id) {
+	case LG_JOB_CALL:
+		if (v->type == LG_VALUE_OBJECT && f->requests < UINT32_MAX)
+			f->requests++;
+		/* a call in the middle that has none is never made up for */
+		f->has_max =
+			v->type == LG_VALUE_END && f->capped == f->requests;
+		break;
+	case LG_FACT_MAX:
+		add_max(f, v);
+		break;
+	case LG_FACT_MODEL:
+		set_model(f, v);
+		break;
+	default:
+		lg_facts_apply(f, id, v);
+	}
+}
+
+/* -- answers --------------------------------------------------------------- */
 
 /* Work of hours: beyond what is believed of one call. */
 static void set_counter(struct lg_answer *a, enum lg_raw id,

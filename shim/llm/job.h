@@ -18,6 +18,14 @@ enum lg_job {
 };
 
 /*
+ * Requests of many calls in one body. Ids are enum lg_fact, with LG_JOB_CALL
+ * for the element that is one call: maxima add up, and count only if every
+ * call has one. The tier is batch.
+ */
+#define LG_JOB_CALL 1000
+void lg_job_request(struct lg_facts *f, int id, const struct lg_value *v);
+
+/*
  * Carries these out, and what lg_answer_apply does. At the object's end:
  * background, and pending (under way), done (ended) or failed (ended without
  * a charge). An object whose state is not known is under way.

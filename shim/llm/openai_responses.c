@@ -282,10 +282,11 @@ static void part_picture(struct lg_answer *a)
 
 static void status(struct lg_answer *a, const struct lg_value *v)
 {
-	bool dead = lg_value_is(v, "failed") || lg_value_is(v, "cancelled");
+	bool dead = lg_value_is(v, "failed");
 
+	/* what was cancelled is charged as far as it went */
 	if (dead || lg_value_is(v, "completed") ||
-	    lg_value_is(v, "incomplete")) {
+	    lg_value_is(v, "incomplete") || lg_value_is(v, "cancelled")) {
 		a->done = true;
 		a->pending = false;
 		a->failed = dead;
