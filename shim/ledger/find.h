@@ -22,8 +22,8 @@ typedef int lg_find_fn(void *ctx, const struct lg_row *row);
  * bytes were read, or the beginning. Torn rows are passed over. A row may come
  * twice (it may have been written twice); what is appended meanwhile is not
  * seen. 0 all was read, LG_FIND_PAST since_ms was met, LG_FIND_FAR max was,
- * the callback's value (no other than these two), -ENOMEM, -errno. Takes 1 MB from base/mem.h for the call; blocks on
- * files; keeps errno. Any thread.
+ * the callback's value (no other than these two), -ENOMEM, -errno. Takes 1 MB
+ * from base/mem.h for the call; blocks on files; keeps errno. Any thread.
  */
 int lg_ledger_find(const char *dir, struct lg_slice needle, int64_t since_ms,
 		   uint64_t max, lg_find_fn *fn, void *ctx);
