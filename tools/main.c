@@ -14,6 +14,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_config_check,   &cmd_config_show,	&cmd_doctor,
 	&cmd_enable,	     &cmd_disable,	&cmd_checkpoint,
 	&cmd_completion,     &cmd_help,		&cmd_reprice,
+	&cmd_reconcile,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 
