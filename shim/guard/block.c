@@ -124,11 +124,11 @@ static struct lg_slice price_it(const struct lg_refusal *r, struct advice *a)
 	lg_buf_init_fixed(&b, a->price, sizeof(a->price));
 	lg_buf_puts(&b, "Give the model a price: llmguard pricing set ");
 	if (is_plain(r->provider) && is_plain(r->model)) {
-		lg_buf_put(&b, r->provider.p, r->provider.len);
-		lg_buf_puts(&b, "/");
 		lg_buf_put(&b, r->model.p, r->model.len);
+		lg_buf_puts(&b, " --provider ");
+		lg_buf_put(&b, r->provider.p, r->provider.len);
 	} else {
-		lg_buf_puts(&b, "PROVIDER/MODEL");
+		lg_buf_puts(&b, "MODEL --provider NAME");
 	}
 	lg_buf_puts(&b, ".");
 	return lg_buf_slice(&b);

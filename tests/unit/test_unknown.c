@@ -128,7 +128,8 @@ static void test_block(void **state)
 	assert_true(row.estimate_pusd > 0);
 	assert_true(told(&r, "price of model \\\"brand-new\\\" (openai) is not "
 			     "known"));
-	assert_true(told(&r, "llmguard pricing set openai/brand-new"));
+	assert_true(told(&r, "llmguard pricing set brand-new "
+			     "--provider openai"));
 	assert_true(told(&r, "unknown_model to ceiling"));
 	assert_true(told(&r, "x-should-retry: false"));
 	o = refusal(&r);
@@ -157,7 +158,7 @@ static void test_hostile_name(void **state)
 	for (size_t i = 0; i < 5; i++) {
 		ask(&r, HOST, names[i], "", &row);
 		assert_int_equal(r.server.len, 0);
-		assert_true(told(&r, "pricing set PROVIDER/MODEL."));
+		assert_true(told(&r, "pricing set MODEL --provider NAME."));
 		json_decref(refusal(&r));
 	}
 	rig_stop(&r);
@@ -214,7 +215,8 @@ static void test_strict(void **state)
 	ask(&r, HOST, "brand-new", "", &row);
 	assert_int_equal(r.server.len, 0);
 	assert_string_equal(row.reason, "over_budget");
-	assert_true(told(&r, "llmguard pricing set openai/brand-new"));
+	assert_true(told(&r, "llmguard pricing set brand-new "
+			     "--provider openai"));
 	assert_true(told(&r, "llmguard budget set NAME"));
 	rig_stop(&r);
 }
