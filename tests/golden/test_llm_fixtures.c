@@ -1,6 +1,7 @@
 /*
- * Every recorded exchange of ../shared/fixtures in our dialects: what the
- * adapters read must be what expected.json says, whatever the cuts.
+ * Every recorded exchange of ../shared/fixtures: what the adapters read must
+ * be what expected.json says, whatever the cuts, and buckets that do not
+ * overlap must sum to the provider's total. Prints what was covered.
  */
 #include <dirent.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 
 #define ROOT "../shared/fixtures"
 
-static unsigned ran, failed;
+static unsigned ran, failed, sums;
 
 struct want {
 	json_t *json;
@@ -47,26 +48,52 @@ static void check_text(struct want *w, const char *key, const char *got)
 		complain(w->name, key, got, want ? want : "nothing");
 }
 
+/* With one's own key the fee and what the provider behind it takes. */
 static void check_cost(struct want *w, const struct lg_usage *u)
 {
 	json_t *v = json_object_get(w->json, "provider_reported_cost_usd");
-	json_t *byok =
-		json_object_get(json_object_get(w->json, "extra"), "is_byok");
+	json_t *extra = json_object_get(w->json, "extra");
+	double usd = json_number_value(v);
 	char got[40], want[40];
 	bool has = u->flags & LG_USAGE_PROVIDER_COST;
 
-	if (json_is_true(byok))
-		return;
 	if (!json_is_number(v)) {
 		if (has)
 			complain(w->name, "provider cost", "there", "none");
 		return;
 	}
+	if (json_is_true(json_object_get(extra, "is_byok")))
+		usd += json_number_value(
+			json_object_get(extra, "upstream_inference_cost_usd"));
 	snprintf(got, sizeof(got), "%.12f",
 		 (double)u->provider_cost_pusd / 1e12);
-	snprintf(want, sizeof(want), "%.12f", json_number_value(v));
+	snprintf(want, sizeof(want), "%.12f", usd);
 	if (!has || strcmp(got, want))
 		complain(w->name, "provider cost", has ? got : "none", want);
+}
+
+/* No token is in two buckets, and none is lost. */
+static void check_sum(struct want *w, const struct lg_usage *u)
+{
+	json_t *notes = json_object_get(w->json, "notes");
+	uint64_t sum = 0;
+	char got[32], want[32];
+
+	if (!(u->flags & LG_USAGE_TOTAL))
+		return;
+	if (u->flags & LG_USAGE_MISMATCH) {
+		if (!json_array_size(notes))
+			complain(w->name, "buckets", "MISMATCH", "a sum");
+		return;
+	}
+	for (unsigned b = 0; b < LG_BUCKET_UNITS; b++)
+		sum += u->n[b];
+	snprintf(got, sizeof(got), "%llu", (unsigned long long)sum);
+	snprintf(want, sizeof(want), "%llu", (unsigned long long)u->total);
+	if (sum != u->total || sum != lg_usage_input(u) + lg_usage_output(u))
+		complain(w->name, "sum of buckets", got, want);
+	else
+		sums++;
 }
 
 static void check_usage(struct want *w, const struct lg_answer *a)
@@ -89,6 +116,7 @@ static void check_usage(struct want *w, const struct lg_answer *a)
 		u->n[LG_BUCKET_CACHE_WRITE_5M] +
 			u->n[LG_BUCKET_CACHE_WRITE_1H]);
 	check_cost(w, u);
+	check_sum(w, u);
 	if (!a->usage_raw[0])
 		complain(w->name, "usage_raw", "empty", "the object");
 	else
@@ -130,25 +158,36 @@ static void check_provider(struct want *w, const char *got)
 		complain(w->name, "provider", got, want);
 }
 
+/* expected.json has nothing of what a form says. */
+static void check_request(struct want *w, const struct exchange *x)
+{
+	bool stream = x->facts.stream || x->route.stream;
+	const char *model = x->facts.model[0] ? x->facts.model : x->route.model;
+
+	check_provider(w, x->route.provider);
+	check_n(w, "request_body_bytes", x->request_body);
+	if (!x->facts.json_ok && x->request_body)
+		complain(w->name, "request", "not read", "JSON or a form");
+	if (x->is_form) {
+		if (!model[0])
+			complain(w->name, "form's model", "none", "there");
+		return;
+	}
+	check_text(w, "model_requested", model);
+	if (stream != json_is_true(json_object_get(w->json, "stream")))
+		complain(w->name, "stream", stream ? "true" : "false", "not");
+}
+
 static void check(struct want *w, const struct exchange *x)
 {
 	const struct lg_answer *a = &x->answer;
 	const char *transfer =
 		json_string_value(json_object_get(w->json, "transfer"));
 	bool cut = strstr(transfer, "cut") != NULL;
-	bool stream = x->facts.stream || x->route.stream;
 
-	/* the recordings do not look into forms */
-	if (!x->is_form)
-		check_text(w, "model_requested",
-			   x->facts.model[0] ? x->facts.model : x->route.model);
+	check_request(w, x);
 	check_text(w, "model_returned", a->model);
-	check_provider(w, x->route.provider);
-	if (!x->is_form &&
-	    stream != json_is_true(json_object_get(w->json, "stream")))
-		complain(w->name, "stream", stream ? "true" : "false", "not");
 	check_n(w, "http_status", x->status);
-	check_n(w, "request_body_bytes", x->request_body);
 	check_n(w, "response_body_bytes", x->response_body);
 	if (x->broken || x->response_ended == cut)
 		complain(w->name, "framing", "broken", "whole");
@@ -193,11 +232,59 @@ static void run(struct want *w, char *req, size_t reqlen, char *resp,
 	ran++;
 }
 
-static bool is_ours(json_t *json)
+/* -- what was covered ------------------------------------------------------ */
+
+static struct cover {
+	char api[40];
+	unsigned n, usage;
+	bool known;
+} covers[64];
+
+static struct cover *cover_of(const char *api)
+{
+	struct cover *c = covers;
+
+	while (c->api[0] && strcmp(c->api, api))
+		c++;
+	if (c == &covers[63])
+		abort();
+	snprintf(c->api, sizeof(c->api), "%s", api);
+	return c;
+}
+
+static bool note_cover(json_t *json)
 {
 	const char *api = json_string_value(json_object_get(json, "api"));
+	struct cover *c = cover_of(api);
 
-	return api && lg_dialect_by_name(lg_slice_str(api));
+	c->n++;
+	c->usage += json_is_true(json_object_get(json, "usage_present"));
+	c->known = lg_dialect_by_name(lg_slice_str(api)) ||
+		   !strcmp(json_string_value(json_object_get(json, "kind")),
+			   "count");
+	return c->known;
+}
+
+static void print_covers(void)
+{
+	const struct cover *c;
+
+	for (c = covers; c->api[0]; c++)
+		printf("%-24s %3u exchanges, %3u with a usage%s\n", c->api,
+		       c->n, c->usage, c->known ? "" : ": NO ADAPTER");
+}
+
+/* Counting tokens is free: its route says so, and nothing is read. */
+static void check_free(struct want *w, char *req, size_t len)
+{
+	static struct exchange x;
+
+	if (exchange_request(&x, req, len))
+		complain(w->name, "route", "paid", "free");
+	else if (x.route.kind != LG_ROUTE_FREE)
+		complain(w->name, "route", "unknown", "free");
+	check_provider(w, x.route.provider);
+	ran++;
 }
 
 static void one(const char *dir, const char *name)
@@ -206,18 +293,22 @@ static void one(const char *dir, const char *name)
 	size_t reqlen = 0, len = 0;
 	char *req, *resp;
 	struct want w = {NULL, path};
+	const char *kind;
 
 	snprintf(path, sizeof(path), "%s/%s/expected.json", dir, name);
 	w.json = json_load_file(path, 0, NULL);
-	if (!w.json || !is_ours(w.json)) {
+	if (!w.json || !note_cover(w.json)) {
 		json_decref(w.json);
 		return;
 	}
+	kind = json_string_value(json_object_get(w.json, "kind"));
 	snprintf(path, sizeof(path), "%s/%s/request.http", dir, name);
 	req = exchange_read(path, &reqlen);
 	snprintf(path, sizeof(path), "%s/%s/response.http", dir, name);
 	resp = exchange_read(path, &len);
-	if (req && resp) {
+	if (req && resp && !strcmp(kind, "count")) {
+		check_free(&w, req, reqlen);
+	} else if (req && resp) {
 		run(&w, req, reqlen, resp, len, WHOLE);
 		run(&w, req, reqlen, resp, len, BYTES);
 		run(&w, req, reqlen, resp, len, RANDOM);
@@ -257,6 +348,8 @@ int main(void)
 	}
 	srand(7);
 	walk(ROOT, 0);
-	printf("%u runs, %u complaints\n", ran, failed);
+	print_covers();
+	printf("%u runs, %u complaints, %u sums equal the total\n", ran, failed,
+	       sums);
 	return failed || !ran;
 }
