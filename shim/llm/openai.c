@@ -9,7 +9,8 @@ static bool is_apart(const struct lg_answer *a)
 
 /*
  * completion_tokens includes reasoning at OpenAI and leaves it out at xAI and
- * behind Gemini's OpenAI paths; prompt_tokens leaves audio out at Mistral.
+ * behind Gemini's OpenAI paths; prompt_tokens leaves audio and what connectors
+ * brought out at Mistral.
  * The provider's total says which.
  */
 static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
@@ -18,6 +19,7 @@ static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
 	struct lg_usage *u = &a->usage;
 	uint64_t total = a->raw[LG_RAW_TOTAL], audio = a->raw[LG_RAW_AUDIO_IN];
 	uint64_t cached = a->raw[LG_RAW_CACHED] + a->raw[LG_RAW_WRITE];
+	uint64_t tools = a->raw[LG_RAW_TOOL_INPUT];
 
 	u->total = total;
 	u->flags |= LG_USAGE_TOTAL;
@@ -27,6 +29,8 @@ static void reconcile(struct lg_answer *a, uint64_t *in, uint64_t *out,
 		*out += *reasoning;
 	} else if (*in + audio + *out == total) {
 		*in += audio;
+	} else if (*in + tools + *out == total) {
+		*in += tools;
 	} else if (*in + cached + *out == total) {
 		*in += cached;
 	} else if (*in + *out < total && !*reasoning) {
@@ -164,9 +168,11 @@ void lg_openai_on_event(struct lg_answer *a, int id, const struct lg_value *v)
 void lg_openai_end_event(struct lg_answer *a, struct lg_slice name,
 			 bool done_marker)
 {
-	(void)name;
 	a->events++;
-	a->done |= done_marker;
+	a->done |= done_marker ||
+		   lg_slice_eq(name, LG_SLICE("conversation.response.done"));
+	if (a->done && a->usage.flags & LG_USAGE_PRESENT)
+		a->usage_final = true;
 	if (a->usage.flags & LG_USAGE_PRESENT &&
 	    (done_marker || lg_raw_has(a, LG_RAW_FINISHED)))
 		a->usage_final = true;

@@ -22,6 +22,7 @@
 		LG_WATCH(p "usage.num_search_queries", LG_ANSWER_WEB_TOO),     \
 		LG_WATCH(p "usage.search_context_size", LG_ANSWER_VARIANT),    \
 		LG_WATCH(p "usage.connectors.web_search", LG_ANSWER_WEB_TOO),  \
+		LG_WATCH(p "usage.connector_tokens", LG_RAW_TOOL_INPUT),       \
 		LG_OPENAI_COSTS(p)
 
 #define LG_OPENAI_USAGE_NEW(p)                                                 \

@@ -38,6 +38,11 @@ static const struct lg_field request_fields[] = {
 	LG_WATCH("messages[].content[].file.file_id", LG_FACT_REMOTE),
 	LG_WATCH("messages[].content[].cache_control.ttl", LG_FACT_TTL),
 	LG_WATCH("messages[].name", LG_FACT_TEXT),
+	LG_WATCH("inputs", LG_FACT_TEXT), /* Mistral's conversations */
+	LG_WATCH("inputs[].content", LG_FACT_TEXT),
+	LG_WATCH("inputs[].content[].text", LG_FACT_TEXT),
+	LG_WATCH("instructions", LG_FACT_TEXT),
+	LG_WATCH("completion_args.max_tokens", LG_FACT_MAX),
 	LG_WATCH("messages[].reasoning_content", LG_FACT_TEXT),
 	LG_WATCH("messages[].audio.id", LG_FACT_REMOTE),
 	TOOL_CALLS("messages[].", LG_FACT_TEXT),
@@ -77,6 +82,10 @@ static const struct lg_field request_fields[] = {
 static const struct lg_field response_fields[] = {
 	HEADER,
 	MESSAGE("choices[].message."),
+	LG_WATCH("conversation_id", LG_ANSWER_ID_TOO),
+	LG_WATCH("outputs[].model", LG_ANSWER_MODEL),
+	LG_WATCH("outputs[].content", LG_ANSWER_TEXT),
+	LG_WATCH("outputs[].content[].text", LG_ANSWER_TEXT),
 	LG_OPENAI_USAGE(""),
 	LG_WATCH("", LG_ANSWER_ROOT),
 };
@@ -84,6 +93,9 @@ static const struct lg_field response_fields[] = {
 static const struct lg_field event_fields[] = {
 	HEADER,
 	MESSAGE("choices[].delta."),
+	LG_WATCH("conversation_id", LG_ANSWER_ID_TOO),
+	LG_WATCH("content", LG_ANSWER_TEXT),
+	LG_WATCH("content.text", LG_ANSWER_TEXT),
 	LG_OPENAI_USAGE(""),
 	LG_OPENAI_USAGE("x_groq."),
 	LG_OPENAI_USAGE("choices[]."), /* Moonshot */

@@ -59,7 +59,6 @@ static void put_facts(const struct exchange *x)
 		    (unsigned long long)f->max_output_tokens);
 	put_n("thinking", f->reasoning_budget);
 	put_text("effort", f->effort);
-	put_text("variant", f->variant);
 	put_n("characters", f->characters);
 	put_n("file bytes", f->file_bytes);
 	put("n: %u\n", f->n);
