@@ -1,6 +1,6 @@
 // An ordinary Node program: sends requests, prints what came back.
 //   node clients.cjs KIND < requests.json     (same form as clients.py)
-// KIND: https, fetch, openai, anthropic. The SDKs take {stream, ...} bodies
+// KIND: https, fetch, openai, anthropic, bedrock. The SDKs take {stream, ...} bodies
 // and report {status, name, body, error} of what they returned or threw.
 const https = require('https');
 const kind = process.argv[2];
@@ -69,12 +69,48 @@ async function viaAnthropic(r) {
     : { status: 200, body: a.content[0].text };
 }
 
+let bedrock;
+async function viaBedrock(r) {
+  const aws = require('@aws-sdk/client-bedrock-runtime');
+  const { NodeHttpHandler } = require('@smithy/node-http-handler');
+  bedrock = bedrock || new aws.BedrockRuntimeClient({ region: 'us-east-1',
+    requestHandler: new NodeHttpHandler(),
+    credentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'test' } });
+  const [, modelId, verb] =
+    decodeURIComponent(r.url).match(/\/model\/(.+)\/([\w-]+)$/);
+  const name = { converse: 'ConverseCommand', invoke: 'InvokeModelCommand',
+    'converse-stream': 'ConverseStreamCommand',
+    'invoke-with-response-stream': 'InvokeModelWithResponseStreamCommand',
+  }[verb];
+  const input = verb.startsWith('invoke') ? { body: r.body } :
+    JSON.parse(r.body);
+  const command = new aws[name]({ modelId, ...input });
+  command.middlewareStack.add((next) => (args) => {
+    Object.assign(args.request.headers, r.headers);
+    return next(args);
+  }, { step: 'build' });
+  const a = await bedrock.send(command);
+  const chunk = (e) => JSON.parse(Buffer.from(e.chunk.bytes)).delta;
+  if (verb === 'converse-stream')
+    return collect(a.stream, (e) => e.contentBlockDelta &&
+      e.contentBlockDelta.delta.text);
+  if (verb === 'invoke-with-response-stream')
+    return collect(a.body, (e) => chunk(e) && chunk(e).text);
+  return { status: 200, body: verb === 'invoke' ?
+    JSON.parse(Buffer.from(a.body)).content[0].text : a.output.message.content[0].text };
+}
+
 const via = { https: viaHttps, fetch: viaFetch, openai: viaOpenai,
-  anthropic: viaAnthropic }[kind];
+  anthropic: viaAnthropic, bedrock: viaBedrock }[kind];
 async function one(r) {
   try {
     return await via(r);
   } catch (e) {
+    if (e.$metadata)
+      return { status: e.$metadata.httpStatusCode, name: e.name,
+        error: String(e.message), attempts: e.$metadata.attempts,
+        body: JSON.stringify({ message: e.message }),
+        headers: e.$response ? e.$response.headers : {} };
     return { status: e.status || 0, name: e.constructor.name,
       error: String(e.message), body: JSON.stringify(e.error || null),
       headers: e.headers ? Object.fromEntries(e.headers) : {} };

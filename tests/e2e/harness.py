@@ -33,6 +33,7 @@ EMBEDDINGS = 'https://api.openai.com/v1/embeddings'
 ANTHROPIC = 'https://api.anthropic.com/v1/messages'
 GEMINI = 'https://generativelanguage.googleapis.com/v1beta/models/' \
     'gemini-2.5-flash:'
+BEDROCK = 'https://bedrock-runtime.us-east-1.amazonaws.com/model/%s/'
 PLAIN = 'https://www.example.com/bytes/1000'
 
 
@@ -267,9 +268,10 @@ def have_client(kind):
                               stderr=subprocess.DEVNULL).returncode == 0
     if kind in ('https', 'fetch'):
         return os.path.exists(NODE)
-    if kind in ('openai', 'anthropic'):
+    if kind in ('openai', 'anthropic', 'bedrock'):
+        name = '@aws-sdk' if kind == 'bedrock' else 'openai'
         return os.path.exists(os.path.join(
-            TOP, 'build/npm/node_modules/openai')) and os.path.exists(NODE)
+            TOP, 'build/npm/node_modules', name)) and os.path.exists(NODE)
     return True
 
 

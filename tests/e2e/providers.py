@@ -1,6 +1,9 @@
 """What the three providers answer: bodies and events, with chosen usage."""
+import base64
 import json
 import re
+import struct
+import zlib
 
 
 def words(n):
@@ -215,6 +218,48 @@ def gemini(c):
     return [(None, p) for p in parts]
 
 
+def frame(name, data):
+    """One message of AWS's event-stream: all its headers are strings."""
+    heads = b''.join(
+        bytes([len(k)]) + k + b'\x07' + struct.pack('>H', len(v)) + v
+        for k, v in ((b':event-type', name), (b':message-type', b'event'),
+                     (b':content-type', b'application/json')))
+    body = json.dumps(data).encode()
+    top = struct.pack('>II', 16 + len(heads) + len(body), len(heads))
+    top += struct.pack('>I', zlib.crc32(top)) + heads + body
+    return top + struct.pack('>I', zlib.crc32(top))
+
+
+def bedrock(c):
+    c.model, verb = re.fullmatch(r'/model/(.+)/([\w-]+)', c.path).groups()
+    cap = (c.body.get('inferenceConfig') or {}).get('maxTokens') or \
+        c.body.get('max_tokens') or 20
+    c.tout = number(c.opts, 'out', min(20, int(cap)))
+    c.stream = verb.endswith('stream')
+    usage = {'inputTokens': c.tin, 'outputTokens': c.tout,
+             'cacheReadInputTokens': c.cached,
+             'cacheWriteInputTokens': number(c.opts, 'cw', 0)}
+    usage['totalTokens'] = sum(usage.values())
+    if verb == 'converse':
+        return {'output': {'message': {'role': 'assistant', 'content': [
+            {'text': c.text}]}}, 'stopReason': 'end_turn', 'usage': usage,
+            'metrics': {'latencyMs': 5}}
+    if verb == 'converse-stream':
+        events = [('messageStart', {'role': 'assistant'})]
+        events += [('contentBlockDelta', {'contentBlockIndex': 0, 'delta':
+                    {'text': t}}) for t in c.deltas]
+        events += [('contentBlockStop', {'contentBlockIndex': 0}),
+                   ('messageStop', {'stopReason': 'end_turn'}),
+                   ('metadata', {'usage': usage, 'metrics':
+                                 {'latencyMs': 5}})]
+        return [frame(n.encode(), d) for n, d in events]
+    msgs = messages(c)
+    if verb == 'invoke':
+        return msgs
+    return [frame(b'chunk', {'bytes': base64.b64encode(
+        json.dumps(d).encode()).decode()}) for _, d in msgs]
+
+
 def answer_of(c):
     """(status, content type, body object, bytes, or list of SSE events)."""
     status = number(c.opts, 'status', 200)
@@ -227,6 +272,8 @@ def answer_of(c):
         return 200, b'x' * int(m.group(1))
     if re.fullmatch(r'/v1(?:beta)?/models/[^:/]+:\w+', c.path):
         return 200, gemini(c)
+    if re.fullmatch(r'/model/.+/(converse|invoke)[\w-]*', c.path):
+        return 200, bedrock(c)
     if c.method == 'GET' and c.path.endswith('/models'):
         return 200, {'object': 'list', 'data': []}
     for suffix, fn in (('/chat/completions', chat), ('/responses', responses),

@@ -49,6 +49,7 @@ from providers import BROKEN, Call, answer_of, number
 
 HOSTS = ('api.openai.com', 'api.anthropic.com',
          'generativelanguage.googleapis.com', 'llm.internal.example',
+         'bedrock-runtime.us-east-1.amazonaws.com', 'api.cohere.com',
          'www.example.com', 'localhost')
 
 
@@ -214,7 +215,7 @@ class Conn:
         gap = number(c.opts, 'gap', 0) / 1000
         time.sleep(number(c.opts, 'delay', 0) / 1000)
         enc = self.encoding(c)
-        if c.stream:
+        if c.stream and isinstance(what[0], tuple):
             pieces = []
             for name, data in what:
                 data = data if isinstance(data, str) else \
@@ -222,6 +223,9 @@ class Conn:
                 pieces.append((('event: %s\n' % name if name else '') +
                                'data: %s\n\n' % data).encode())
             kind = 'text/event-stream; charset=utf-8'
+        elif c.stream:
+            pieces = what
+            kind = 'application/vnd.amazon.eventstream'
         else:
             body = what if isinstance(what, bytes) else \
                 json.dumps(what).encode()
