@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "llm/adapter.h"
+#include "llm/gateway.h"
 #include "llm/route.h"
 #include "wire/json.h"
 #include "wire/sse.h"
@@ -90,6 +91,11 @@ static void feed(struct run *r, int how, const char *p, size_t len, size_t step)
 	size_t i, n;
 
 	lg_sse_init(&sse, &sink, r);
+	if (how && r->d->begin) {
+		r->facts.characters = len;
+		r->facts.file_bytes = len * 3;
+		r->d->begin(&r->answer, &r->facts);
+	}
 	if (how < 2)
 		lg_json_init(&r->json, paths_of(r->d, how),
 			     how ? on_response : on_request, r);
@@ -118,6 +124,31 @@ static void check_usage(const struct lg_answer *a)
 		abort();
 }
 
+/* A form: "name\nvalue\n" again and again. */
+static void feed_form(struct run *r, struct lg_slice rest)
+{
+	struct lg_slice name, text;
+	unsigned i;
+
+	while (rest.len) {
+		rest = lg_slice_cut(rest, '\n', &name);
+		rest = lg_slice_cut(rest, '\n', &text);
+		for (i = 0; i < r->d->nform_fields; i++) {
+			const struct lg_field *f = &r->d->form_fields[i];
+			struct lg_value v = {.type = LG_VALUE_STRING,
+					     .text = text,
+					     .len = text.len};
+
+			if (!lg_slice_eq(name, lg_slice_str(f->path)))
+				continue;
+			if (v.len > LG_VALUE_TEXT_MAX)
+				v.text.len = LG_VALUE_TEXT_MAX;
+			v.truncated = v.text.len < v.len;
+			r->d->on_request(&r->facts, f->id, &v);
+		}
+	}
+}
+
 static void route(const char *p, size_t len)
 {
 	struct lg_slice host, method, target, rest = {p, len};
@@ -127,9 +158,24 @@ static void route(const char *p, size_t len)
 	target = lg_slice_cut(rest, '\n', &method);
 	lg_route_host(host);
 	lg_route_request(NULL, NULL, host, method, target, &r);
+	lg_gateway_model(&r, r.ref);
+	lg_route_request("openai", "huggingface", host, method, target, &r);
+	lg_gateway_model(&r, r.model);
+	lg_route_request("openai", "cloudflare", host, method, target, &r);
 	lg_route_request("gemini", "google", host, method, target, &r);
 	if (r.kind == LG_ROUTE_NONE || !r.dialect)
 		abort();
+}
+
+static void header(const char *p, size_t len)
+{
+	struct lg_slice name,
+		value = lg_slice_cut((struct lg_slice){p, len}, ':', &name);
+	struct lg_answer a;
+
+	lg_answer_init(&a);
+	lg_gateway_header(&a, name, value);
+	lg_gateway_header(&a, LG_SLICE("cache-status"), value);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -142,12 +188,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size -= 2;
 	route(p, size);
+	header(p, size);
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));
 	a.d = b.d = lg_dialects[data[0] % lg_ndialects];
 	how = data[1] % (a.d->nevent_fields ? 3 : 2);
 	feed(&a, how, p, size, 0);
 	feed(&b, how, p, size, 1 + data[1] / 3 % 9);
+	feed_form(&a, (struct lg_slice){p, size});
+	feed_form(&b, (struct lg_slice){p, size});
 	if (memcmp(&a.facts, &b.facts, sizeof(a.facts)) ||
 	    memcmp(&a.answer, &b.answer, sizeof(a.answer)))
 		abort();
