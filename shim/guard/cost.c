@@ -165,12 +165,30 @@ static void take_provider_cost(struct lg_row *row, int64_t pusd)
 	row->price_state = LG_PRICED_PROVIDER;
 }
 
+/* A job names the model that it trains; what that costs stands at its kin. */
+static void find_training(const struct lg_exchange *x, struct lg_price *p)
+{
+	char name[sizeof(x->row.model) + 3] = "ft:";
+	struct lg_price tuned;
+
+	if (p->rate[LG_BUCKET_TRAINING] >= 0 ||
+	    !strncmp(x->row.model, name, 3))
+		return;
+	memcpy(name + 3, x->row.model, strlen(x->row.model) + 1);
+	lg_tariff_lookup(x, name, x->row.tier, &tuned);
+	if (tuned.entry && tuned.rate[LG_BUCKET_TRAINING] >= 0)
+		*p = tuned;
+}
+
 static void charge(struct lg_exchange *x, struct lg_usage *u)
 {
 	struct lg_row *row = &x->row;
 	struct lg_price p;
 	struct lg_cost cost;
 	bool by_its_name = find_price(x, &p);
+
+	if (u->n[LG_BUCKET_TRAINING])
+		find_training(x, &p);
 
 	name_price(row, &p, by_its_name);
 	lg_price_cost(&p, u, &cost);
@@ -211,6 +229,7 @@ static void charge_unsized(struct lg_row *row)
 {
 	row->cost_pusd = row->economic_pusd = 0;
 	row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->estimate_pusd = INT64_MIN; /* null */
 	row->usage_state = LG_USAGE_MISSING;
 	row->price_state = LG_PRICED_UNKNOWN;
 }

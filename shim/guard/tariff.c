@@ -201,7 +201,9 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	lg_usage_set(&u, LG_BUCKET_INPUT, out->input_tokens);
 	lg_usage_set(&u, LG_BUCKET_OUTPUT, out->output_tokens);
 	lg_price_cost(p, &u, &cost);
-	out->expected_pusd = lg_tariff_is_waived(x, p) ? 0 : cost.total_pusd;
+	out->expected_pusd = cost.total_pusd;
+	if (lg_tariff_is_waived(x, p) || x->facts.unsized)
+		out->expected_pusd = 0;
 	in_ok = worst_input(x, &in);
 	out_ok = worst_output(x, &most);
 	out->worst_pusd = lg_price_worst(p, in, most);

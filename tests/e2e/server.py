@@ -28,9 +28,11 @@ A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
   close=1           Connection: close
   bad=json|chunk|status|lengths|nolength|gzip|deep|empty|header|bighead
                     an answer that is broken in that way
+  (a header x-answer has the whole body in base64, x-answer-type its type)
   seq=N             number in ids (default: counts up), for equal bytes
 """
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -211,6 +213,12 @@ class Conn:
         if c.opts.get('bad') in BROKEN:
             self.send(BROKEN[c.opts['bad']]())
             return False
+        if 'x-answer' in c.headers:
+            self.write(c, number(c.opts, 'status', 200),
+                       c.headers.get('x-answer-type', 'application/json'),
+                       self.encoding(c),
+                       [base64.b64decode(c.headers['x-answer'])], 0)
+            return True
         status, what = answer_of(c)
         gap = number(c.opts, 'gap', 0) / 1000
         time.sleep(number(c.opts, 'delay', 0) / 1000)
