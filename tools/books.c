@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/money.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
 #include "ledger/ledger.h"
+
+#define LOCK_TRIES 200 /* of 10 ms */
 
 static bool has_counts(const struct lg_row *adj)
 {
@@ -115,16 +118,22 @@ uint32_t books_current(const struct books *b, struct lg_row *call)
 
 int books_lock(struct lg_engine *e)
 {
+	const struct timespec nap = {0, 10000000};
 	char path[600];
-	int fd, err;
+	int fd, err, tries;
 
 	snprintf(path, sizeof(path), "%s/books.lock", lg_engine_state_dir(e));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
+	/* a program whose late answer corrects a row has it for a moment */
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		err = -errno;
+		if (tries == LOCK_TRIES) {
+			close(fd);
+			return err;
+		}
+		nanosleep(&nap, NULL);
+	}
+	return fd;
 }

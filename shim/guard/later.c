@@ -19,7 +19,7 @@
 #include "ledger/find.h"
 #include "ledger/ledger.h"
 
-#define LOCK_NAME "/later.lock"
+#define LOCK_NAME "/books.lock"
 #define LOCK_WAIT_MS 2000
 #define WHAT "usage" /* of a correction's fixed id */
 /* Clocks of a provider and of ours. */
@@ -374,6 +374,9 @@ bool lg_later_settle(struct lg_exchange *x)
 	struct later *l;
 	int lock;
 
+	/* a file that has nothing of results in it may be anything */
+	if (x->d && x->d->lines && !x->answer.requests)
+		x->row.flags &= ~LG_ROW_BAD_JSON;
 	if (!id[0] || (!told && !links(x)) || is_done(x, id))
 		return false;
 	l = later_new(x);

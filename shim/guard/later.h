@@ -12,7 +12,8 @@
  * to an adjust row, once, whoever asks and however often.
  *
  * What makes it once: all who may write such a row hold one lock (a flock of
- * $STATE/later.lock, released by the kernel if its holder dies) from the look
+ * $STATE/books.lock, which `reprice` holds too; the kernel releases it if its
+ * holder dies) from the look
  * into the ledger until the row stands there; rows that dead processes or a
  * full disk left in the region are written first; and the row's id follows
  * from the call's, so that a second copy would be no second row.

@@ -303,7 +303,7 @@ def case_killed_between(box):
     eq(row['response_id'], 'resp_78', 'its id')
     adj, = box.rows('adjust')
     eq(adj['ref'], row['id'], 'ref')
-    covered(balance(box, COST), abandoned=0, estimated=0)
+    covered(balance(box, COST), abandoned=1, estimated=0)
 
 
 def case_killed_pollers(box):
