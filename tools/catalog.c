@@ -1,8 +1,10 @@
 #include "catalog.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "tool.h"
 
 void catalog_leave(struct catalog_left *l, struct lg_slice key)
@@ -60,4 +62,59 @@ struct doc *catalog_new(struct catalog_from *f)
 	doc_add(a, root, "providers", doc_new(a, DOC_LIST, NULL));
 	doc_add(a, root, "prices", doc_new(a, DOC_LIST, NULL));
 	return root;
+}
+
+struct doc *catalog_new_entry(struct catalog_from *f, struct lg_slice provider,
+			      struct lg_slice model)
+{
+	struct doc *e = doc_new(f->a, DOC_MAP, NULL);
+
+	doc_add(f->a, e, "provider", doc_new_slice(f->a, DOC_STRING, provider));
+	doc_add(f->a, e, "model", doc_new_slice(f->a, DOC_STRING, model));
+	return e;
+}
+
+int catalog_add_rate(struct catalog_from *f, const struct doc *v, int shift,
+		     const char *key, struct doc *entry)
+{
+	char text[DECIMAL_TEXT];
+
+	if ((v->kind != DOC_NUMBER && v->kind != DOC_STRING) ||
+	    !decimal_is(v->text) || decimal_is_negative(v->text))
+		return doc_fail(&f->err, f->file, v,
+				"must be a number of US dollars, 0 or more");
+	if (decimal_shift(v->text, shift, text) ||
+	    decimal_cmp(lg_slice_str(text), LG_SLICE("1000000")) > 0)
+		return doc_fail(
+			&f->err, f->file, v,
+			"allowed: at most 1000000 US dollars a million");
+	doc_add(f->a, entry, key, doc_new(f->a, DOC_NUMBER, text));
+	return 0;
+}
+
+int catalog_add_count(struct catalog_from *f, const struct doc *v,
+		      const char *key, struct doc *entry)
+{
+	char text[DECIMAL_TEXT];
+
+	if (!v || v->kind == DOC_NULL)
+		return 0;
+	if (decimal_shift(doc_text(v), 0, text) || strpbrk(text, ".-") ||
+	    strlen(text) > 9)
+		return doc_fail(&f->err, f->file, v,
+				"must be a whole number, 0 to 999999999");
+	if (strcmp(text, "0") != 0)
+		doc_add(f->a, entry, key, doc_new(f->a, DOC_NUMBER, text));
+	return 0;
+}
+
+bool catalog_has_rate(const struct doc *entry)
+{
+	const struct doc *v;
+
+	for (v = entry->child; v; v = v->next)
+		if (v->kind == DOC_NUMBER &&
+		    memmem(v->key.p, v->key.len, "_per_", 5))
+			return true;
+	return false;
 }

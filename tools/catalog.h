@@ -31,6 +31,9 @@ struct catalog_from {
 	const char *provider;	   /* only this one; NULL: all */
 	const char *price_version; /* NULL: none */
 	const char *source;	   /* NULL: none */
+	/* Whose model is it, where a list does not say it? Empty: unknown. */
+	struct lg_slice (*owner)(void *ctx, struct lg_slice model);
+	void *ctx;
 	struct catalog_left left;
 	struct doc_error err;
 };
@@ -45,6 +48,52 @@ struct doc *catalog_new(struct catalog_from *f);
  */
 int catalog_from_genai(struct catalog_from *f, const struct doc *root,
 		       struct doc **out);
+
+/*
+ * LiteLLM's model_prices_and_context_window.json, OpenRouter's /api/v1/models,
+ * and {model: {input_cost_per_1k, output_cost_per_1k, context_window}}; what
+ * was not taken over is counted in left. 0, -EINVAL with err filled.
+ */
+int catalog_from_litellm(struct catalog_from *f, const struct doc *root,
+			 struct doc **out);
+int catalog_from_openrouter(struct catalog_from *f, const struct doc *root,
+			    struct doc **out);
+int catalog_from_per1k(struct catalog_from *f, const struct doc *root,
+		       struct doc **out);
+/* A price file: its entries, each with what stands above them. */
+int catalog_from_yaml(struct catalog_from *f, const struct doc *root,
+		      struct doc **out);
+
+enum catalog_form {
+	CATALOG_GENAI,
+	CATALOG_LITELLM,
+	CATALOG_OPENROUTER,
+	CATALOG_PER1K,
+	CATALOG_YAML,
+	CATALOG_FORMS,
+};
+extern const char *const catalog_forms[CATALOG_FORMS];
+/*
+ * Text in the form `name` ("auto": looked at) to a price file. *form tells
+ * which it was. 0, -errno with err filled.
+ */
+int catalog_take(struct catalog_from *f, const char *name, struct lg_slice text,
+		 enum catalog_form *form, struct doc **out);
+
+/*
+ * v (a number, or a text of one) * 10^shift as a rate of the entry. 0, -EINVAL
+ * with err filled: no number, negative, above a million.
+ */
+int catalog_add_rate(struct catalog_from *f, const struct doc *v, int shift,
+		     const char *key, struct doc *entry);
+/* v, a whole number above 0, as `key`; 0 where v is NULL, null or 0. */
+int catalog_add_count(struct catalog_from *f, const struct doc *v,
+		      const char *key, struct doc *entry);
+/* An entry with provider and model. */
+struct doc *catalog_new_entry(struct catalog_from *f, struct lg_slice provider,
+			      struct lg_slice model);
+/* Has the entry a rate of its own? */
+bool catalog_has_rate(const struct doc *entry);
 
 /* A price file as YAML text, lines of 80 where its values allow. */
 void catalog_put_yaml(struct lg_buf *b, const struct doc *root);

@@ -3,24 +3,47 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "catalog.h"
+#include "catalog_merge.h"
+#include "catalog_write.h"
 #include "cmds.h"
 #include "config/config.h"
+#include "guard/engine.h"
+#include "json.h"
 #include "tool.h"
 
-enum { I_FORMAT, I_PROVIDER, I_OUTPUT, I_SPLIT, I_VERSION, I_SOURCE };
+enum {
+	I_FORMAT,
+	I_PROVIDER,
+	I_MODEL,
+	I_FILE,
+	I_OUTPUT,
+	I_SPLIT,
+	I_VERSION,
+	I_SOURCE,
+	I_DRY,
+	I_JSON,
+};
 static const struct opt import_opts[] = {
-	[I_FORMAT] = {"format", 'f', OPT_TEXT, "auto|genai",
+	[I_FORMAT] = {"format", 'f', OPT_TEXT,
+		      "auto|genai|litellm|openrouter|per1k|yaml",
 		      "what FILE is; default: auto"},
-	[I_PROVIDER] = {"provider", 'p', OPT_TEXT, "NAME", "only this one"},
+	[I_PROVIDER] = {"provider", 'p', OPT_TEXT, "NAME",
+			"only this one; of per1k: whose models they are"},
+	[I_MODEL] = {"model", 'm', OPT_TEXT, "NAME", "only this one"},
+	[I_FILE] = {"file", 0, OPT_TEXT, "FILE",
+		    "the price file; default: the first of pricing.files, else "
+		    "one in the state folder"},
 	[I_OUTPUT] = {"output", 'o', OPT_TEXT, "FILE",
-		      "write the price file here; - is stdout"},
+		      "write all of it as a new price file; - is stdout"},
 	[I_SPLIT] = {"split", 0, OPT_TEXT, "DIR",
-		     "write one file for each provider into DIR"},
+		     "the same, one file for each provider in DIR"},
 	[I_VERSION] = {"version", 'v', OPT_TEXT, "VERSION",
 		       "price_version of the entries"},
 	[I_SOURCE] = {"source", 0, OPT_TEXT, "TEXT",
-		      "where the figures are from; default: FILE's format"},
+		      "default: manual for per1k, else api"},
+	[I_DRY] = {"dry-run", 'n', OPT_FLAG, NULL,
+		   "print the entries that would be written"},
+	[I_JSON] = OPT_JSON,
 	OPT_END,
 };
 
@@ -91,6 +114,81 @@ static int split(struct catalog_from *f, const struct doc *root,
 	return ret;
 }
 
+static void tell(struct call *c, const struct catalog_merge *m,
+		 const char *file)
+{
+	struct json j;
+
+	if (!c->v[I_JSON].set) {
+		printf("%u prices written to %s, %llu unchanged, %llu kept "
+		       "because they were entered by hand\n",
+		       m->n, file, (unsigned long long)m->unchanged,
+		       (unsigned long long)m->kept);
+		return;
+	}
+	json_init(&j);
+	json_open(&j, NULL, '{');
+	json_text(&j, "file", file);
+	json_u64(&j, "written", m->n);
+	json_u64(&j, "unchanged", m->unchanged);
+	json_u64(&j, "kept", m->kept);
+	json_close(&j, '}');
+	json_line(&j);
+	tool_print(&j.b);
+}
+
+static int print_entries(struct catalog_from *f, const struct catalog_merge *m)
+{
+	struct doc *root = catalog_new(f);
+
+	for (unsigned i = 0; i < m->n; i++)
+		doc_add(f->a, doc_get(root, "prices"), NULL, m->entry[i]);
+	return write_yaml("-", root);
+}
+
+static int add_to_file(struct call *c, struct lg_engine *e,
+		       struct catalog_from *f, const struct doc *fresh)
+{
+	struct catalog_merge m;
+	char file[4096];
+	int ret = EXIT_OK;
+
+	if (catalog_user_file(e, c->v[I_FILE].text, file, sizeof(file)))
+		return tool_fail("the price file's path is too long");
+	if (catalog_merge(e, f, file, fresh, c->v[I_MODEL].text, &m))
+		return tool_fail("%s", f->err.text);
+	if (c->v[I_DRY].set)
+		return print_entries(f, &m);
+	if (m.n)
+		ret = catalog_enter(e, f->a, file, m.entry, m.n,
+				    f->source ? f->source : "manual");
+	if (ret == EXIT_OK)
+		tell(c, &m, file);
+	return ret;
+}
+
+static int take(struct call *c, struct lg_engine *e, struct catalog_from *f)
+{
+	const char *form = c->v[I_FORMAT].text;
+	struct lg_slice text;
+	enum catalog_form got;
+	struct doc *out;
+	int err = doc_read(f->a, f->file, &text, &f->err);
+
+	if (!err)
+		err = catalog_take(f,
+				   form && strcmp(form, "auto") ? form : NULL,
+				   text, &got, &out);
+	if (err)
+		return tool_fail("%s", f->err.text);
+	catalog_tell_left(&f->left, "not taken over");
+	if (c->v[I_SPLIT].set)
+		return split(f, out, c->v[I_SPLIT].text);
+	if (c->v[I_OUTPUT].set)
+		return write_yaml(c->v[I_OUTPUT].text, out);
+	return add_to_file(c, e, f, out);
+}
+
 static int import(struct call *c)
 {
 	struct doc_arena a = {0};
@@ -99,25 +197,17 @@ static int import(struct call *c)
 		.file = c->argv[0],
 		.provider = c->v[I_PROVIDER].text,
 		.price_version = c->v[I_VERSION].text,
-		.source = c->v[I_SOURCE].set ? c->v[I_SOURCE].text
-					     : "genai-prices",
+		.source = c->v[I_SOURCE].text,
+		.owner = catalog_owner,
 	};
-	struct doc *root, *out;
-	struct lg_slice text;
-	int ret = EXIT_OK, err;
+	struct lg_engine *e;
+	int ret = tool_open(&e);
 
-	err = doc_read(&a, c->argv[0], &text, &f.err);
-	if (!err)
-		err = doc_parse_json(&a, c->argv[0], text, &root, &f.err);
-	if (!err)
-		err = catalog_from_genai(&f, root, &out);
-	if (err)
-		ret = tool_fail("%s", f.err.text);
-	else if (c->v[I_SPLIT].set)
-		ret = split(&f, out, c->v[I_SPLIT].text);
-	else
-		ret = write_yaml(c->v[I_OUTPUT].set ? c->v[I_OUTPUT].text : "-",
-				 out);
+	if (ret >= 0)
+		return ret;
+	f.ctx = e;
+	ret = take(c, e, &f);
+	lg_engine_close(e);
 	doc_arena_fini(&a);
 	return ret;
 }
@@ -126,7 +216,18 @@ const struct cmd cmd_pricing_import = {
 	.name = "pricing import",
 	.args = "FILE",
 	.summary = "take prices over from a list of another form",
-	.about = "genai: the published genai-prices JSON.",
+	.about =
+		"FILE (- is stdin) is the published genai-prices JSON, "
+		"LiteLLM's "
+		"model_prices_and_\ncontext_window.json, OpenRouter's "
+		"/api/v1/models, {model: {input_cost_per_1k,\n"
+		"output_cost_per_1k, context_window}} or a price file. What it "
+		"says and your price\nfile does not is appended to it: a "
+		"changed price holds from now on, the old one\nstays for old "
+		"calls. A price that you entered by hand stays in force. What "
+		"has no\nplace in a price file is counted on stderr; a figure "
+		"that is wrong refuses the\nwhole list, naming file, line and "
+		"key.",
 	.opts = import_opts,
 	.min_args = 1,
 	.max_args = 1,

@@ -24,7 +24,7 @@ _llmguard()
     'tail'*) opts='--lines --follow --json --help' ;;
     'pricing list'*) opts='--provider --match --all --json --help' ;;
     'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
-    'pricing import'*) opts='--format --provider --output --split --version --source --help' ;;
+    'pricing import'*) opts='--format --provider --model --file --output --split --version --source --dry-run --json --help' ;;
     'pricing set'*) opts='--input-per-1m --input-per-1k --input-per-token --output-per-1m --output-per-1k --output-per-token --cached-input-per-1m --cached-input-per-1k --cached-input-per-token --training-per-1m --training-per-1k --training-per-token --provider --context-window --max-output-tokens --effective-at --expires-at --tier --variant --match --notes --price-version --rates --training --estimate --yes --file --source --json --help' ;;
     'pricing export'*) opts='--format --provider --help' ;;
     'config check'*) opts='--json --help' ;;
@@ -41,7 +41,7 @@ _llmguard()
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
-    *' --format') COMPREPLY=($(compgen -W 'auto genai' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
     esac
