@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help reprice"
+    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -36,6 +36,7 @@ _llmguard()
     'completion'*) opts='--help' ;;
     'help'*) opts='--man --help' ;;
     'reprice'*) opts='--from --to --model --provider --price-version --unknown --dry-run --json --help' ;;
+    'reconcile'*) opts='--format --provider --day-zone --from --to --tolerance --gaps --adjust --yes --json --help' ;;
     esac
     case " $prev" in
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
@@ -44,6 +45,7 @@ _llmguard()
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
