@@ -7,6 +7,29 @@
 
 #define LG_GEMINI_ASKED_TIER 64 /* a fact */
 
+enum lg_gemini_id {
+	/* lists of {modality, tokens}, then their elements, in one order */
+	LG_GEMINI_PROMPT = LG_ANSWER_OWN,
+	LG_GEMINI_CACHE,
+	LG_GEMINI_OUTPUT,
+	LG_GEMINI_TOOL_USE,
+	LG_GEMINI_PROMPT_ENTRY,
+	LG_GEMINI_CACHE_ENTRY,
+	LG_GEMINI_OUTPUT_ENTRY,
+	LG_GEMINI_TOOL_USE_ENTRY,
+	LG_GEMINI_MODALITY,
+	LG_GEMINI_MODAL_COUNT,
+	LG_GEMINI_OWN, /* ids of one dialect begin here */
+};
+
+#define LG_GEMINI_DETAILS(path, tokens, id)                                    \
+	LG_WATCH(path, id), LG_WATCH(path "[]", id##_ENTRY),                   \
+		LG_WATCH(path "[].modality", LG_GEMINI_MODALITY),              \
+		LG_WATCH(path "[]." tokens, LG_GEMINI_MODAL_COUNT)
+
+/* lg_answer_apply, and the lists by modality. */
+void lg_gemini_apply(struct lg_answer *a, int id, const struct lg_value *v);
+
 /* A service tier's name as the catalog spells it; others leave tier alone. */
 void lg_gemini_tier(const struct lg_value *v, char *tier, size_t cap);
 
@@ -14,6 +37,7 @@ void lg_gemini_tier(const struct lg_value *v, char *tier, size_t cap);
 void lg_gemini_on_request(struct lg_facts *f, int id, const struct lg_value *v);
 void lg_gemini_on_header(struct lg_answer *a, struct lg_slice name,
 			 struct lg_slice value);
+void lg_gemini_finish(struct lg_answer *a);
 int lg_gemini_error_body(const struct lg_refusal *r, struct lg_buf *out);
 
 #endif

@@ -65,7 +65,7 @@ static const struct lg_field request_fields[] = {
 };
 
 enum own {
-	CHUNK = LG_ANSWER_OWN,
+	CHUNK = LG_GEMINI_OWN,
 	PART,
 	PART_TEXT,
 	PART_THOUGHT,
@@ -74,23 +74,7 @@ enum own {
 	MAPS,
 	TRAFFIC,
 	TIER,
-	/* lists of {modality, tokenCount}, then their elements, in one order */
-	PROMPT,
-	CACHE,
-	OUTPUT,
-	TOOL_USE,
-	PROMPT_ENTRY,
-	CACHE_ENTRY,
-	OUTPUT_ENTRY,
-	TOOL_USE_ENTRY,
-	MODALITY,
-	MODAL_COUNT,
 };
-
-#define DETAILS(path, id)                                                      \
-	LG_WATCH(path, id), LG_WATCH(path "[]", id##_ENTRY),                   \
-		LG_WATCH(path "[].modality", MODALITY),                        \
-		LG_WATCH(path "[].tokenCount", MODAL_COUNT)
 
 #define CHUNK_FIELDS(p)                                                        \
 	LG_WATCH(p "responseId", LG_ANSWER_ID),                                \
@@ -124,11 +108,15 @@ enum own {
 		LG_WATCH(p "usageMetadata.cachedContentTokenCount",            \
 			 LG_RAW_CACHED),                                       \
 		LG_WATCH(p "usageMetadata.totalTokenCount", LG_RAW_TOTAL),     \
-		DETAILS(p "usageMetadata.promptTokensDetails", PROMPT),        \
-		DETAILS(p "usageMetadata.cacheTokensDetails", CACHE),          \
-		DETAILS(p "usageMetadata.candidatesTokensDetails", OUTPUT),    \
-		DETAILS(p "usageMetadata.toolUsePromptTokensDetails",          \
-			TOOL_USE),                                             \
+		LG_GEMINI_DETAILS(p "usageMetadata.promptTokensDetails",       \
+				  "tokenCount", LG_GEMINI_PROMPT),             \
+		LG_GEMINI_DETAILS(p "usageMetadata.cacheTokensDetails",        \
+				  "tokenCount", LG_GEMINI_CACHE),              \
+		LG_GEMINI_DETAILS(p "usageMetadata.candidatesTokensDetails",   \
+				  "tokenCount", LG_GEMINI_OUTPUT),             \
+		LG_GEMINI_DETAILS(p                                            \
+				  "usageMetadata.toolUsePromptTokensDetails",  \
+				  "tokenCount", LG_GEMINI_TOOL_USE),           \
 		LG_WATCH(p "usageMetadata.trafficType", TRAFFIC),              \
 		LG_WATCH(p "usageMetadata.serviceTier", TIER)
 
@@ -140,65 +128,6 @@ static const struct lg_field response_fields[] = {
 };
 
 #define NARRAY 2 /* the last fields above speak of arrays and the whole */
-
-enum modality { TEXT = 1, IMAGE, VIDEO, AUDIO, DOCUMENT };
-
-static uint64_t modality(const struct lg_value *v)
-{
-	static const char *const names[] = {"TEXT", "IMAGE", "VIDEO", "AUDIO",
-					    "DOCUMENT"};
-	uint64_t n;
-	unsigned i;
-
-	for (i = 0; i < LG_COUNT_OF(names); i++)
-		if (lg_value_is(v, names[i]))
-			return i + 1;
-	return v->type == LG_VALUE_NUMBER && !lg_value_u64(v, &n) ? n : 0;
-}
-
-static void add_raw(struct lg_answer *a, enum lg_raw id, uint64_t n)
-{
-	lg_raw_put(a, id, a->raw[id] + n);
-}
-
-/* Text, documents and tool prompts are what the others leave. */
-static const uint8_t modal_raw[4][DOCUMENT + 1] = {
-	[0] = {[IMAGE] = LG_RAW_IMAGE_IN,
-	       [VIDEO] = LG_RAW_VIDEO_IN,
-	       [AUDIO] = LG_RAW_AUDIO_IN},
-	[1] = {[IMAGE] = LG_RAW_IMAGE_CACHED, [AUDIO] = LG_RAW_AUDIO_CACHED},
-	[2] = {[IMAGE] = LG_RAW_IMAGE_OUT, [AUDIO] = LG_RAW_AUDIO_OUT},
-};
-
-/* One {modality, tokenCount} is complete. */
-static void detail(struct lg_answer *a, int list)
-{
-	uint64_t n = a->raw[LG_RAW_SCRATCH2];
-	uint64_t m = a->raw[LG_RAW_SCRATCH];
-
-	if (m <= DOCUMENT && modal_raw[list][m])
-		add_raw(a, modal_raw[list][m], n);
-}
-
-static void details(struct lg_answer *a, int id, const struct lg_value *v)
-{
-	uint64_t n;
-
-	if (id == MODALITY) {
-		a->raw[LG_RAW_SCRATCH] = modality(v);
-	} else if (id == MODAL_COUNT) {
-		if (!lg_value_u64(v, &n))
-			lg_raw_put(a, LG_RAW_SCRATCH2, n);
-	} else if (id < PROMPT_ENTRY && v->type == LG_VALUE_ARRAY) {
-		for (n = 0; n <= DOCUMENT; n++)
-			if (modal_raw[id - PROMPT][n])
-				lg_raw_drop(a, modal_raw[id - PROMPT][n]);
-	} else if (id >= PROMPT_ENTRY && v->type == LG_VALUE_OBJECT) {
-		a->raw[LG_RAW_SCRATCH] = a->raw[LG_RAW_SCRATCH2] = 0;
-	} else if (id >= PROMPT_ENTRY && v->type == LG_VALUE_END) {
-		detail(a, id - PROMPT_ENTRY);
-	}
-}
 
 /* Names, or their numbers where enums are asked for as integers. */
 static void traffic(struct lg_answer *a, const struct lg_value *v)
@@ -306,10 +235,7 @@ static void on_event(struct lg_answer *a, int id, const struct lg_value *v)
 		lg_gemini_tier(v, a->tier, sizeof(a->tier));
 		break;
 	default:
-		if (id >= PROMPT)
-			details(a, id, v);
-		else
-			lg_answer_apply(a, id, v);
+		lg_gemini_apply(a, id, v);
 	}
 }
 
@@ -334,88 +260,6 @@ static void end_event(struct lg_answer *a, struct lg_slice name,
 	end_chunk(a);
 }
 
-static void split_input(struct lg_answer *a)
-{
-	struct lg_usage *u = &a->usage;
-	uint64_t text_cached = a->raw[LG_RAW_CACHED];
-	uint64_t fresh = a->raw[LG_RAW_INPUT];
-	static const struct {
-		enum lg_raw all, cached;
-		enum lg_bucket fresh, read;
-	} media[] = {
-		{LG_RAW_AUDIO_IN, LG_RAW_AUDIO_CACHED, LG_BUCKET_AUDIO_INPUT,
-		 LG_BUCKET_AUDIO_CACHE_READ},
-		{LG_RAW_IMAGE_IN, LG_RAW_IMAGE_CACHED, LG_BUCKET_IMAGE_INPUT,
-		 LG_BUCKET_IMAGE_CACHE_READ},
-	};
-	bool fits = true;
-	unsigned i;
-
-	for (i = 0; i < LG_COUNT_OF(media); i++) {
-		uint64_t n = a->raw[media[i].all], read;
-
-		if (!lg_raw_has(a, media[i].all))
-			continue;
-		n = n < fresh ? n : fresh;
-		fresh -= n;
-		read = a->raw[media[i].cached];
-		read = read < text_cached ? read : text_cached;
-		text_cached -= read < n ? read : n;
-		if (read)
-			fits &= lg_usage_split(&n, read, u, media[i].read);
-		lg_usage_set(u, media[i].fresh, n);
-	}
-	fits &= lg_usage_split_raw(a, &fresh, LG_RAW_VIDEO_IN,
-				   LG_BUCKET_VIDEO_INPUT);
-	if (lg_raw_has(a, LG_RAW_CACHED))
-		fits &= lg_usage_split(&fresh, text_cached, u,
-				       LG_BUCKET_CACHE_READ);
-	lg_usage_set(u, LG_BUCKET_INPUT, fresh + a->raw[LG_RAW_TOOL_INPUT]);
-	if (!fits)
-		u->flags |= LG_USAGE_MISMATCH;
-}
-
-/* Gemini 3 bills each query, the models before it each grounded prompt. */
-static void grounding(struct lg_answer *a)
-{
-	struct lg_slice model = lg_slice_str(a->model);
-	bool old = lg_slice_icontains(model, LG_SLICE("gemini-1")) ||
-		   lg_slice_icontains(model, LG_SLICE("gemini-2"));
-	uint64_t n = a->raw[LG_RAW_GROUNDING];
-
-	if (lg_raw_has(a, LG_RAW_GROUNDING))
-		lg_usage_set(&a->usage, LG_BUCKET_GROUNDING, old && n ? 1 : n);
-}
-
-static void finish(struct lg_answer *a)
-{
-	struct lg_usage *u = &a->usage;
-	uint64_t out = a->raw[LG_RAW_OUTPUT], sum;
-	bool fits = true;
-
-	*u = (struct lg_usage){.flags = u->flags & LG_USAGE_PRESENT};
-	grounding(a);
-	if (!u->flags)
-		return;
-	split_input(a);
-	lg_usage_put_raw(a, LG_BUCKET_REASONING, LG_RAW_REASONING);
-	fits &= lg_usage_split_raw(a, &out, LG_RAW_AUDIO_OUT,
-				   LG_BUCKET_AUDIO_OUTPUT);
-	fits &= lg_usage_split_raw(a, &out, LG_RAW_IMAGE_OUT,
-				   LG_BUCKET_IMAGE_OUTPUT);
-	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
-	sum = a->raw[LG_RAW_INPUT] + a->raw[LG_RAW_TOOL_INPUT] +
-	      a->raw[LG_RAW_OUTPUT] + a->raw[LG_RAW_REASONING];
-	if (lg_raw_has(a, LG_RAW_TOTAL)) {
-		u->total = a->raw[LG_RAW_TOTAL];
-		u->flags |= LG_USAGE_TOTAL;
-		fits &= u->total == sum;
-	}
-	if (!fits)
-		u->flags |= LG_USAGE_MISMATCH;
-	lg_answer_distrust(a);
-}
-
 const struct lg_dialect lg_gemini_generate = {
 	.name = "gemini-generate",
 	.family = "gemini",
@@ -431,7 +275,7 @@ const struct lg_dialect lg_gemini_generate = {
 	.nevent_fields = (LG_COUNT_OF(response_fields) - NARRAY) / 2,
 	.on_event = on_event,
 	.end_event = end_event,
-	.finish = finish,
+	.finish = lg_gemini_finish,
 	.error_body = lg_gemini_error_body,
 };
 
@@ -446,6 +290,6 @@ const struct lg_dialect lg_gemini_count_tokens = {
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),
 	.on_response = on_response,
-	.finish = finish,
+	.finish = lg_gemini_finish,
 	.error_body = lg_gemini_error_body,
 };
