@@ -60,11 +60,13 @@ void lg_bedrock_finish(struct lg_answer *a)
 		return;
 	cached = cache_writes(a) + a->raw[LG_RAW_CACHED];
 	check_total(a, &in, cached);
-	lg_usage_set(u, LG_BUCKET_INPUT, in);
+	if (lg_raw_has(a, LG_RAW_INPUT))
+		lg_usage_set(u, LG_BUCKET_INPUT, in);
 	lg_usage_put_raw(a, LG_BUCKET_CACHE_READ, LG_RAW_CACHED);
 	if (!lg_usage_split_raw(a, &out, LG_RAW_REASONING, LG_BUCKET_REASONING))
 		u->flags |= LG_USAGE_MISMATCH;
-	lg_usage_set(u, LG_BUCKET_OUTPUT, out);
+	if (lg_raw_has(a, LG_RAW_OUTPUT))
+		lg_usage_set(u, LG_BUCKET_OUTPUT, out);
 	lg_answer_distrust(a);
 }
 

@@ -76,7 +76,7 @@ static const struct lg_field request_fields[] = {
 #define METRIC_OUT LG_RAW_FILES
 #define METRIC_READ LG_RAW_GROUNDING
 #define METRIC_WRITE LG_RAW_SCRATCH2
-#define IMAGES LG_RAW_SCRATCH3
+#define IMAGES LG_RAW_IMAGES
 
 enum own {
 	TYPE = LG_ANSWER_OWN, /* of a Claude event */
@@ -356,7 +356,7 @@ static void finish(struct lg_answer *a)
 {
 	bool whole = a->done && body_tells(a), told = bedrock_tells(a);
 	bool final = a->usage_final && !lg_raw_has(a, LG_RAW_ODD);
-	uint32_t had = a->raw_has;
+	uint64_t had = a->raw_has;
 	uint64_t raw[LG_RAW_END];
 
 	memcpy(raw, a->raw, sizeof(raw));
