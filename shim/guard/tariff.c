@@ -122,6 +122,12 @@ static bool has_output(const struct lg_exchange *x)
 	       x->route.type != LG_REQUEST_COUNT;
 }
 
+/* Does the dialect bill other things than text? Then it knows how many. */
+static bool expects(const struct lg_exchange *x)
+{
+	return x->d && x->d->expect;
+}
+
 /* A batch's body has many calls: what one may have at most, each may. */
 static uint64_t calls(const struct lg_exchange *x)
 {
@@ -134,7 +140,7 @@ static uint64_t expected_output(const struct lg_exchange *x)
 	uint64_t most = x->price.max_output_tokens;
 	uint64_t n;
 
-	if (!has_output(x))
+	if (!has_output(x) || expects(x))
 		return 0;
 	if (f->has_max) /* whatever the catalog believes */
 		return mul_u64(f->max_output_tokens, f->n);
@@ -151,7 +157,7 @@ static bool worst_output(const struct lg_exchange *x, uint64_t *out)
 	uint64_t most = x->price.max_output_tokens;
 
 	*out = 0;
-	if (!has_output(x))
+	if (!has_output(x) || expects(x))
 		return true;
 	if (!most)
 		most = x->price.context_window;
@@ -168,8 +174,11 @@ static bool worst_input(const struct lg_exchange *x, uint64_t *out)
 {
 	const struct lg_facts *f = &x->facts;
 	uint64_t window = mul_u64(x->price.context_window, calls(x));
-	uint64_t seen =
-		add_u64(f->body_bytes, mul_u64(f->images, IMAGE_TOKENS_MAX));
+	/* a form's files are no text */
+	uint64_t text = f->body_bytes > f->upload_bytes
+				? f->body_bytes - f->upload_bytes
+				: 0;
+	uint64_t seen = add_u64(text, mul_u64(f->images, IMAGE_TOKENS_MAX));
 	bool hidden = f->remote_refs || f->server_tools;
 
 	if (hidden)
@@ -188,26 +197,53 @@ static bool has_fee(const struct lg_price *p)
 	return false;
 }
 
+/* Units and media that a request cannot exceed, and what they cost. */
+static bool worst_things(const struct lg_exchange *x, int64_t *pusd)
+{
+	struct lg_usage u = {.n = {0}};
+	struct lg_cost cost;
+	bool bounded;
+
+	*pusd = 0;
+	if (!expects(x))
+		return true;
+	bounded = x->d->expect(&x->facts, true, &u);
+	lg_price_cost(&x->price, &u, &cost);
+	*pusd = cost.total_pusd;
+	if (*pusd > 0 && *pusd < INT64_MAX)
+		++*pusd; /* it was rounded */
+	return bounded;
+}
+
 void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 {
 	const struct lg_price *p = &x->price;
 	struct lg_usage u = {.n = {0}};
 	struct lg_cost cost;
+	int64_t things;
 	uint64_t in, most;
-	bool in_ok, out_ok;
+	bool in_ok, out_ok, things_ok;
 
 	out->input_tokens = lg_facts_input_estimate(&x->facts);
 	out->output_tokens = expected_output(x);
 	lg_usage_set(&u, LG_BUCKET_INPUT, out->input_tokens);
 	lg_usage_set(&u, LG_BUCKET_OUTPUT, out->output_tokens);
+	if (expects(x)) {
+		x->d->expect(&x->facts, false, &u);
+		out->output_tokens = lg_usage_output(&u);
+	}
 	lg_price_cost(p, &u, &cost);
 	out->expected_pusd = cost.total_pusd;
 	if (lg_tariff_is_waived(x, p) || x->facts.unsized)
 		out->expected_pusd = 0;
 	in_ok = worst_input(x, &in);
 	out_ok = worst_output(x, &most);
+	things_ok = worst_things(x, &things);
 	out->worst_pusd = lg_price_worst(p, in, most);
-	out->bounded = in_ok && out_ok && p->how != LG_PRICE_UNKNOWN &&
+	if (__builtin_add_overflow(out->worst_pusd, things, &out->worst_pusd))
+		out->worst_pusd = INT64_MAX;
+	out->bounded = in_ok && out_ok && things_ok &&
+		       p->how != LG_PRICE_UNKNOWN &&
 		       !(x->facts.server_tools && has_fee(p)) && x->whole &&
 		       !x->facts.unsized && !x->facts.mixed &&
 		       !(x->row.flags & (LG_ROW_UNDECODABLE | LG_ROW_BAD_JSON));

@@ -61,6 +61,16 @@ struct lg_dialect {
 	unsigned nform_fields;
 
 	/*
+	 * Where other things than text are billed: the units and the output
+	 * tokens that a request will probably use; with worst, what it cannot
+	 * exceed. False with worst: nothing bounds it. Buckets that have no
+	 * price cost nothing: it may name what is one or the other. NULL: text
+	 * alone is billed.
+	 */
+	bool (*expect)(const struct lg_facts *f, bool worst,
+		       struct lg_usage *u);
+
+	/*
 	 * At the head of a final answer below status 300: what the answer will
 	 * not repeat of the request. NULL: nothing.
 	 */

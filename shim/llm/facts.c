@@ -16,11 +16,16 @@ void lg_facts_init(struct lg_facts *f)
 	f->n = 1;
 }
 
+static void add_to(uint64_t *sum, uint64_t n)
+{
+	uint64_t room = LG_COUNTER_MAX - *sum;
+
+	*sum += n < room ? n : room;
+}
+
 static void add_bytes(struct lg_facts *f, uint64_t n)
 {
-	uint64_t room = LG_COUNTER_MAX - f->prompt_bytes;
-
-	f->prompt_bytes += n < room ? n : room;
+	add_to(&f->prompt_bytes, n);
 }
 
 static bool is_present(const struct lg_value *v)
@@ -183,13 +188,6 @@ static void count_things(struct lg_facts *f, int id, const struct lg_value *v)
 	}
 }
 
-static void add_sound(struct lg_facts *f, uint64_t n)
-{
-	uint64_t room = LG_COUNTER_MAX - f->file_bytes;
-
-	f->file_bytes += n < room ? n : room;
-}
-
 /* "quality/size"; what is not said is left to the adapter. */
 static void set_part(struct lg_facts *f, int id, const struct lg_value *v)
 {
@@ -204,15 +202,20 @@ static void set_part(struct lg_facts *f, int id, const struct lg_value *v)
 		set_text(f->effort, sizeof(f->effort), v);
 		break;
 	case LG_FACT_FILE:
-		if (v->type == LG_VALUE_STRING)
-			add_sound(f, v->len);
+		if (v->type == LG_VALUE_STRING) {
+			add_to(&f->file_bytes, v->len);
+			add_to(&f->upload_bytes, v->len);
+		}
 		break;
 	case LG_FACT_SOUND: /* base64: three bytes in four */
 		if (v->type == LG_VALUE_STRING)
-			add_sound(f, v->len / 4 * 3);
+			add_to(&f->file_bytes, v->len / 4 * 3);
 		break;
 	case LG_FACT_UPLOAD:
-		f->images += v->type == LG_VALUE_STRING;
+		if (v->type != LG_VALUE_STRING)
+			break;
+		f->images++;
+		add_to(&f->upload_bytes, v->len);
 		break;
 	case LG_FACT_PICTURE:
 		f->images += v->type == LG_VALUE_STRING && v->len;

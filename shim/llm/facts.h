@@ -34,8 +34,9 @@ struct lg_facts {
 	char previous_id[LG_NAME_MAX];	/* previous_response_id */
 	uint64_t prompt_bytes;		/* decoded bytes of all prompt text */
 	uint64_t body_bytes;
-	uint64_t characters; /* of a text to be spoken */
-	uint64_t file_bytes; /* uploaded in the request, and inline sound */
+	uint64_t characters;	    /* of a text to be spoken */
+	uint64_t file_bytes;	    /* of sound: uploaded or inline */
+	uint64_t upload_bytes;	    /* of all files in a form */
 	uint64_t max_output_tokens; /* valid when has_max */
 	uint64_t reasoning_budget;  /* thinking budget, 0 unknown */
 	uint32_t n;		    /* choices asked for, at least 1 */

@@ -63,10 +63,19 @@ static bool speaks_tokens(const char *model)
 	return lg_slice_icontains(lg_slice_str(model), LG_SLICE("gpt-"));
 }
 
+/* A second of sound as it is heard, and as text (recorded: 37 in 3.7 s). */
+#define HEARD_TOKENS 10
+#define WRITTEN_TOKENS 4
+
 /*
  * 25 tokens for 18 characters: 1,250 tokens are a minute, in which some 900
  * characters are spoken.
  */
+static uint64_t speech_tokens(const struct lg_facts *f)
+{
+	return (f->characters * 25 + 17) / 18;
+}
+
 static void begin(struct lg_answer *a, const struct lg_facts *f)
 {
 	if (f->file_bytes)
@@ -78,7 +87,26 @@ static void begin(struct lg_answer *a, const struct lg_facts *f)
 		return;
 	}
 	lg_raw_put(a, LG_RAW_GUESS, lg_facts_input_estimate(f));
-	lg_raw_put(a, LG_RAW_SPEECH, (f->characters * 25 + 17) / 18);
+	lg_raw_put(a, LG_RAW_SPEECH, speech_tokens(f));
+}
+
+/* Spoken or heard; how long a file may be at most its size does not tell. */
+static bool expect(const struct lg_facts *f, bool worst, struct lg_usage *u)
+{
+	uint64_t seconds = lg_facts_seconds_estimate(f);
+
+	if (f->characters) {
+		lg_usage_set(u, LG_BUCKET_CHARACTERS, f->characters);
+		if (speaks_tokens(f->model))
+			lg_usage_set(u, LG_BUCKET_AUDIO_OUTPUT,
+				     speech_tokens(f));
+		return !speaks_tokens(f->model);
+	}
+	lg_usage_set(u, LG_BUCKET_SECONDS, seconds);
+	lg_usage_set(u, LG_BUCKET_AUDIO_INPUT, seconds * HEARD_TOKENS);
+	lg_usage_set(u, LG_BUCKET_OUTPUT, seconds * WRITTEN_TOKENS);
+	(void)worst;
+	return false;
 }
 
 static void duration(struct lg_answer *a, const struct lg_value *v)
@@ -190,6 +218,7 @@ const struct lg_dialect lg_openai_audio = {
 	.on_request = lg_facts_apply,
 	.form_fields = form_fields,
 	.nform_fields = LG_COUNT_OF(form_fields),
+	.expect = expect,
 	.begin = begin,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),

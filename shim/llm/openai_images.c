@@ -82,6 +82,50 @@ static void on_request(struct lg_facts *f, int id, const struct lg_value *v)
 		    sizeof(f->variant));
 }
 
+/*
+ * Output tokens of a picture, by quality and shape (square, tall, wide); of
+ * larger ones nobody has told. platform.openai.com/docs/guides/image-generation
+ */
+static const struct {
+	const char *quality;
+	uint16_t tokens[3];
+} pictures[] = {
+	{"low", {272, 408, 400}},
+	{"medium", {1056, 1584, 1568}},
+	{"high", {4160, 6240, 6208}},
+};
+
+#define PARTIAL_TOKENS 300 /* three of them at most, 100 each */
+
+static bool is_bounded(const char *model)
+{
+	return lg_slice_starts(lg_slice_str(model), LG_SLICE("gpt-image-1"));
+}
+
+static uint64_t picture_tokens(const struct lg_facts *f, bool worst)
+{
+	unsigned row = LG_COUNT_OF(pictures) - 1, shape = 1, i;
+
+	for (i = 0; i < LG_COUNT_OF(pictures); i++)
+		if (!strcmp(f->quality, pictures[i].quality))
+			row = i;
+	if (!strcmp(f->size, "1024x1024") || (!worst && !f->size[0]))
+		shape = 0;
+	return pictures[row].tokens[shape] + (f->stream ? PARTIAL_TOKENS : 0);
+}
+
+static bool expect(const struct lg_facts *f, bool worst, struct lg_usage *u)
+{
+	bool by_piece =
+		lg_slice_istarts(lg_slice_str(f->model), LG_SLICE("dall-e"));
+
+	lg_usage_set(u, LG_BUCKET_IMAGES, f->n);
+	if (!by_piece)
+		lg_usage_set(u, LG_BUCKET_IMAGE_OUTPUT,
+			     picture_tokens(f, worst) * f->n);
+	return by_piece || is_bounded(f->model);
+}
+
 static void begin(struct lg_answer *a, const struct lg_facts *f)
 {
 	memcpy(a->variant, f->variant, sizeof(a->variant));
@@ -181,6 +225,7 @@ const struct lg_dialect lg_openai_images = {
 	.on_request = on_request,
 	.form_fields = form_fields,
 	.nform_fields = LG_COUNT_OF(form_fields),
+	.expect = expect,
 	.begin = begin,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),
