@@ -179,7 +179,7 @@ static const struct route routes[] = {
 	 "", 0},
 	{"gemini", "DELETE", "/v1beta/interactions/i", FREE, "gemini-generate",
 	 "", 0},
-	{"openai", "POST", "/v1/interactions", UNKNOWN, "openai-chat", "", 0},
+	{NULL, "POST", "/v1/interactions", NONE, NULL, "", 0},
 	{"gemini", "POST", "/v1beta/models/m:batchEmbedContents", PAID,
 	 "gemini-embed", "m", 0},
 	{"gemini", "POST",
