@@ -131,6 +131,11 @@ $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
 
+# The tools without their main(), for tests of their parsers.
+$(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
+	$(call say,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
 LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc
 LIBS-golden := -lcmocka -ljansson -lm
 LIBS-stress := -ljansson
@@ -138,6 +143,8 @@ LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
 EXTRA-shim := tests/shim/lib/peer.c
+EXTRA-unit := $(B)/libtools.a
+$(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \
 $(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
@@ -195,7 +202,7 @@ $(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes \
 		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
-		$(B)/libengine.a $(STATIC) -ljansson \
+		$(B)/libtools.a $(B)/libengine.a $(STATIC) -ljansson \
 		$(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
 		-ldl -lpthread
 

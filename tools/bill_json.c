@@ -198,11 +198,12 @@ static void begin_bucket(struct bill *b)
 static int check_span(struct bill *b, int64_t day)
 {
 	const struct bill_json *j = &b->json;
-	int64_t start, end, len = j->end_ms - j->start_ms;
+	int64_t start, end, len;
 	char place[160];
 
 	if (j->end_ms == INT64_MIN)
 		return 0;
+	len = j->end_ms - j->start_ms;
 	where(b, "", place, sizeof(place));
 	place[strlen(place) - 1] = '\0';
 	if (len <= 0)
@@ -537,6 +538,12 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static int not_json(struct bill *b)
+{
+	return bill_fail(b, "", "page %llu is not JSON",
+			 (unsigned long long)b->json.pages);
+}
+
 int bill_json_feed(struct bill *b, const char *p, size_t n)
 {
 	struct bill_json *j = &b->json;
@@ -550,15 +557,17 @@ int bill_json_feed(struct bill *b, const char *p, size_t n)
 			n--;
 			continue;
 		}
-		if (!j->running)
+		if (!j->running) {
 			begin_value(b);
+			if (*p != '{' && *p != '[')
+				return not_json(b);
+		}
 		k = stretch(p, n);
 		s = lg_json_feed(&j->scan, p, k);
 		p += k;
 		n -= k;
 		if (s == LG_JSON_BAD)
-			bill_fail(b, "", "page %llu is not JSON",
-				  (unsigned long long)j->pages);
+			not_json(b);
 		if (s == LG_JSON_DONE)
 			j->running = false;
 	}
