@@ -405,8 +405,8 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 		if (f ? value(&c, f, out) : skip_value(&c, &skipped))
 			return -EPROTO;
 	} while (accept(&c, ','));
-	if (c.negative ? out->kind == LG_ROW_CALL
-		       : c.huge && out->kind == LG_ROW_ADJUST)
+	if ((c.negative && out->kind == LG_ROW_CALL) ||
+	    (c.huge && out->kind != LG_ROW_CALL))
 		return -EPROTO;
 	return c.p == c.end && out->id[0] ? 0 : -EPROTO;
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,6 +109,82 @@ static void test_kinds(void **state)
 	assert_string_equal(b.note, "repriced");
 }
 
+static void test_differences(void **state)
+{
+	static const int64_t d[] = {
+		0, -1, 1, -2, 42, -123456789, INT64_MAX - 1, INT64_MIN + 2};
+	static struct lg_row a, b;
+	static char line[LG_ROW_LINE_MAX];
+	struct lg_slice s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(d) / sizeof(d[0]); i++) {
+		sample(&a);
+		a.kind = LG_ROW_ADJUST;
+		a.verdict = 0;
+		strcpy(a.ref, a.id);
+		a.input_tokens = lg_row_delta(d[i]);
+		a.reasoning_tokens = LG_ROW_ABSENT;
+		a.units[2] = lg_row_delta(d[i]);
+		a.units[LG_ROW_UNITS - 1] = lg_row_delta(-d[i]);
+		a.cost_pusd = d[i];
+		s = format(&a, line);
+		assert_int_equal(lg_row_parse(s, &b), 0);
+		assert_true(lg_row_delta_of(b.input_tokens) == d[i]);
+		assert_true(b.reasoning_tokens == LG_ROW_ABSENT);
+		assert_true(lg_row_delta_of(b.reasoning_tokens) == 0);
+		assert_true(lg_row_delta_of(b.units[2]) == d[i]);
+		assert_true(lg_row_delta_of(b.units[LG_ROW_UNITS - 1]) ==
+			    -d[i]);
+		assert_true(lg_row_is_sound(&b, sizeof(b)));
+	}
+	a.input_tokens = lg_row_delta(-7);
+	s = format(&a, line);
+	assert_non_null(memmem(s.p, s.len, "\"input_tokens\":-7,", 18));
+	assert_true(lg_row_delta_of(lg_row_delta(INT64_MIN)) == INT64_MIN + 1);
+}
+
+/* Only differences are negative, and they have 63 bits. */
+static void test_signs(void **state)
+{
+	static const struct {
+		const char *kind, *tokens;
+		int want;
+	} rows[] = {
+		{"call", "-1", -EPROTO},
+		{"call", "18446744073709551614", 0},
+		{"call", "18446744073709551616", -EPROTO},
+		{"adjust", "-1", 0},
+		{"adjust", "18446744073709551614", -EPROTO},
+		{"adjust", "-18446744073709551614", -EPROTO},
+		{"adjust", "--1", -EPROTO},
+		{"adjust", "-", -EPROTO},
+		{"audit", "-1", 0},
+		{"new kind", "-1", 0},
+	};
+	static const char hex[] = "0123456789abcdef";
+	static struct lg_row r;
+	char line[512];
+	size_t i, n;
+	uint32_t crc;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		n = (size_t)snprintf(line, sizeof(line),
+				     "{\"v\":1,\"id\":\"X\",\"input_tokens\":"
+				     "%s,\"kind\":\"%s\"",
+				     rows[i].tokens, rows[i].kind);
+		crc = lg_crc32c(0, line, n);
+		strcpy(line + n, ",\"crc\":\"00000000\"}");
+		for (int k = 0; k < 8; k++, crc <<= 4)
+			line[n + 8 + (size_t)k] = hex[crc >> 28];
+		assert_int_equal(
+			lg_row_parse((struct lg_slice){line, n + 18}, &r),
+			rows[i].want);
+	}
+}
+
 /* A row with every text full of the worst bytes must still be written. */
 static void test_worst(void **state)
 {
@@ -129,7 +206,7 @@ static void test_worst(void **state)
 		a.endpoint[159] = a.model_requested[127] = a.model[127] = 0;
 		a.price_version[39] = a.reason[63] = a.budgets[319] = 0;
 		a.response_id[95] = a.usage_raw[511] = a.ref[26] = 0;
-		a.note[100] = 0;
+		a.note[100] = a.geo[23] = a.variant[31] = 0;
 		for (i = 0; i < sizeof(a.units) / 8; i++)
 			a.units[i] = UINT64_MAX;
 		a.cost_pusd = a.estimate_pusd = INT64_MIN + 1;
@@ -290,6 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_differences),
+		cmocka_unit_test(test_signs),
 		cmocka_unit_test(test_worst),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_raw_objects),
