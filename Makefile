@@ -29,8 +29,8 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
-	libzstd-dev libjansson-dev
-DEPS_DEMO := python3 openssl curl ca-certificates tzdata
+	libzstd-dev libjansson-dev libcurl4-openssl-dev
+DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
 	libpython3.11-testsuite python3-requests python3-httpx \

@@ -1,14 +1,10 @@
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "catalog_apply.h"
 #include "catalog_merge.h"
-#include "catalog_write.h"
 #include "cmds.h"
-#include "config/config.h"
 #include "guard/engine.h"
-#include "json.h"
 #include "tool.h"
 
 enum {
@@ -46,22 +42,6 @@ static const struct opt import_opts[] = {
 	[I_JSON] = OPT_JSON,
 	OPT_END,
 };
-
-static int write_yaml(const char *path, const struct doc *root)
-{
-	struct lg_buf b;
-	int err;
-
-	lg_buf_init(&b, (size_t)1 << 28);
-	catalog_put_yaml(&b, root);
-	if (!strcmp(path, "-"))
-		return tool_print(&b);
-	err = b.overflow ? -ENOMEM : lg_config_write_image(path, &b);
-	lg_buf_fini(&b);
-	if (err)
-		return tool_fail("%s: %s", path, strerror(-err));
-	return EXIT_OK;
-}
 
 static void move(struct doc_arena *a, const struct doc *root, const char *list,
 		 struct lg_slice id, struct doc *file)
@@ -109,61 +89,8 @@ static int split(struct catalog_from *f, const struct doc *root,
 		if (snprintf(path, sizeof(path), "%s/%s.yaml", dir, id.p) >=
 		    (int)sizeof(path))
 			return tool_fail("%s: too long", dir);
-		ret = write_yaml(path, file);
+		ret = catalog_write_yaml(path, file);
 	}
-	return ret;
-}
-
-static void tell(struct call *c, const struct catalog_merge *m,
-		 const char *file)
-{
-	struct json j;
-
-	if (!c->v[I_JSON].set) {
-		printf("%u prices written to %s, %llu unchanged, %llu kept "
-		       "because they were entered by hand\n",
-		       m->n, file, (unsigned long long)m->unchanged,
-		       (unsigned long long)m->kept);
-		return;
-	}
-	json_init(&j);
-	json_open(&j, NULL, '{');
-	json_text(&j, "file", file);
-	json_u64(&j, "written", m->n);
-	json_u64(&j, "unchanged", m->unchanged);
-	json_u64(&j, "kept", m->kept);
-	json_close(&j, '}');
-	json_line(&j);
-	tool_print(&j.b);
-}
-
-static int print_entries(struct catalog_from *f, const struct catalog_merge *m)
-{
-	struct doc *root = catalog_new(f);
-
-	for (unsigned i = 0; i < m->n; i++)
-		doc_add(f->a, doc_get(root, "prices"), NULL, m->entry[i]);
-	return write_yaml("-", root);
-}
-
-static int add_to_file(struct call *c, struct lg_engine *e,
-		       struct catalog_from *f, const struct doc *fresh)
-{
-	struct catalog_merge m;
-	char file[4096];
-	int ret = EXIT_OK;
-
-	if (catalog_user_file(e, c->v[I_FILE].text, file, sizeof(file)))
-		return tool_fail("the price file's path is too long");
-	if (catalog_merge(e, f, file, fresh, c->v[I_MODEL].text, &m))
-		return tool_fail("%s", f->err.text);
-	if (c->v[I_DRY].set)
-		return print_entries(f, &m);
-	if (m.n)
-		ret = catalog_enter(e, f->a, file, m.entry, m.n,
-				    f->source ? f->source : "manual");
-	if (ret == EXIT_OK)
-		tell(c, &m, file);
 	return ret;
 }
 
@@ -185,8 +112,14 @@ static int take(struct call *c, struct lg_engine *e, struct catalog_from *f)
 	if (c->v[I_SPLIT].set)
 		return split(f, out, c->v[I_SPLIT].text);
 	if (c->v[I_OUTPUT].set)
-		return write_yaml(c->v[I_OUTPUT].text, out);
-	return add_to_file(c, e, f, out);
+		return catalog_write_yaml(c->v[I_OUTPUT].text, out);
+	return catalog_apply(
+		e, f, out,
+		&(struct catalog_target){.file = c->v[I_FILE].text,
+					 .model = c->v[I_MODEL].text,
+					 .origin = f->file,
+					 .dry = c->v[I_DRY].set,
+					 .json = c->v[I_JSON].set});
 }
 
 static int import(struct call *c)

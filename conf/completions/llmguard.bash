@@ -11,7 +11,7 @@ _llmguard()
     fi
     case "$at" in
     'budget ') words=' set list rm' ;;
-    'pricing ') words=' list show import set export' ;;
+    'pricing ') words=' list show import set update export' ;;
     'config ') words=' check show' ;;
     esac
     case "$at" in
@@ -26,6 +26,7 @@ _llmguard()
     'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
     'pricing import'*) opts='--format --provider --model --file --output --split --version --source --dry-run --json --help' ;;
     'pricing set'*) opts='--input-per-1m --input-per-1k --input-per-token --output-per-1m --output-per-1k --output-per-token --cached-input-per-1m --cached-input-per-1k --cached-input-per-token --training-per-1m --training-per-1k --training-per-token --provider --context-window --max-output-tokens --effective-at --expires-at --tier --variant --match --notes --price-version --rates --training --estimate --yes --file --source --json --help' ;;
+    'pricing update'*) opts='--from --url --format --model --provider --sha256 --sha256-url --key --signature --file --version --dry-run --json --help' ;;
     'pricing export'*) opts='--format --provider --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
@@ -44,6 +45,8 @@ _llmguard()
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
+    *' --from') COMPREPLY=($(compgen -W 'NAME URL' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
     esac

@@ -132,11 +132,30 @@ static int read_pin(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return lg_conf_ref(c, v, dst);
 }
 
+/* For `llmguard pricing update` alone: it reads the file by itself. */
+static int read_update(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_slice s, tail = LG_SLICE("_url");
+	int err = lg_conf_text(c, v, 2000, &s);
+
+	(void)dst;
+	if (!err && lg_slice_iends(v->key, tail) &&
+	    !lg_slice_starts(s, LG_SLICE("https://")) &&
+	    !lg_slice_starts(s, LG_SLICE("http://")))
+		err = lg_conf_fail(c, v, "allowed: a URL, https://...");
+	return err;
+}
+
 static int read_pricing(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
 	static const struct lg_conf_key keys[] = {
 		{"files", read_files, offsetof(struct target, files)},
 		{"version", read_pin, offsetof(struct target, s.price_version)},
+		{"update_url", read_update, 0},
+		{"update_sha256", read_update, 0},
+		{"update_sha256_url", read_update, 0},
+		{"update_key", read_update, 0},
+		{"update_signature_url", read_update, 0},
 	};
 
 	return lg_conf_map(c, v, keys, N(keys), dst, NULL);
