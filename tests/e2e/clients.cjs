@@ -2,6 +2,8 @@
 //   node clients.cjs KIND < requests.json     (same form as clients.py)
 // KIND: https, fetch, openai, anthropic, bedrock. The SDKs take {stream, ...} bodies
 // and report {status, name, body, error} of what they returned or threw.
+// Node 18 has it, but not as a global: the OpenAI client wants it for uploads.
+globalThis.File = globalThis.File || require('node:buffer').File;
 const https = require('https');
 const kind = process.argv[2];
 const spec = JSON.parse(require('fs').readFileSync(0, 'utf8'));
@@ -39,8 +41,28 @@ async function collect(stream, text) {
   return { status: 200, body };
 }
 
+// Any method by its name: {call: "images.edit", base, files: {image: base64}}.
+async function callOpenai(r) {
+  const { OpenAI, toFile } = require('openai');
+  const client = new OpenAI({ apiKey: 'sk-test', timeout: 30000,
+    baseURL: r.base, httpAgent: agent });
+  const args = JSON.parse(r.body);
+  for (const [k, v] of Object.entries(r.files || {}))
+    args[k] = await toFile(Buffer.from(v, 'base64'), k + '.bin');
+  const path = r.call.split('.');
+  const last = path.pop();
+  const at = path.reduce((o, k) => o[k], client);
+  const a = await at[last](args, { headers: r.headers });
+  if (a.arrayBuffer)
+    return { status: 200, body: Buffer.from(await a.arrayBuffer())
+      .toString('base64') };
+  return args.stream ? collect(a, (e) => JSON.stringify(e))
+    : { status: 200, body: JSON.stringify(a) };
+}
+
 let openai, anthropic;
 async function viaOpenai(r) {
+  if (r.call) return callOpenai(r);
   const { OpenAI } = require('openai');
   openai = openai || new OpenAI({ apiKey: 'sk-test', timeout: 30000 });
   const b = JSON.parse(r.body);

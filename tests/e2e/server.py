@@ -28,7 +28,8 @@ A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
   close=1           Connection: close
   bad=json|chunk|status|lengths|nolength|gzip|deep|empty|header|bighead
                     an answer that is broken in that way
-  (a header x-answer has the whole body in base64, x-answer-type its type)
+  (a header x-answer has the whole body in base64, x-answer-type its type,
+  x-answer-field one more field of its head)
   seq=N             number in ids (default: counts up), for equal bytes
 """
 import argparse
@@ -268,6 +269,8 @@ class Conn:
         head = ['HTTP/1.1 %d %s' % (status, reason.get(status, 'Error')),
                 'Date: Thu, 09 Oct 2025 12:00:00 GMT', 'Content-Type: ' + kind,
                 'x-request-id: req_%d' % c.seq]
+        if 'x-answer-field' in c.headers:
+            head.append(c.headers['x-answer-field'])
         if enc:
             head.append('Content-Encoding: ' + enc)
         if framing == 'length':

@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""npm's openai on Debian's Node 18, and other clients: pictures, sound, forms,
+embeddings, Groq's streams, gateways. What the program gets is what it would
+have got; what the ledger says is what the provider bills."""
+import base64
+import json
+from decimal import Decimal as D
+
+from harness import OPENAI, eq, main, ok, request, send
+
+QUIET = {'NODE_NO_WARNINGS': '1'}
+WAV = base64.b64encode(b'RIFF' + bytes(range(256)) * 1250).decode()
+PNG = base64.b64encode(b'\x89PNG\r\n--x\r\n' * 40).decode()
+
+
+def usd(s):
+    return D(s).normalize()
+
+
+def call(name, answer, args, files=None, kind='application/json',
+         base='https://api.openai.com/v1', test='', field=None):
+    """One method of the SDK, and what the server will say to it."""
+    if isinstance(answer, list):
+        kind = 'text/event-stream'
+        answer = ''.join('data: %s\n\n' % (
+            e if isinstance(e, str) else json.dumps(e)) for e in answer)
+    elif not isinstance(answer, (bytes, str)):
+        answer = json.dumps(answer)
+    if isinstance(answer, str):
+        answer = answer.encode()
+    h = {'x-answer': base64.b64encode(answer).decode(), 'x-answer-type': kind}
+    if test:
+        h['x-test'] = test
+    if field:
+        h['x-answer-field'] = field
+    return {'call': name, 'base': base, 'headers': h, 'files': files or {},
+            'body': json.dumps(args)}
+
+
+def both(box, reqs, budget=1):
+    """Send bare and guarded; the answers are equal. The rows."""
+    box.budget(budget)
+    bare, _ = send(box, 'openai', reqs, guard=False, **QUIET)
+    got, p = send(box, 'openai', reqs, **QUIET)
+    eq(got, bare, 'answers')
+    eq([r.get('error') for r in got if r['status'] != 200], [], 'errors')
+    eq(p.stderr, b'', 'stderr')
+    rows = box.rows()
+    eq(len(rows), len(reqs), 'rows')
+    return rows
+
+
+def is_row(row, dialect, kind, cost, **more):
+    want = dict(dialect=dialect, request_type=kind, usage_state='exact',
+                **more)
+    eq({k: row[k] for k in want}, want, 'row')
+    eq(row['cost_usd'].normalize(), usd(cost), 'cost of ' + row['endpoint'])
+
+
+def pictures(n, **more):
+    return dict(created=1, data=[{'b64_json': PNG}] * n, **more)
+
+
+def case_images(box):
+    usage = {'input_tokens': 50, 'output_tokens': 1056, 'total_tokens': 1106,
+             'input_tokens_details': {'text_tokens': 10, 'image_tokens': 40}}
+    rows = both(box, [
+        call('images.generate', pictures(1),
+             {'model': 'dall-e-3', 'prompt': 'x', 'quality': 'hd',
+              'size': '1024x1792'}),
+        call('images.generate', pictures(3),
+             {'model': 'dall-e-2', 'prompt': 'x', 'n': 3, 'size': '256x256'}),
+        call('images.edit', pictures(2),
+             {'model': 'dall-e-2', 'prompt': 'x', 'n': 2, 'size': '512x512'},
+             {'image': PNG, 'mask': PNG}),
+        call('images.generate', pictures(1, usage=usage, quality='medium'),
+             {'model': 'gpt-image-1', 'prompt': 'x'}),
+    ])
+    is_row(rows[0], 'openai-images', 'image', '0.12', model='dall-e-3',
+           price_state='exact', units={'images': 1})
+    is_row(rows[1], 'openai-images', 'image', '0.048', units={'images': 3})
+    is_row(rows[2], 'openai-images', 'image', '0.036', units={'images': 2},
+           model_requested='dall-e-2')
+    # 10 x $5 + 40 x $10 + 1056 x $40 a million
+    is_row(rows[3], 'openai-images', 'image', '0.04269', input_tokens=50,
+           output_tokens=1056, price_state='exact')
+
+
+def case_transcriptions(box):
+    tokens = {'type': 'tokens', 'input_tokens': 37, 'output_tokens': 12,
+              'total_tokens': 49,
+              'input_token_details': {'text_tokens': 5, 'audio_tokens': 32}}
+    rows = both(box, [
+        call('audio.transcriptions.create', {'text': 'hi', 'usage': tokens},
+             {'model': 'gpt-4o-transcribe', 'prompt': 'names'},
+             {'file': WAV}),
+        call('audio.transcriptions.create',
+             {'text': 'hi', 'usage': {'type': 'duration', 'seconds': 27}},
+             {'model': 'whisper-1'}, {'file': WAV}),
+        call('audio.translations.create',
+             {'text': 'hi', 'duration': 8.47, 'task': 'translate'},
+             {'model': 'whisper-1', 'response_format': 'verbose_json'},
+             {'file': WAV}),
+        call('audio.transcriptions.create',
+             [{'type': 'transcript.text.delta', 'delta': 'hi'},
+              {'type': 'transcript.text.done', 'text': 'hi', 'usage': tokens},
+              '[DONE]'], {'model': 'gpt-4o-transcribe', 'stream': True},
+             {'file': WAV}),
+    ])
+    # 5 x $2.5 + 32 x $6 + 12 x $10 a million
+    is_row(rows[0], 'openai-audio', 'audio', '0.0003245', input_tokens=37,
+           audio_input_tokens=32, output_tokens=12,
+           model_requested='gpt-4o-transcribe')
+    is_row(rows[1], 'openai-audio', 'audio', '0.0027', units={'seconds': 27})
+    is_row(rows[2], 'openai-audio', 'audio', '0.0008', units={'seconds': 8})
+    is_row(rows[3], 'openai-audio', 'audio', '0.0003245', stream=True)
+
+
+def case_text_answer(box):
+    """Nothing tells how long it was: the upload's size is what is left."""
+    row, = both(box, [call(
+        'audio.transcriptions.create', 'hello there\n',
+        {'model': 'whisper-1', 'response_format': 'text'}, {'file': WAV},
+        kind='text/plain')])
+    eq(row['usage_state'], 'estimated', 'usage')
+    ok(row['units']['seconds'] >= 5 and row['cost_usd'] > 0, 'seconds')
+
+
+def case_speech(box):
+    rows = both(box, [
+        call('audio.speech.create', b'\xff\xf3' + bytes(5000),
+             {'model': 'tts-1', 'voice': 'alloy', 'input': 'Gr\u00fc\u00dfe ' *
+              100}, kind='audio/mpeg'),
+        call('audio.speech.create', b'\xff\xf3' + bytes(5000),
+             {'model': 'gpt-4o-mini-tts', 'voice': 'alloy',
+              'input': 'hello ' * 30}, kind='audio/mpeg'),
+    ])
+    is_row(rows[0], 'openai-audio', 'audio', '0.009',
+           units={'characters': 600})
+    eq(rows[1]['usage_state'], 'estimated', 'usage of the second')
+    ok(D('0.002') < rows[1]['cost_usd'] < D('0.006'), 'its cost')
+
+
+def case_embeddings(box):
+    answer = {'object': 'list', 'model': 'text-embedding-3-small', 'data': [
+        {'object': 'embedding', 'index': 0, 'embedding': [0.5]}],
+        'usage': {'prompt_tokens': 1000, 'total_tokens': 1000}}
+    row, = both(box, [call('embeddings.create', answer, {
+        'model': 'text-embedding-3-small', 'input': 'x',
+        'encoding_format': 'float'})])
+    is_row(row, 'openai-embeddings', 'embed', '0.00002', input_tokens=1000)
+
+
+def case_groq_stream(box):
+    def chunk(delta, **more):
+        return dict(id='c', object='chat.completion.chunk', created=1,
+                    model='llama-3.3-70b-versatile',
+                    choices=[{'index': 0, 'delta': delta,
+                              'finish_reason': more.pop('end', None)}], **more)
+    usage = {'prompt_tokens': 1000, 'completion_tokens': 100,
+             'total_tokens': 1100}
+    row, = both(box, [call('chat.completions.create', [
+        chunk({'role': 'assistant'}, x_groq={'id': 'req_1'}),
+        chunk({'content': 'hi'}),
+        chunk({}, end='stop', x_groq={'id': 'req_1', 'usage': usage}),
+        '[DONE]'], {'model': 'llama-3.3-70b-versatile', 'stream': True,
+                    'messages': [{'role': 'user', 'content': 'x'}]},
+        base='https://api.groq.com/openai/v1')])
+    # $0.59 and $0.79 a million
+    is_row(row, 'openai-chat', 'generate', '0.000669', provider='groq',
+           input_tokens=1000, output_tokens=100, price_state='exact')
+
+
+def case_gateway_cache(box):
+    """From a gateway's cache: nothing is paid, what it was worth is known."""
+    box.budget(1)
+    r = request(OPENAI, test='in=1000;out=100',
+                x_answer_field='cf-aig-cache-status: HIT')
+    send(box, 'http.client', [r])
+    row, = box.rows()
+    eq((row['cache_hit'], row['cost_usd']), ('gateway', 0), 'row')
+    eq(row['economic_usd'].normalize(), usd('0.00021'), 'economic')
+    eq(box.budget_status()['spent_usd'], 0, 'spent')
+
+
+def case_blocked(box):
+    """Forms and sound are refused as all else; nothing of them arrives."""
+    box.budget(0)
+    reqs = [
+        call('images.edit', pictures(1), {'model': 'dall-e-2', 'prompt': 'x'},
+             {'image': PNG}),
+        call('audio.transcriptions.create', {'text': 'hi'},
+             {'model': 'whisper-1'}, {'file': WAV}),
+        call('audio.speech.create', b'\xff\xf3', {
+            'model': 'tts-1', 'voice': 'alloy', 'input': 'x'}),
+        call('images.generate', pictures(1), {'model': 'dall-e-3',
+                                              'prompt': 'x'}),
+    ]
+    got, _ = send(box, 'openai', reqs, **QUIET)
+    eq([r['status'] for r in got], [429] * len(reqs), 'status')
+    eq({r['name'] for r in got}, {'RateLimitError'}, 'what was thrown')
+    eq(box.arrived(), [], 'what arrived')
+    eq([r['verdict'] for r in box.rows()], ['block'] * len(reqs), 'verdicts')
+    ok(all(r['estimate_usd'] > 0 for r in box.rows()), 'estimates')
+
+
+def case_large_form(box):
+    """A form of some megabytes goes out as it was."""
+    wav = base64.b64encode(bytes(range(256)) * 12000).decode()
+    row, = both(box, [call(
+        'audio.transcriptions.create',
+        {'text': 'hi', 'usage': {'type': 'duration', 'seconds': 192}},
+        {'model': 'whisper-1'}, {'file': wav})])
+    is_row(row, 'openai-audio', 'audio', '0.0192', units={'seconds': 192})
+    sizes = [e.get('body_bytes') or len(e.get('body', ''))
+             for e in box.arrived(('request',))]
+    ok(len(set(sizes)) == 1, 'both were of one size')
+
+
+if __name__ == '__main__':
+    main(globals())
