@@ -180,7 +180,9 @@ static bool settings_ok(const struct probe *pr, const struct lg_img_settings *s)
 	return text_ok(pr, s->timezone) && text_ok(pr, s->price_version) &&
 	       s->week_start <= 6 && s->fail <= LG_FAIL_CLOSED &&
 	       s->unknown_model <= LG_UNKNOWN_ALLOW &&
-	       s->http2 <= LG_HTTP2_OFF && s->durability <= LG_DURABILITY_EACH;
+	       s->http2 <= LG_HTTP2_OFF &&
+	       s->durability <= LG_DURABILITY_EACH &&
+	       s->stream_usage <= LG_STREAM_USAGE_INJECT;
 }
 
 static bool body_ok(struct probe *pr, const struct lg_image *img)

@@ -233,6 +233,7 @@ static void test_values(void **state)
 	REFUSES(head.settings.unknown_model, 3);
 	REFUSES(head.settings.http2, 3);
 	REFUSES(head.settings.durability, 3);
+	REFUSES(head.settings.stream_usage, 2);
 	REFUSES(budget.period, LG_PERIOD_TOTAL + 1);
 	REFUSES(budget.mode, 2);
 	REFUSES(budget.source, 3);

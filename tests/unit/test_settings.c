@@ -42,6 +42,7 @@ static void test_every_setting(void **state)
 				   "unknown_model: block\n"
 				   "http2: native\n"
 				   "durability: each\n"
+				   "stream_usage: inject\n"
 				   "hold_max_bytes: 1048576\n"
 				   "admit_wait_ms: 250\n"
 				   "pricing: {version: \"2026-08\"}\n"
@@ -67,6 +68,7 @@ static void test_every_setting(void **state)
 	assert_int_equal(s->unknown_model, LG_UNKNOWN_BLOCK);
 	assert_int_equal(s->http2, LG_HTTP2_NATIVE);
 	assert_int_equal(s->durability, LG_DURABILITY_EACH);
+	assert_int_equal(s->stream_usage, LG_STREAM_USAGE_INJECT);
 	assert_int_equal(s->hold_max_bytes, 1048576);
 	assert_int_equal(s->admit_wait_ms, 250);
 	assert_string_equal(text(img, s->price_version), "2026-08");
