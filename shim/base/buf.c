@@ -103,6 +103,18 @@ int lg_buf_put_u64(struct lg_buf *b, uint64_t v)
 	return lg_buf_put(b, tmp + at, sizeof(tmp) - at);
 }
 
+int lg_buf_put_hex(struct lg_buf *b, uint64_t v)
+{
+	char text[16];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = "0123456789abcdef"[v & 15];
+		v >>= 4;
+	} while (v);
+	return lg_buf_put(b, text + at, sizeof(text) - at);
+}
+
 int lg_buf_put_i64(struct lg_buf *b, int64_t v)
 {
 	char tmp[21];

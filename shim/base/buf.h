@@ -58,6 +58,8 @@ static inline int lg_buf_putc(struct lg_buf *b, char c)
 }
 
 int lg_buf_put_u64(struct lg_buf *b, uint64_t v);
+/* Lower case, no leading zeros. */
+int lg_buf_put_hex(struct lg_buf *b, uint64_t v);
 int lg_buf_put_i64(struct lg_buf *b, int64_t v);
 /* Picodollars as an exact decimal literal. */
 int lg_buf_put_money(struct lg_buf *b, int64_t pusd);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "budget/hold.h"
 #include "guard/body.h"
+#include "guard/inject_answer.h"
 #include "guard/memo.h"
 #include "guard/parts.h"
 #include "guard/world.h"
@@ -59,8 +60,9 @@ struct lg_exchange {
 	struct lg_denial *denial; /* &refused, NULL: let go */
 
 	int64_t start_boot_ns;
-	struct lg_parts *parts; /* NULL: the answer had none */
-	int64_t price_ms;	/* priced as of then, 0: of the row's start */
+	struct lg_inject_answer *edit; /* NULL: the answer passes as it is */
+	struct lg_parts *parts;	       /* NULL: the answer had none */
+	int64_t price_ms; /* priced as of then, 0: of the row's start */
 
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */
@@ -77,6 +79,7 @@ struct lg_exchange {
 	bool settled;
 	bool disowned;	 /* another process has it (fork) */
 	bool parts_lost; /* no memory for them */
+	bool injected;	 /* asked for its usage by us */
 
 	/* From here on not zeroed: each has a beginning of its own. */
 	struct lg_facts facts;

@@ -9,7 +9,7 @@
 #include "guard/settle.h"
 
 #define KEEP_HELD 4096
-#define SYNTH_MAX ((size_t)256 << 10)
+#define SYNTH_MAX ((size_t)64 << 20)
 #define HELD_MAX ((size_t)1 << 30)
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -207,8 +207,10 @@ size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
 
 bool lg_flow_edits(const struct lg_flow *f)
 {
-	return f->stash.len ||
-	       (f->first && f->first->swallow_100 && !f->first->answered);
+	const struct lg_exchange *x = f->first;
+
+	return f->stash.len || (x && x->swallow_100 && !x->answered) ||
+	       (x && x->injected && (x->edit || !x->answered));
 }
 
 void lg_flow_eof(struct lg_flow *f)

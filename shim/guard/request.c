@@ -9,6 +9,7 @@
 #include "guard/attribution.h"
 #include "guard/engine.h"
 #include "guard/host.h"
+#include "guard/inject.h"
 #include "guard/self.h"
 #include "guard/settle.h"
 #include "guard/tariff.h"
@@ -296,6 +297,8 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 		refuse(f, x);
 		return;
 	}
+	if (!f->observe && !f->sent)
+		lg_inject_request(x, &f->held);
 	x->continues = false;
 	x->released = true;
 	f->out_ready = f->held.len > f->sent;

@@ -33,6 +33,8 @@ static void on_head(struct lg_flow *f, struct lg_exchange *x)
 	x->row.response_bytes += m->head_len;
 	lg_exchange_answer_head(x, lg_framer_head(&f->resp), m->status);
 	lg_later_begin(x);
+	if (x->injected)
+		x->edit = lg_inject_answer_new(m, lg_framer_head(&f->resp));
 }
 
 static void on_bad(struct lg_flow *f, struct lg_exchange *x)
@@ -153,6 +155,35 @@ static void withhold(struct lg_flow *f, struct lg_exchange *x, struct view *v,
 	}
 }
 
+/*
+ * The same where the answer is edited: what the program sees is written anew
+ * in the synthetic bytes. Without memory for them the connection ends.
+ */
+static enum lg_http1_event edit(struct lg_flow *f, struct lg_exchange *x,
+				struct view *v, size_t n)
+{
+	enum lg_http1_event ev;
+	struct lg_slice body;
+	size_t used;
+
+	v->divert = true;
+	if (!lg_inject_answer_reserve(x->edit, n - v->at, &f->synth)) {
+		f->shut = f->deaf = true;
+		v->at = n;
+		return LG_HTTP1_BAD;
+	}
+	used = lg_framer_feed(&f->resp, v->p + v->at, n - v->at, &ev, &body);
+	if (ev == LG_HTTP1_BODY)
+		lg_inject_answer_feed(x->edit, body.p, body.len);
+	else if (ev != LG_HTTP1_MORE)
+		lg_inject_answer_end(x->edit, ev == LG_HTTP1_END, &f->synth);
+	if (ev == LG_HTTP1_BAD || ev == LG_HTTP1_TOO_LARGE)
+		show(f, v, used);
+	v->at += used;
+	on_event(f, x, ev, body);
+	return ev;
+}
+
 /* One step of the answer; its bytes move to where the program sees them. */
 static enum lg_http1_event advance(struct lg_flow *f, struct view *v, size_t n)
 {
@@ -162,6 +193,8 @@ static enum lg_http1_event advance(struct lg_flow *f, struct view *v, size_t n)
 	enum lg_http1_event ev;
 	size_t used;
 
+	if (x && x->edit)
+		return edit(f, x, v, n);
 	if (hide) {
 		/* the parser first: `from` may be moved over afterwards */
 		struct lg_slice body;
@@ -203,6 +236,8 @@ size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n)
 	do {
 		ev = advance(f, &v, n);
 	} while (!f->deaf && !f->ending && (ev != LG_HTTP1_MORE || v.at < n));
+	if (f->first && f->first->edit)
+		lg_inject_answer_show(f->first->edit, &f->synth);
 	/* behind a refusal nothing of the server's is shown */
 	if (!f->ending)
 		show(f, &v, n - v.at);
@@ -218,6 +253,8 @@ void lg_response_eof(struct lg_flow *f)
 	show_stash(f, &none);
 	if (!x)
 		return;
+	if (x->edit)
+		lg_inject_answer_end(x->edit, false, &f->synth);
 	end = f->deaf ? LG_HTTP1_BAD : lg_http1_eof(&f->resp.m);
 	finish(f, x, x->answered && end == LG_HTTP1_END);
 	f->deaf = true;

@@ -95,6 +95,8 @@ static int read_step(struct lg_conn *c, SSL *s, char *buf, size_t len,
 		*shown = r > 0 ? (size_t)r : 0;
 	else if (r > 0)
 		*shown = lg_flow_arrived(c->flow, buf, (size_t)r);
+	else if (lg_flow_synth(c->flow, &(struct lg_slice){0}))
+		return 1; /* what was withheld until the end */
 	else if (is_time_to_release(c) && lg_conn_is_transient(c, s, r) &&
 		 release_held(c, s, true) > 0)
 		return 1;
