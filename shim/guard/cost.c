@@ -171,8 +171,7 @@ static void find_training(const struct lg_exchange *x, struct lg_price *p)
 	char name[sizeof(x->row.model) + 3] = "ft:";
 	struct lg_price tuned;
 
-	if (p->rate[LG_BUCKET_TRAINING] >= 0 ||
-	    !strncmp(x->row.model, name, 3))
+	if (p->rate[LG_BUCKET_TRAINING] >= 0 || !strncmp(x->row.model, name, 3))
 		return;
 	memcpy(name + 3, x->row.model, strlen(x->row.model) + 1);
 	lg_tariff_lookup(x, name, x->row.tier, &tuned);

@@ -341,7 +341,6 @@ static const char *key_begin(struct lg_json *j, const char *p, const char *end)
 
 static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 {
-	struct lg_value v = {.type = LG_VALUE_STRING};
 	const char *q;
 
 	lg_json_scalar_begin(j, true);
@@ -354,12 +353,7 @@ static const char *text_begin(struct lg_json *j, const char *p, const char *end)
 		j->state = j->depth ? S_COMMA_OR_END : S_DONE;
 		return q;
 	}
-	v.len = (size_t)(q - p) - 1;
-	v.chars = j->count ? v.len - lg_json_tails(p, (size_t)v.len) : 0;
-	v.truncated = v.len > LG_VALUE_TEXT_MAX;
-	v.text = (struct lg_slice){p, v.truncated ? LG_VALUE_TEXT_MAX
-						  : (size_t)v.len};
-	lg_json_scalar_done(j, &v);
+	lg_json_text_whole(j, p, (size_t)(q - p) - 1);
 	return q;
 }
 

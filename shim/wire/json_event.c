@@ -80,3 +80,14 @@ void lg_json_text_event(struct lg_json *j, enum lg_value_type type)
 	v.text.len = v.truncated ? sizeof(j->text) : (size_t)j->len;
 	lg_json_scalar_done(j, &v);
 }
+
+void lg_json_text_whole(struct lg_json *j, const char *p, size_t n)
+{
+	struct lg_value v = {.type = LG_VALUE_STRING, .len = n};
+
+	v.chars = j->count ? n - lg_json_tails(p, n) : 0;
+	v.truncated = n > LG_VALUE_TEXT_MAX;
+	v.text.p = p;
+	v.text.len = v.truncated ? LG_VALUE_TEXT_MAX : n;
+	lg_json_scalar_done(j, &v);
+}

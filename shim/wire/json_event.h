@@ -84,6 +84,8 @@ void lg_json_raw_end(struct lg_json *j, int id, uint64_t off);
 void lg_json_scalar_begin(struct lg_json *j, bool is_string);
 /* It is whole: tell all who watch it, and expect what follows a value. */
 void lg_json_scalar_done(struct lg_json *j, const struct lg_value *v);
+/* It is a string that stands whole at p[0..n). */
+void lg_json_text_whole(struct lg_json *j, const char *p, size_t n);
 /* The same for one whose text was gathered by lg_json_text_put(). */
 void lg_json_text_event(struct lg_json *j, enum lg_value_type type);
 

@@ -148,6 +148,88 @@ static void test_estimates(void **state)
 	assert_int_equal(lg_facts_input_estimate(&f), 3 + 2400);
 }
 
+static void test_round(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t n;
+		bool bad;
+	} want[] = {
+		{"27", 27, false},    {"26.6", 27, false}, {"8.47", 8, false},
+		{"0.5", 0, false},    {"1.5", 2, false},   {"1e2", 100, false},
+		{"2.51e0", 3, false}, {"-1", 0, true},	   {"1e40", 0, true},
+	};
+	uint64_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct lg_value v = value(LG_VALUE_NUMBER, want[i].text);
+
+		n = 99;
+		if ((lg_value_round(&v, &n) != 0) != want[i].bad)
+			fail_msg("%s", want[i].text);
+		if (!want[i].bad && n != want[i].n)
+			fail_msg("%s: %llu", want[i].text,
+				 (unsigned long long)n);
+	}
+}
+
+/* What a request for pictures or sound will probably use, and at most. */
+static void test_expect(void **state)
+{
+	static const struct {
+		const char *model, *quality, *size;
+		uint64_t characters, file_bytes, n;
+		bool sound, bounded;
+		enum lg_bucket bucket;
+		uint64_t likely, most;
+	} want[] = {
+		{"dall-e-3", "hd", "1024x1792", 0, 0, 2, false, true,
+		 LG_BUCKET_IMAGES, 2, 2},
+		{"dall-e-3", "hd", "1024x1792", 0, 0, 2, false, true,
+		 LG_BUCKET_IMAGE_OUTPUT, 0, 0},
+		{"gpt-image-1", "low", "1024x1024", 0, 0, 3, false, true,
+		 LG_BUCKET_IMAGE_OUTPUT, 816, 816},
+		{"gpt-image-1-mini", "", "", 0, 0, 1, false, true,
+		 LG_BUCKET_IMAGE_OUTPUT, 4160, 6240},
+		{"gpt-image-9", "medium", "", 0, 0, 1, false, false,
+		 LG_BUCKET_IMAGE_OUTPUT, 1056, 1584},
+		{"my-deployment", "", "", 0, 0, 1, false, false,
+		 LG_BUCKET_IMAGES, 1, 1},
+		{"tts-1", "", "", 900, 0, 1, true, true, LG_BUCKET_CHARACTERS,
+		 900, 900},
+		{"gpt-4o-mini-tts", "", "", 900, 0, 1, true, false,
+		 LG_BUCKET_AUDIO_OUTPUT, 1250, 1250},
+		{"whisper-1", "", "", 0, 160001, 1, true, false,
+		 LG_BUCKET_SECONDS, 11, 11},
+		{"gpt-4o-transcribe", "", "", 0, 160000, 1, true, false,
+		 LG_BUCKET_AUDIO_INPUT, 100, 100},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		const struct lg_dialect *d =
+			want[i].sound ? &lg_openai_audio : &lg_openai_images;
+		struct lg_usage likely = {.n = {0}}, most = {.n = {0}};
+		struct lg_facts f;
+
+		lg_facts_init(&f);
+		strcpy(f.model, want[i].model);
+		strcpy(f.quality, want[i].quality);
+		strcpy(f.size, want[i].size);
+		f.characters = want[i].characters;
+		f.file_bytes = want[i].file_bytes;
+		f.n = (uint32_t)want[i].n;
+		d->expect(&f, false, &likely);
+		assert_int_equal(d->expect(&f, true, &most), want[i].bounded);
+		if (likely.n[want[i].bucket] != want[i].likely ||
+		    most.n[want[i].bucket] != want[i].most)
+			fail_msg("%s: %llu %llu", want[i].model,
+				 (unsigned long long)likely.n[want[i].bucket],
+				 (unsigned long long)most.n[want[i].bucket]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +238,8 @@ int main(void)
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_estimates),
+		cmocka_unit_test(test_round),
+		cmocka_unit_test(test_expect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

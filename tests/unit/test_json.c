@@ -401,6 +401,47 @@ static void test_truncation(void **state)
 		}
 }
 
+static uint64_t chars;
+
+static void count(void *ctx, int id, const struct lg_value *v)
+{
+	(void)ctx;
+	if (id == 1 && v->type == LG_VALUE_STRING)
+		chars = v->chars;
+	else
+		assert_int_equal(v->chars, 0);
+}
+
+/* Characters, not bytes, where they are asked for; whatever the cut. */
+static void test_chars(void **state)
+{
+	static const struct {
+		const char *doc;
+		uint64_t chars;
+	} want[] = {
+		{"{\"a\":\"\",\"b\":\"x\"}", 0},
+		{"{\"a\":\"abc\",\"b\":\"x\"}", 3},
+		{"{\"a\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z\"}", 4},
+		{"{\"a\":\"\\u00e4\\ud83d\\ude00\\n\\ud83d!\"}", 5},
+		{"{\"\xc3\xa4\":1,\"a\":\"\xc3\xa4\",\"\xc3\xa4z\":2}", 1},
+	};
+
+	(void)state;
+	WATCH({"a", 1, LG_FIELD_CHARS}, {"b", 2, 0});
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		size_t n = strlen(want[i].doc);
+
+		for (size_t cut = 0; cut <= n; cut++) {
+			chars = 99;
+			lg_json_init(&scanner, &paths, count, NULL);
+			lg_json_feed(&scanner, want[i].doc, cut);
+			lg_json_feed(&scanner, want[i].doc + cut, n - cut);
+			assert_int_equal(lg_json_end(&scanner), LG_JSON_DONE);
+			assert_int_equal(chars, want[i].chars);
+		}
+	}
+}
+
 /* A capture within a capture that is already full. */
 static void test_raw_overflow(void **state)
 {
@@ -488,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_chars),
 		cmocka_unit_test(test_raw_overflow),
 		cmocka_unit_test(test_long_number),
 		cmocka_unit_test(test_depth),
