@@ -211,6 +211,25 @@ void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 	out->economic_pusd = round_sum(join(&fresh, f), f);
 }
 
+bool lg_price_line(const struct lg_price *p, const struct lg_usage *u,
+		   enum lg_bucket b, uint64_t *n, int64_t *rate)
+{
+	*n = count_of(p, u, b);
+	*rate = lg_rate_of(p->rate, lg_price_step(p, u), b);
+	return *n && *rate >= 0;
+}
+
+const struct lg_img_tier *lg_price_step(const struct lg_price *p,
+					const struct lg_usage *u)
+{
+	return tier_for(p, lg_usage_input(u));
+}
+
+bool lg_price_is_output(enum lg_bucket b)
+{
+	return lg_rate_is_output(b);
+}
+
 /* The dearest of one side over the base and every step that could apply. */
 static int64_t dearest(const struct lg_price *p, bool output, uint64_t input)
 {

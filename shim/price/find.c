@@ -147,6 +147,23 @@ static bool find_group(struct found *f, const struct lg_price_key *k,
 	return lg_price_find_rule(f->img, k, first);
 }
 
+static void tell(const struct lg_price_want *w, const struct source *s,
+		 struct lg_slice name, const struct found *f, bool no_tier)
+{
+	struct lg_price_step step = {
+		.kind = LG_STEP_NAME,
+		.provider = s->provider,
+		.name = name,
+		.img = f->img,
+		.entry = f->e,
+		.how = f->how,
+		.no_tier = no_tier,
+	};
+
+	if (w->trace)
+		w->trace->step(w->trace, &step);
+}
+
 /*
  * One provider, one spelling of the name, all images in order. An image that
  * knows the model without the tier is remembered: a later one may have it.
@@ -165,13 +182,18 @@ static bool find_named(const struct lg_catalog *c, const struct source *s,
 		return false;
 	for (unsigned i = 0; i < c->n && i < LG_PRICE_IMAGES_MAX; i++) {
 		f.img = c->img[i];
-		if (!find_group(&f, &k, &first))
+		f.e = NULL;
+		if (!find_group(&f, &k, &first)) {
+			tell(w, s, name, &f, false);
 			continue;
+		}
 		choose_variant(&f, &first, w);
 		if (choose(&f, first, w)) {
+			tell(w, s, name, &f, false);
 			fill(out, &f, s, place);
 			return true;
 		}
+		tell(w, s, name, &f, true);
 		if (w->tier.len && !standard.e && choose(&f, first, &plain))
 			standard = f;
 	}

@@ -164,16 +164,22 @@ static bool atom_holds(const struct lg_image *img, const struct lg_img_atom *a,
 	}
 }
 
-static bool matches(const struct lg_image *img, const struct lg_img_matcher *m,
+static bool matches(const struct lg_image *img, struct lg_img_span atoms,
 		    struct lg_slice name)
 {
 	const struct lg_img_atom *a =
-		LG_IMG_ARRAY(img, m->atoms, struct lg_img_atom);
+		LG_IMG_ARRAY(img, atoms, struct lg_img_atom);
 
-	for (uint32_t i = 0; i < m->atoms.n; i++)
+	for (uint32_t i = 0; i < atoms.n; i++)
 		if (!atom_holds(img, &a[i], name))
 			return false;
-	return m->atoms.n > 0;
+	return atoms.n > 0;
+}
+
+bool lg_price_clause_holds(const struct lg_image *img,
+			   const struct lg_img_clause *c, struct lg_slice name)
+{
+	return name.len && matches(img, c->atoms, name);
 }
 
 bool lg_price_find_rule(const struct lg_image *img,
@@ -190,7 +196,7 @@ bool lg_price_find_rule(const struct lg_image *img,
 	missing = ~lg_img_pairs(k->name);
 	for (uint32_t i = 0; i < v->nmatchers; i++) {
 		if (m[i].pairs & missing || m[i].price >= img->prices.n ||
-		    !matches(img, &m[i], k->name))
+		    !matches(img, m[i].atoms, k->name))
 			continue;
 		*first = m[i].price;
 		return true;

@@ -14,6 +14,8 @@
  */
 #define LG_PRICE_NAME_MAX 255 /* longer names are in no catalog */
 
+struct lg_price_trace;
+
 /* "provider/name" in small letters. */
 struct lg_price_key {
 	char text[3 * LG_PRICE_NAME_MAX + 3];
@@ -27,7 +29,8 @@ struct lg_price_key {
 struct lg_price_want {
 	struct lg_slice tier, version, geo, variant;
 	int64_t at_ms;
-	unsigned minute; /* of the UTC day */
+	unsigned minute;	      /* of the UTC day */
+	struct lg_price_trace *trace; /* NULL: nobody looks */
 };
 
 /* ASCII small letter. */
@@ -52,6 +55,10 @@ bool lg_price_find_exact(const struct lg_image *img,
 /* By the provider's first entry whose match clause holds. */
 bool lg_price_find_rule(const struct lg_image *img,
 			const struct lg_price_key *k, uint32_t *first);
+
+/* Do all tests of one clause hold? name: in small letters, not empty. */
+bool lg_price_clause_holds(const struct lg_image *img,
+			   const struct lg_img_clause *c, struct lg_slice name);
 
 /* Does the entry hold at the wanted instant? */
 bool lg_price_in_force(const struct lg_img_price *e,

@@ -39,6 +39,22 @@ static void set_free(struct lg_price *out)
 	memset(out->rate, 0, sizeof(out->rate));
 }
 
+static void tell(const struct lg_price_want *w, enum lg_price_step_kind kind,
+		 struct lg_slice provider, struct lg_slice name,
+		 const struct lg_image *img, enum lg_price_how how)
+{
+	struct lg_price_step step = {
+		.kind = kind,
+		.provider = provider,
+		.name = name,
+		.img = img,
+		.how = how,
+	};
+
+	if (w->trace)
+		w->trace->step(w->trace, &step);
+}
+
 static bool apply_rule(const struct lg_catalog *c,
 		       const struct lg_price_query *q, struct lg_price_want *w,
 		       struct lg_price *out)
@@ -50,6 +66,8 @@ static bool apply_rule(const struct lg_catalog *c,
 
 	if (!r)
 		return false;
+	tell(w, LG_STEP_RULE, q->provider, lg_img_text(img, r->match), img,
+	     r->free ? LG_PRICE_FREE : LG_PRICE_MODEL_RULE);
 	if (r->free) {
 		set_free(out);
 		return true;
@@ -148,6 +166,8 @@ static bool find_ceiling(const struct lg_catalog *c, struct lg_slice provider,
 	for (unsigned i = 0; i < n; i++)
 		found |= raise_provider(c, asked[i], w, out);
 	lg_rate_lift(out->rate);
+	tell(w, LG_STEP_CEILING, provider, (struct lg_slice){"", 0}, NULL,
+	     found ? LG_PRICE_CEILING : LG_PRICE_UNKNOWN);
 	return found;
 }
 
@@ -202,6 +222,7 @@ void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
 		.variant = q->variant,
 		.at_ms = q->at_ms,
 		.minute = minute_of_day(q->at_ms),
+		.trace = q->trace,
 	};
 	uint64_t window, most;
 

@@ -28,6 +28,24 @@ enum lg_price_how {
 	LG_PRICE_UNKNOWN,    /* nothing at all */
 };
 
+/* One step of a look-up, for whoever wants to see the way. */
+enum lg_price_step_kind {
+	LG_STEP_RULE,	 /* a models: rule fits: name is its pattern */
+	LG_STEP_NAME,	 /* a provider's name in one image */
+	LG_STEP_CEILING, /* the dearest of a provider */
+};
+struct lg_price_step {
+	enum lg_price_step_kind kind;
+	struct lg_slice provider, name;
+	const struct lg_image *img;	  /* of RULE and NAME */
+	const struct lg_img_price *entry; /* NULL: not found */
+	enum lg_price_how how;
+	bool no_tier; /* the model is there, the tier is not */
+};
+struct lg_price_trace {
+	void (*step)(struct lg_price_trace *t, const struct lg_price_step *s);
+};
+
 struct lg_price_query {
 	struct lg_slice provider;	  /* "openai" */
 	struct lg_slice ceiling_provider; /* dialect owner, where provider is a
@@ -40,6 +58,7 @@ struct lg_price_query {
 	struct lg_slice version; /* pinned; empty: in force at `at_ms` */
 	int64_t at_ms;		 /* call's start */
 	bool own; /* a server of one's own: free where nothing is known */
+	struct lg_price_trace *trace; /* NULL: nobody looks */
 };
 
 struct lg_price {
@@ -97,6 +116,19 @@ void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
  */
 void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 		   struct lg_cost *out);
+
+/*
+ * One bucket of that: how many are charged, and the rate (of a million, before
+ * the factor). False: nothing is charged; then *n > 0 says that a rate is
+ * missing.
+ */
+bool lg_price_line(const struct lg_price *p, const struct lg_usage *u,
+		   enum lg_bucket b, uint64_t *n, int64_t *rate);
+/* Its long-context step, NULL: none reached. */
+const struct lg_img_tier *lg_price_step(const struct lg_price *p,
+					const struct lg_usage *u);
+/* Does the bucket belong to the output side (fees do)? */
+bool lg_price_is_output(enum lg_bucket b);
 
 /*
  * Upper bound for a request: `input_tokens` at the dearest input rate that
