@@ -345,10 +345,21 @@ static struct later *later_new(struct lg_exchange *x)
 	return l;
 }
 
+/* "files/f1:download" speaks of f1. */
+static void cut_verb(char *id)
+{
+	static const char verb[] = ":download";
+	size_t n = strlen(id), k = sizeof(verb) - 1;
+
+	if (n > k && !strcmp(id + n - k, verb))
+		id[n - k] = '\0';
+}
+
 void lg_later_begin(struct lg_exchange *x)
 {
 	struct later *l;
 
+	cut_verb(x->route.ref);
 	if (x->route.kind != LG_ROUTE_LATER || x->row.status != 200 || !x->d ||
 	    !x->d->lines || !x->route.ref[0] || is_done(x, x->route.ref) ||
 	    lg_engine_is_sandboxed(x->engine))
@@ -357,13 +368,19 @@ void lg_later_begin(struct lg_exchange *x)
 	if (!l)
 		return;
 	look_up(l, x->route.ref);
-	if (l->what == CALL)
+	if (l->what == CALL) {
 		x->price_ms = l->call.ts_ms;
+		/* a line may leave the model out */
+		lg_slice_copy(lg_slice_str(l->call.model_requested),
+			      x->row.model_requested,
+			      sizeof(x->row.model_requested));
+	}
 	lg_mem_free(l, sizeof(*l));
 }
 
-static const char *id_of(const struct lg_exchange *x)
+static const char *id_of(struct lg_exchange *x)
 {
+	cut_verb(x->route.ref);
 	return x->route.ref[0] ? x->route.ref : x->answer.id;
 }
 

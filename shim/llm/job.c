@@ -4,7 +4,7 @@
 
 #include "base/civil.h"
 
-/* LG_RAW_SCRATCH: what the object's state means. */
+/* own[3], which outlives parts: what the object's state means. */
 enum state { UNDER_WAY, DONE, FAILED, STOPPED };
 
 /*
@@ -90,14 +90,14 @@ struct lg_slice lg_job_name(struct lg_slice text)
 
 bool lg_job_is_done(const struct lg_answer *a)
 {
-	uint64_t state = a->raw[LG_RAW_SCRATCH];
+	uint64_t state = a->own[3];
 
 	return state == DONE || state == STOPPED;
 }
 
 static void end(struct lg_answer *a)
 {
-	uint64_t state = a->raw[LG_RAW_SCRATCH];
+	uint64_t state = a->own[3];
 
 	a->background = a->id[0] != 0;
 	a->done = state == DONE || state == STOPPED;
@@ -180,12 +180,11 @@ void lg_job_apply(struct lg_answer *a, int id, const struct lg_value *v)
 		break;
 	case LG_JOB_STATE:
 		if (v->type == LG_VALUE_STRING)
-			lg_raw_put(a, LG_RAW_SCRATCH, read_state(v->text));
+			a->own[3] = read_state(v->text);
 		break;
 	case LG_JOB_ENDED:
-		if (v->type == LG_VALUE_BOOL && v->boolean &&
-		    !a->raw[LG_RAW_SCRATCH])
-			lg_raw_put(a, LG_RAW_SCRATCH, DONE);
+		if (v->type == LG_VALUE_BOOL && v->boolean && !a->own[3])
+			a->own[3] = DONE;
 		break;
 	case LG_JOB_CREATED:
 		if (!a->created_s)

@@ -28,7 +28,7 @@ void lg_job_request(struct lg_facts *f, int id, const struct lg_value *v);
 /*
  * Carries these out, and what lg_answer_apply does. At the object's end:
  * background, and pending (under way), done (ended) or failed (ended without
- * a charge). An object whose state is not known is under way.
+ * a charge). An object whose state is not known is under way. Uses own[3].
  */
 void lg_job_apply(struct lg_answer *a, int id, const struct lg_value *v);
 /* Has the object that was read ended well, so that its usage is the last? */

@@ -534,6 +534,90 @@ def case_claude_batch_strict(box):
     eq(box.rows()[1]['reason'], 'over_budget', 'reason')
 
 
+GOOGLE = 'https://generativelanguage.googleapis.com/v1beta/'
+
+
+def gemini_call(i):
+    return {'request': {'contents': [{'role': 'user', 'parts': [
+        {'text': 'word ' * 100}]}], 'generationConfig': {
+            'maxOutputTokens': 1000}}, 'metadata': {'key': 'k%d' % i}}
+
+
+def gemini_answer(i):
+    return {'candidates': [{'content': {'parts': [{'text': 'x'}]},
+                            'finishReason': 'STOP'}], 'modelVersion': 'later',
+            'responseId': 'r%d' % i, 'usageMetadata': {
+                'promptTokenCount': 1000, 'candidatesTokenCount': 60,
+                'thoughtsTokenCount': 40, 'totalTokenCount': 1100}}
+
+
+def operation(done, **response):
+    o = {'name': 'batches/g1', 'metadata': {
+        'state': 'BATCH_STATE_' + ('SUCCEEDED' if done else 'PENDING'),
+        'createTime': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}}
+    if done:
+        o.update(done=True, response=response)
+    return o
+
+
+def start_gemini(box, config_):
+    ask(box, answering(GOOGLE + 'models/later:batchGenerateContent',
+                       operation(False), {'batch': {'displayName': 'b',
+                                                    'inputConfig': config_}},
+                       'POST'))
+    return box.rows()[0]
+
+
+def case_gemini_batch_inline(box):
+    config(box)
+    row = start_gemini(box, {'requests': {'requests': [
+        gemini_call(i) for i in range(3)]}})
+    ok(D('0.015') < row['cost_usd'] < D('0.016'), 'estimate of the batch')
+    done = operation(True, inlinedResponses={'inlinedResponses': [
+        {'response': gemini_answer(0)}, {'error': {'code': 13}},
+        {'response': gemini_answer(2)}]})
+    url = GOOGLE + 'batches/g1'
+    ask(box, answering(url, operation(False)), answering(url, done),
+        answering(url, done))
+    ask(box, answering(url, done))
+    adj, = box.rows('adjust')
+    eq((adj['input_tokens'], adj['output_tokens'], adj['reasoning_tokens']),
+       (2000, 200, 80), 'tokens')
+    balance(box, '0.002')
+
+
+def case_gemini_batch_file(box):
+    config(box)
+    row = start_gemini(box, {'fileName': 'files/in'})
+    eq((row['cost_usd'], row['price_state']), (0, 'unknown'), 'row')
+    url = GOOGLE + 'batches/g1'
+    ask(box, answering(url, operation(True, responsesFile='files/out9')))
+    get = answering('https://generativelanguage.googleapis.com/download/'
+                    'v1beta/files/out9:download?alt=media',
+                    lines(*[{'key': 'k%d' % i, 'response': gemini_answer(i)}
+                            for i in range(4)]), kind='application/json')
+    ask(box, get, get)
+    balance(box, '0.004')
+
+
+def case_mistral_batch(box):
+    config(box)
+    url = 'https://api.mistral.ai/v1/batch/jobs'
+    made = {'id': 'b-77', 'object': 'batch', 'status': 'QUEUED', 'model':
+            'later', 'created_at': int(time.time()), 'output_file': None}
+    ask(box, answering(url, made, {'input_files': ['f'], 'model': 'later',
+                                   'endpoint': '/v1/chat/completions'},
+                       'POST'))
+    done = dict(made, status='SUCCESS', output_file='out-1',
+                total_requests=4, completed_requests=4)
+    ask(box, answering(url + '/b-77', dict(made, status='RUNNING')),
+        answering(url + '/b-77', done))
+    get = answering('https://api.mistral.ai/v1/files/out-1/content', OUTPUT,
+                    kind='application/octet-stream')
+    ask(box, get, get)
+    covered(balance(box, BATCH_COST), unknown=0)
+
+
 # -- training ------------------------------------------------------------------
 
 def job(status='succeeded', trained=50000, **more):
