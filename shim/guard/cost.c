@@ -280,7 +280,8 @@ static void name_answer(struct lg_exchange *x)
 
 	lg_slice_copy(lg_slice_str(model), row->model, sizeof(row->model));
 	lg_slice_copy(lg_slice_str(tier), row->tier, sizeof(row->tier));
-	put_if_said(row->geo, sizeof(row->geo), a->geo, x->route.geo);
+	put_if_said(row->geo, sizeof(row->geo),
+		    a->geo[0] ? a->geo : x->facts.geo, x->route.geo);
 	put_if_said(row->variant, sizeof(row->variant), a->variant,
 		    x->facts.variant);
 	lg_slice_copy(lg_slice_str(a->id), row->response_id,

@@ -61,6 +61,15 @@ static void on_request(struct lg_facts *f, int id, const struct lg_value *v)
 	}
 }
 
+/* Pictures, where there is a prompt; the text of embeddings is bounded. */
+static bool expect(const struct lg_facts *f, bool worst, struct lg_usage *u)
+{
+	(void)worst;
+	if (f->scratch[0])
+		lg_usage_set(u, LG_BUCKET_IMAGES, f->n);
+	return true;
+}
+
 /* Each instance has its own count. */
 static void tokens(struct lg_answer *a, const struct lg_value *v)
 {
@@ -71,6 +80,11 @@ static void tokens(struct lg_answer *a, const struct lg_value *v)
 	if (lg_raw_has(a, LG_RAW_INPUT))
 		lg_raw_put(a, LG_RAW_INPUT, sum + a->raw[LG_RAW_INPUT]);
 	a->usage.flags |= LG_USAGE_PRESENT;
+}
+
+static bool told(const struct lg_answer *a)
+{
+	return a->usage.flags & LG_USAGE_PRESENT || a->own[1];
 }
 
 static void on_response(struct lg_answer *a, int id, const struct lg_value *v)
@@ -85,16 +99,16 @@ static void on_response(struct lg_answer *a, int id, const struct lg_value *v)
 		break;
 	case PICTURE:
 		a->own[0] += v->type == LG_VALUE_STRING && v->len;
-		a->usage.flags |= LG_USAGE_PRESENT;
+		a->own[1] = 1;
 		break;
 	case SAFETY:
-		a->usage.flags |= LG_USAGE_PRESENT;
+		a->own[1] = 1;
 		break;
 	case LG_ANSWER_ROOT:
 		if (v->type != LG_VALUE_END)
 			break;
 		a->done = true;
-		a->usage_final = a->usage.flags & LG_USAGE_PRESENT;
+		a->usage_final = told(a);
 		break;
 	default:
 		lg_answer_apply(a, id, v);
@@ -106,13 +120,13 @@ static void finish(struct lg_answer *a)
 	struct lg_usage *u = &a->usage;
 
 	*u = (struct lg_usage){.flags = u->flags & LG_USAGE_PRESENT};
-	if (!u->flags)
-		return;
-	lg_usage_put_raw(a, LG_BUCKET_INPUT, LG_RAW_INPUT);
-	if (lg_raw_has(a, LG_RAW_INPUT))
+	if (u->flags) {
+		lg_usage_put_raw(a, LG_BUCKET_INPUT, LG_RAW_INPUT);
 		lg_answer_distrust(a);
-	else
+	} else if (a->own[1] && !a->error) {
 		lg_usage_set(u, LG_BUCKET_IMAGES, a->own[0]);
+		u->flags |= LG_USAGE_COUNTED;
+	}
 }
 
 const struct lg_dialect lg_vertex_predict = {
@@ -122,6 +136,7 @@ const struct lg_dialect lg_vertex_predict = {
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = on_request,
+	.expect = expect,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),
 	.on_response = on_response,

@@ -318,6 +318,88 @@ static void test_embedding(void **state)
 	rig_stop(&r);
 }
 
+static void poll_operation(struct rig *r, const char *body)
+{
+	static const char get[] =
+		"GET /v1beta/models/veo-3.1-generate-preview/operations/o1 "
+		"HTTP/1.1\r\nHost: " GEMINI "\r\n\r\n";
+
+	rig_connect(r, GEMINI);
+	rig_write(r, get, strlen(get), 0);
+	snprintf(text, sizeof(text),
+		 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
+	rig_answer(r, text, strlen(text), 0);
+}
+
+static int add_row(void *ctx, const struct lg_row *row,
+		   const struct lg_ledger_pos *after)
+{
+	int64_t *sum = ctx;
+
+	(void)after;
+	*sum += row->cost_pusd;
+	return 0;
+}
+
+static int64_t sum_of(struct rig *r)
+{
+	struct lg_ledger_pos pos = {.file = ""};
+	struct lg_ledger_stats stats = {0};
+	int64_t sum = 0;
+
+	lg_ledger_walk(lg_engine_ledger(r->e)->dir, &pos, INT64_MIN, add_row,
+		       &sum, &stats);
+	return sum;
+}
+
+/* Two films of six seconds are owed until they fail. */
+static void test_video(void **state)
+{
+	struct rig r;
+	struct lg_row row;
+	int64_t asked = INT64_C(12) * USD * 4 / 10;
+
+	(void)state;
+	rig_start(&r, NULL);
+	call(&r, GEMINI,
+	     "/v1beta/models/veo-3.1-generate-preview:predictLongRunning",
+	     "{\"instances\":[{\"prompt\":\"a cat\"}],\"parameters\":{"
+	     "\"durationSeconds\":\"6\",\"sampleCount\":2}}",
+	     NULL,
+	     "{\"name\":\"models/veo-3.1-generate-preview/operations/o1\"}");
+	assert_int_equal(rig_rows(&r, &row), 1);
+	assert_int_equal(row.cost_pusd, asked);
+	assert_true(row.flags & LG_ROW_PENDING);
+	poll_operation(&r, "{\"name\":\"models/m/operations/o1\"}");
+	assert_int_equal(sum_of(&r), asked);
+	poll_operation(&r, "{\"name\":\"models/m/operations/o1\","
+			   "\"done\":true,\"error\":{\"code\":3}}");
+	assert_int_equal(sum_of(&r), 0);
+	rig_stop(&r);
+}
+
+/* A picture that was filtered is not paid. */
+static void test_pictures(void **state)
+{
+	struct rig r;
+	struct lg_row row;
+
+	(void)state;
+	rig_start(&r, NULL);
+	call(&r, GEMINI, "/v1beta/models/imagen-4.0-generate-001:predict",
+	     "{\"instances\":[{\"prompt\":\"a cat\"}],\"parameters\":{"
+	     "\"sampleCount\":3}}",
+	     NULL,
+	     "{\"predictions\":[{\"bytesBase64Encoded\":\"AAAA\"},{"
+	     "\"bytesBase64Encoded\":\"AAAA\"},{\"raiFilteredReason\":"
+	     "\"no\"}]}");
+	assert_int_equal(rig_rows(&r, &row), 1);
+	check(&r, &row, 0, INT64_C(2) * USD * 4 / 100);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +408,8 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_vertex),
 		cmocka_unit_test(test_embedding),
+		cmocka_unit_test(test_video),
+		cmocka_unit_test(test_pictures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,8 @@ static const struct route routes[] = {
 	{"openai", "post", "/v1/chat/completions", PAID, "openai-chat", "", 0},
 	{"gemini", "POST", "/v1beta/models/m:embedContent", PAID,
 	 "gemini-embed", "m", 0},
+	{"gemini", "POST", "/v1beta/models/veo-3:predictLongRunning", PAID,
+	 "gemini-video", "veo-3", 0},
 	{"gemini", "POST", "/v1beta/interactions", PAID, "gemini-interactions",
 	 "", 0},
 	{"gemini", "DELETE", "/v1beta/interactions/i", FREE, "gemini-generate",
