@@ -25,6 +25,8 @@ static const char environment[] =
 	"LLMGUARD_DISABLE=1\tthe preload does nothing\n"
 	"LLMGUARD_FAIL\topen or closed\n"
 	"LLMGUARD_PRICING_DIR\tmore price files: each *.yaml of this folder\n"
+	"LLMGUARD_PRICE_VERSION\tprices of this version, like pricing: "
+	"{version}\n"
 	"LLMGUARD_LOG, LLMGUARD_LOG_LEVEL, LLMGUARD_LOG_FORMAT\tlog lines\n";
 
 int help_overview(void)

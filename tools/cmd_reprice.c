@@ -424,8 +424,8 @@ static int read_options(struct reprice *p)
 			  !(v[O_FROM].set || v[O_TO].set || v[O_MODEL].set ||
 			    v[O_PROVIDER].set || v[O_VERSION].set);
 	p->version = lg_slice_str(v[O_VERSION].text);
-	if (!v[O_VERSION].set && p->w->img)
-		p->version = lg_img_text(p->w->img, p->w->set.price_version);
+	if (!v[O_VERSION].set)
+		p->version = p->w->price_version;
 	if (v[O_VERSION].set && !has_version(&p->w->catalog, p->version))
 		return tool_fail("--price-version %s: no price has that "
 				 "version (llmguard pricing list)",

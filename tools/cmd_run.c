@@ -30,6 +30,7 @@ enum {
 	O_PHASE,
 	O_EXPERIMENT,
 	O_CONFIG,
+	O_PRICE_VERSION,
 	O_QUIET,
 };
 static const struct opt opts[] = {
@@ -51,6 +52,8 @@ static const struct opt opts[] = {
 			  "experiment that rows name"},
 	[O_CONFIG] = {"config", 0, OPT_TEXT, "FILE",
 		      "settings and budgets from this file"},
+	[O_PRICE_VERSION] = {"price-version", 0, OPT_TEXT, "VERSION",
+			     "charge by this version of the price lists"},
 	[O_QUIET] = {"quiet", 'q', OPT_FLAG, NULL, "no summary at the end"},
 	OPT_END,
 };
@@ -71,6 +74,7 @@ static const struct variable {
 	{O_PHASE, "LLMGUARD_PHASE", false},
 	{O_EXPERIMENT, "LLMGUARD_EXPERIMENT", false},
 	{O_CONFIG, "LLMGUARD_CONFIG", false},
+	{O_PRICE_VERSION, "LLMGUARD_PRICE_VERSION", false},
 };
 
 static volatile sig_atomic_t child;

@@ -15,6 +15,7 @@
  */
 struct lg_config_error {
 	char text[512]; /* "file:line: key: value: what was allowed" */
+	char file[300]; /* the file that it is about, "" unknown */
 	/* On success too: lines of budgets.jsonl that could not be used. */
 	unsigned skipped;
 	char warning[512]; /* what was wrong with the first */

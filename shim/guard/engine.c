@@ -223,7 +223,8 @@ static bool is_stale(struct lg_engine *e, const struct lg_world *w)
 		return true;
 	if (w->img && lg_settings_is_fresh(&e->settings, w->img))
 		return false;
-	return lg_settings_signature(&e->settings) != e->broken;
+	return lg_settings_signature(&e->settings, w->img, &e->trouble) !=
+	       e->broken;
 }
 
 static void tell_trouble(struct lg_engine *e, const struct lg_config_error *err)
@@ -257,6 +258,7 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 		.env = e->env_budgets,
 		.last_good = old ? old->img : NULL,
 		.fail_closed = e->fail_closed,
+		.price_version = e->env.price_version,
 	};
 	struct slot *s = free_slot(e);
 	struct lg_world *w = NULL;
@@ -273,7 +275,9 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 		}
 		return rc;
 	}
-	e->broken = err.text[0] ? lg_settings_signature(&e->settings) : 0;
+	e->broken = err.text[0]
+			    ? lg_settings_signature(&e->settings, w->img, &err)
+			    : 0;
 	tell_trouble(e, &err);
 	lg_store_relaxed(&e->ledger.durability, w->set.durability);
 	publish(e, s, w);

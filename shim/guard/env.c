@@ -38,6 +38,7 @@ static const struct env_key keys[] = {
 	KEY("IGNORE_BUDGET", ignore_budget),
 	KEY("FAIL", fail),
 	KEY("PRICING_DIR", pricing_dir),
+	KEY("PRICE_VERSION", price_version),
 	KEY("LOG_LEVEL", log_level),
 	KEY("LOG_FORMAT", log_format),
 };

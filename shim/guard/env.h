@@ -12,7 +12,7 @@ struct lg_env {
 	const char *run_id, *experiment;
 	const char *max_usd, *warn_usd, *max_train_usd, *max_infer_usd;
 	const char *monthly_usd;
-	const char *ignore_budget, *fail, *pricing_dir;
+	const char *ignore_budget, *fail, *pricing_dir, *price_version;
 	const char *log_level, *log_format;
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
 };

@@ -66,12 +66,22 @@ static uint64_t mix_stat(uint64_t sum, const char *path)
 	return lg_hash128(word, sizeof(word), 1).a;
 }
 
-uint64_t lg_settings_signature(const struct lg_settings *s)
+uint64_t lg_settings_signature(const struct lg_settings *s,
+			       const struct lg_image *img,
+			       const struct lg_config_error *err)
 {
+	const struct lg_img_source *src;
 	uint64_t sum = mix_stat(0, s->config);
 
 	sum = mix_stat(sum, s->live);
-	return mix_stat(sum, s->pricing_dir) | 1;
+	sum = mix_stat(sum, s->pricing_dir);
+	sum = mix_stat(sum, err->file);
+	if (img) {
+		src = LG_IMG_ARRAY(img, img->sources, struct lg_img_source);
+		for (uint32_t i = 0; i < img->sources.n; i++)
+			sum = mix_stat(sum, lg_img_text(img, src[i].path).p);
+	}
+	return sum | 1;
 }
 
 static int check(struct lg_image *img, size_t size)

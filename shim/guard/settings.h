@@ -34,7 +34,13 @@ void lg_settings_free(struct lg_image *img);
 /* Do the settings still stand for their sources? A few stat calls. */
 bool lg_settings_is_fresh(const struct lg_settings *s,
 			  const struct lg_image *img);
-/* Changes when a source changes: so a broken one is compiled only once. */
-uint64_t lg_settings_signature(const struct lg_settings *s);
+/*
+ * Changes when a source changes, so that a broken one is compiled only once:
+ * the settings' own files, those of the image in force (NULL: none) and the one
+ * that err is about.
+ */
+uint64_t lg_settings_signature(const struct lg_settings *s,
+			       const struct lg_image *img,
+			       const struct lg_config_error *err);
 
 #endif

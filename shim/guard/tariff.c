@@ -49,6 +49,7 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.geo = told(x->answer.geo[0] ? x->answer.geo : x->facts.geo,
 			    x->route.geo),
 		.variant = told(x->answer.variant, x->facts.variant),
+		.version = w->price_version,
 		.at_ms = x->price_ms ? x->price_ms : x->row.ts_ms,
 		.own = x->route.own &&
 		       !lg_place_is_cloud_model(lg_slice_str(model)),
@@ -56,8 +57,6 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 
 	const struct lg_price *known;
 
-	if (w->img)
-		q.version = lg_img_text(w->img, w->set.price_version);
 	known = x->memo ? lg_memo_get(x->memo, w->seq, &q) : NULL;
 	if (known) {
 		*out = *known;

@@ -40,6 +40,10 @@ static void take_settings(struct lg_world *w, const struct lg_world_source *s,
 		w->set.hold_max_bytes = DEFAULT_HOLD_MAX;
 	if (s->fail_closed)
 		w->set.fail = LG_FAIL_CLOSED;
+	if (s->price_version)
+		w->price_version = lg_slice_str(s->price_version);
+	else if (w->img)
+		w->price_version = lg_img_text(w->img, w->set.price_version);
 }
 
 static void take_prices(struct lg_world *w)

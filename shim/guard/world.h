@@ -28,6 +28,8 @@ struct lg_world {
 	uint32_t slot;		    /* of the engine */
 	struct lg_image *img;	    /* compiled settings, NULL: none usable */
 	struct lg_img_settings set; /* theirs, or the built-in ones */
+	struct lg_slice price_version; /* pinned by the environment, else by
+					  them; empty: latest */
 	struct lg_catalog catalog;
 	struct lg_region_ref *region; /* NULL: none can be had */
 	uint64_t generation;	      /* of the region when it was built */
@@ -43,6 +45,7 @@ struct lg_world_source {
 	struct lg_region_ref *region; /* borrowed; gets a reference */
 	struct lg_image *last_good;   /* copied when the config is broken */
 	bool fail_closed;	      /* by the environment */
+	const char *price_version;    /* by the environment, NULL: not */
 };
 
 /* 0 with *out; -ENOMEM. err->text tells why a config is not in force. */
