@@ -26,6 +26,8 @@ int lg_conf_fail_at(struct lg_conf *c, uint32_t line, struct lg_slice key,
 
 	lg_buf_init_fixed(&b, c->err->text, sizeof(c->err->text) - 1);
 	if (c->file) {
+		lg_slice_copy(lg_slice_str(c->file), c->err->file,
+			      sizeof(c->err->file));
 		lg_buf_puts(&b, c->file);
 		lg_buf_putc(&b, ':');
 	}

@@ -321,9 +321,6 @@ static int finish(struct lg_conf *c, const char *config)
 
 static void fill_text(struct lg_conf *c, int err)
 {
-	if (err && c->file)
-		lg_slice_copy(lg_slice_str(c->file), c->err->file,
-			      sizeof(c->err->file));
 	if (!err || c->err->text[0])
 		return;
 	lg_conf_fail(c, NULL,

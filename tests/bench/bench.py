@@ -213,6 +213,8 @@ IN_PROCESS = {
                            '<', 1000),
     'find_cell_ns': ('finding a budget\'s cell, ns', '', None),
     'estimate_4kb_us': ('estimate of a 4 KB prompt, us', '<', 5),
+    'price_lookup_ns': ('finding a price, mean of 12 names, ns', '<', 300),
+    'price_compile_5000_ms': ('compiling 5,000 prices, ms', '<', 200),
     'json_prompt_1mb_gb_per_s': ('scanning a 1 MB prompt, GB/s', '>=', 0.7),
     'json_event_294_bytes_ns': ('scanning one event of 294 bytes, ns', '',
                                 None),
