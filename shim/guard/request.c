@@ -144,6 +144,16 @@ static void name_route(struct lg_exchange *x)
 			      row->request_type, sizeof(row->request_type));
 }
 
+static void read_tier(struct lg_exchange *x, struct lg_slice head)
+{
+	const char *name = x->d ? x->d->tier_field : NULL;
+
+	if (name)
+		lg_slice_copy(lg_slice_trim(lg_http1_field(
+				      head, lg_slice_str(name), 0)),
+			      x->facts.tier, sizeof(x->facts.tier));
+}
+
 static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 		    struct lg_slice type)
 {
@@ -234,6 +244,7 @@ static void begin(struct lg_flow *f)
 	lg_http1_request_line(head, &method, &target);
 	route(f, x, &fields, method, target);
 	name_route(x);
+	read_tier(x, head);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
 			    &fields, target, &f->memo, &x->row);
 	if (!f->observe)

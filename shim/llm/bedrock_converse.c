@@ -22,7 +22,10 @@ enum own {
 	LG_WATCH(c "text", LG_FACT_TEXT),                                      \
 		LG_WATCH(c "image.format", LG_FACT_MIME),                      \
 		LG_WATCH(c "video.format", LG_FACT_MIME),                      \
+		LG_WATCH(c "audio.format", LG_FACT_MIME),                      \
 		LG_WATCH(c "document.format", LG_FACT_MIME),                   \
+		LG_WATCH(c "searchResult.content[].text", LG_FACT_TEXT),       \
+		LG_WATCH(c "audio.source.s3Location", LG_FACT_REMOTE),         \
 		LG_WATCH(c "image.source.s3Location", LG_FACT_REMOTE),         \
 		LG_WATCH(c "video.source.s3Location", LG_FACT_REMOTE),         \
 		LG_WATCH(c "document.source.s3Location", LG_FACT_REMOTE),      \
@@ -71,6 +74,8 @@ static const struct lg_field request_fields[] = {
 static const struct lg_field response_fields[] = {
 	LG_WATCH("", LG_ANSWER_ROOT),
 	LG_WATCH("output.message.content[].text", LG_ANSWER_TEXT),
+	LG_WATCH("output.message.content[].citationsContent.content[].text",
+		 LG_ANSWER_TEXT),
 	LG_WATCH("output.message.content[].toolUse.name", LG_ANSWER_TEXT),
 	LG_WATCH("output.message.content[].toolUse.input.**", LG_ANSWER_TEXT),
 	LG_WATCH("output.message.content[].reasoningContent.reasoningText.text",

@@ -383,6 +383,7 @@ const struct lg_dialect lg_bedrock_invoke = {
 	.type = LG_REQUEST_GENERATE,
 	.path_prices = true,
 	.wrapped = true,
+	.tier_field = "x-amzn-bedrock-service-tier",
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = lg_facts_apply,

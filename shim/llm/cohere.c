@@ -18,17 +18,24 @@ static const struct lg_field embed_request[] = {
 	LG_WATCH("inputs[].content[].type", LG_FACT_CONTENT_TYPE),
 };
 
+/* f->scratch counts what is billed by the piece, and how it may be cut. */
+enum fact { PIECE = 64, CHUNKS };
+
+#define PIECES scratch[0]
+#define CHUNKS_MAX scratch[1]
+
 /* Documents are texts, or objects of which some fields are ranked by. */
 static const struct lg_field rerank_request[] = {
 	LG_WATCH("model", LG_FACT_MODEL),
 	LG_WATCH("query", LG_FACT_TEXT),
-	LG_WATCH("documents[]", LG_FACT_TEXT),
+	LG_WATCH("max_chunks_per_doc", CHUNKS),
+	LG_WATCH("documents[]", PIECE),
 	LG_WATCH("documents[].**", LG_FACT_TEXT),
 };
 
 static const struct lg_field classify_request[] = {
 	LG_WATCH("model", LG_FACT_MODEL),
-	LG_WATCH("inputs[]", LG_FACT_TEXT),
+	LG_WATCH("inputs[]", PIECE),
 	LG_WATCH("examples[].text", LG_FACT_TEXT),
 };
 
@@ -49,6 +56,49 @@ static const struct lg_field generate_event[] = {
 	LG_WATCH_RAW("response.meta", LG_ANSWER_USAGE),
 	LG_COHERE_BILLED("response.meta."),
 };
+
+static void on_pieces(struct lg_facts *f, int id, const struct lg_value *v)
+{
+	uint64_t n;
+
+	if (id == CHUNKS) {
+		if (!lg_value_u64(v, &n) && n <= 1000)
+			f->CHUNKS_MAX = n;
+		return;
+	}
+	if (id == PIECE)
+		f->PIECES += v->type == LG_VALUE_STRING ||
+			     v->type == LG_VALUE_OBJECT;
+	lg_facts_apply(f, id == PIECE ? LG_FACT_TEXT : id, v);
+}
+
+/*
+ * A search unit is a query with up to 100 documents; a document is cut into
+ * chunks of 500 tokens, 10 at most unless more are allowed, and each counts.
+ */
+static bool expect_units(const struct lg_facts *f, bool worst,
+			 struct lg_usage *u)
+{
+	uint64_t chunks = f->CHUNKS_MAX ? f->CHUNKS_MAX : 10;
+	uint64_t n = f->PIECES;
+
+	if (n > LG_COUNTER_MAX)
+		n = LG_COUNTER_MAX;
+	if (worst)
+		n *= chunks;
+	else
+		n += lg_facts_input_estimate(f) / 500;
+	lg_usage_set(u, LG_BUCKET_SEARCH_UNITS, n ? (n + 99) / 100 : 1);
+	return f->json_ok;
+}
+
+static bool expect_classes(const struct lg_facts *f, bool worst,
+			   struct lg_usage *u)
+{
+	(void)worst;
+	lg_usage_set(u, LG_BUCKET_REQUESTS, f->PIECES ? f->PIECES : 1);
+	return f->json_ok;
+}
 
 void lg_cohere_on_event(struct lg_answer *a, int id, const struct lg_value *v)
 {
@@ -125,7 +175,7 @@ int lg_cohere_error_body(const struct lg_refusal *r, struct lg_buf *out)
 #define WHOLE(what)                                                            \
 	.request_fields = what##_request,                                      \
 	.nrequest_fields = LG_COUNT_OF(what##_request),                        \
-	.on_request = lg_facts_apply, .response_fields = response,             \
+	.response_fields = response,                                           \
 	.nresponse_fields = LG_COUNT_OF(response),                             \
 	.on_response = lg_cohere_on_response, .finish = lg_cohere_finish,      \
 	.sleepers = true, .error_body = lg_cohere_error_body
@@ -136,6 +186,7 @@ const struct lg_dialect lg_cohere_generate = {
 	.type = LG_REQUEST_GENERATE,
 	.lines = true,
 	WHOLE(generate),
+	.on_request = lg_facts_apply,
 	.event_fields = generate_event,
 	.nevent_fields = LG_COUNT_OF(generate_event),
 	.on_event = lg_cohere_on_event,
@@ -147,6 +198,7 @@ const struct lg_dialect lg_cohere_embed = {
 	.family = "cohere",
 	.type = LG_REQUEST_EMBED,
 	WHOLE(embed),
+	.on_request = lg_facts_apply,
 };
 
 const struct lg_dialect lg_cohere_rerank = {
@@ -154,6 +206,8 @@ const struct lg_dialect lg_cohere_rerank = {
 	.family = "cohere",
 	.type = LG_REQUEST_RERANK,
 	WHOLE(rerank),
+	.on_request = on_pieces,
+	.expect = expect_units,
 };
 
 const struct lg_dialect lg_cohere_classify = {
@@ -161,4 +215,6 @@ const struct lg_dialect lg_cohere_classify = {
 	.family = "cohere",
 	.type = LG_REQUEST_OTHER,
 	WHOLE(classify),
+	.on_request = on_pieces,
+	.expect = expect_classes,
 };

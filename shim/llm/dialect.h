@@ -46,6 +46,9 @@ struct lg_dialect {
 	 */
 	bool path_prices;
 
+	/* The field of a request's head that asks for a tier. NULL: none. */
+	const char *tier_field;
+
 	/* Request body, JSON. */
 	const struct lg_field *request_fields;
 	unsigned nrequest_fields;

@@ -55,6 +55,7 @@ static const struct lg_field embed_request[] = {
 	LG_WATCH("", LG_ANSWER_ROOT), LG_WATCH("model", LG_ANSWER_MODEL),      \
 		LG_WATCH("error", LG_ANSWER_ERROR), LG_WATCH("done", DONE),    \
 		LG_WATCH("prompt_eval_count", LG_RAW_INPUT),                   \
+		LG_WATCH("prompt_eval_cached_count", LG_RAW_CACHED),           \
 		LG_WATCH("eval_count", LG_RAW_OUTPUT),                         \
 		LG_WATCH("prompt_eval_duration", PROMPT_NS),                   \
 		LG_WATCH("eval_duration", EVAL_NS),                            \
@@ -100,6 +101,7 @@ static void put_raw(struct lg_answer *a)
 		enum lg_raw id;
 	} parts[] = {
 		{"prompt_eval_count", LG_RAW_INPUT},
+		{"prompt_eval_cached_count", LG_RAW_CACHED},
 		{"eval_count", LG_RAW_OUTPUT},
 		{"prompt_eval_duration", LG_RAW_SCRATCH},
 		{"eval_duration", LG_RAW_SCRATCH2},
@@ -172,11 +174,16 @@ static void end_event(struct lg_answer *a, struct lg_slice name,
 
 static void finish(struct lg_answer *a)
 {
+	uint64_t in = a->raw[LG_RAW_INPUT];
+
 	a->usage =
 		(struct lg_usage){.flags = a->usage.flags & LG_USAGE_PRESENT};
 	if (!a->usage.flags)
 		return;
-	lg_usage_put_raw(a, LG_BUCKET_INPUT, LG_RAW_INPUT);
+	if (!lg_usage_split_raw(a, &in, LG_RAW_CACHED, LG_BUCKET_CACHE_READ))
+		a->usage.flags |= LG_USAGE_MISMATCH;
+	if (lg_raw_has(a, LG_RAW_INPUT))
+		lg_usage_set(&a->usage, LG_BUCKET_INPUT, in);
 	lg_usage_put_raw(a, LG_BUCKET_OUTPUT, LG_RAW_OUTPUT);
 	lg_answer_distrust(a);
 }

@@ -163,6 +163,8 @@ static void route(const char *p, size_t len)
 	lg_gateway_model(&r, r.model);
 	lg_route_request("openai", "cloudflare", host, method, target, &r);
 	lg_route_request("gemini", "google", host, method, target, &r);
+	lg_route_request("aws", "aws", host, method, target, &r);
+	lg_route_request("ollama", NULL, host, method, target, &r);
 	if (r.kind == LG_ROUTE_NONE || !r.dialect)
 		abort();
 }
@@ -172,10 +174,18 @@ static void header(const char *p, size_t len)
 	struct lg_slice name,
 		value = lg_slice_cut((struct lg_slice){p, len}, ':', &name);
 	struct lg_answer a;
+	unsigned i;
 
 	lg_answer_init(&a);
 	lg_gateway_header(&a, name, value);
 	lg_gateway_header(&a, LG_SLICE("cache-status"), value);
+	for (i = 0; i < lg_ndialects; i++) {
+		if (!lg_dialects[i]->on_header)
+			continue;
+		lg_answer_init(&a);
+		lg_dialects[i]->on_header(&a, name, value);
+		lg_dialects[i]->finish(&a);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
