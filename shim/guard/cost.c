@@ -278,6 +278,11 @@ static void name_answer(struct lg_exchange *x)
 	const char *model = a->model[0] ? a->model : row->model;
 	const char *tier = a->tier[0] ? a->tier : row->tier;
 
+	/* whose prices hold was for the router to choose */
+	if (a->provider[0] && !strcmp(row->provider, "huggingface"))
+		lg_slice_copy(lg_slice_str(a->provider), row->provider,
+			      sizeof(row->provider));
+
 	lg_slice_copy(lg_slice_str(model), row->model, sizeof(row->model));
 	lg_slice_copy(lg_slice_str(tier), row->tier, sizeof(row->tier));
 	put_if_said(row->geo, sizeof(row->geo),

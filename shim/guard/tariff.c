@@ -10,6 +10,7 @@
  * at most (platform.openai.com/docs/guides/images-vision, read 2026-11).
  */
 #define IMAGE_TOKENS_MAX UINT64_C(48169)
+#define IMAGE_TOKENS_LOW UINT64_C(2833) /* detail: low */
 
 /* Families whose owner has another name in the price list. */
 static const struct {
@@ -177,7 +178,10 @@ static bool worst_input(const struct lg_exchange *x, uint64_t *out)
 	uint64_t text = f->body_bytes > f->upload_bytes
 				? f->body_bytes - f->upload_bytes
 				: 0;
-	uint64_t seen = add_u64(text, mul_u64(f->images, IMAGE_TOKENS_MAX));
+	uint64_t low = min_u64(f->images_low, f->images);
+	uint64_t seen = add_u64(
+		text, add_u64(mul_u64(f->images - low, IMAGE_TOKENS_MAX),
+			      mul_u64(low, IMAGE_TOKENS_LOW)));
 	bool hidden = f->remote_refs || f->server_tools;
 
 	if (hidden)

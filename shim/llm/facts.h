@@ -79,6 +79,7 @@ struct lg_answer {
 	char tier[24];			 /* served tier */
 	char geo[24];			 /* where it ran: "us", "eu", "" */
 	char variant[32];		 /* picture's class as served */
+	char provider[LG_NAME_MAX];	 /* behind a gateway, as it says */
 	char usage_raw[LG_NAME_MAX * 8]; /* provider's usage object, or "" */
 	struct lg_usage usage;		 /* disjoint after finish() */
 	uint64_t raw[48];		 /* adapter's own counters */

@@ -63,9 +63,22 @@ static bool says_hit(enum sign sign, struct lg_slice value)
 	}
 }
 
+static void on_huggingface(struct lg_slice name, char *provider, size_t cap)
+{
+	static const char prefix[] = "huggingface_";
+	size_t n = sizeof(prefix) - 1;
+
+	memcpy(provider, prefix, sizeof(prefix));
+	lg_slice_copy(name, provider + n, cap - n);
+}
+
 void lg_gateway_header(struct lg_answer *a, struct lg_slice name,
 		       struct lg_slice value)
 {
+	if (lg_slice_ieq(name, LG_SLICE("x-inference-provider")) && value.len)
+		on_huggingface(lg_slice_trim(value), a->provider,
+			       sizeof(a->provider));
+
 	for (size_t i = 0; i < LG_COUNT_OF(caches); i++)
 		if (name.len == caches[i].name.len &&
 		    lg_slice_ieq(name, caches[i].name))
@@ -111,15 +124,6 @@ static void on_cloudflare(struct lg_slice name, char *provider, size_t cap)
 		if (lg_slice_ieq(name, lg_slice_str(cloudflare[i].segment)))
 			lg_slice_copy(lg_slice_str(cloudflare[i].provider),
 				      provider, cap);
-}
-
-static void on_huggingface(struct lg_slice name, char *provider, size_t cap)
-{
-	static const char prefix[] = "huggingface_";
-	size_t n = sizeof(prefix) - 1;
-
-	memcpy(provider, prefix, sizeof(prefix));
-	lg_slice_copy(name, provider + n, cap - n);
 }
 
 void lg_gateway_path(struct lg_slice path, char *provider, size_t cap)

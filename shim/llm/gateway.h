@@ -15,7 +15,8 @@
 
 /*
  * One header field of a final answer: sets a->from_gateway_cache where it says
- * that the gateway answered by itself. docs/protocols.md has the sources.
+ * that the gateway answered by itself, a->provider where Hugging Face's router
+ * says whom it asked. docs/protocols.md has the sources.
  */
 void lg_gateway_header(struct lg_answer *a, struct lg_slice name,
 		       struct lg_slice value);

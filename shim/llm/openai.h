@@ -7,16 +7,19 @@
  * What the OpenAI dialects have in common: one shape of usage under two sets
  * of names, one error object, one way to count. Prefix p ends in '.' or is "".
  */
-#define LG_OPENAI_USAGE(p)                                                     \
+#define LG_OPENAI_TOKENS(p)                                                    \
 	LG_WATCH_RAW(p "usage", LG_ANSWER_USAGE),                              \
 		LG_WATCH(p "usage.prompt_tokens", LG_RAW_INPUT),               \
 		LG_WATCH(p "usage.completion_tokens", LG_RAW_OUTPUT),          \
 		LG_WATCH(p "usage.total_tokens", LG_RAW_TOTAL),                \
-		LG_WATCH(p "usage.prompt_cache_hit_tokens",                    \
-			 LG_ANSWER_CACHED_TOO),                                \
 		LG_WATCH(p "usage.cached_tokens", LG_ANSWER_CACHED_TOO),       \
 		LG_OPENAI_DETAILS(p "usage.prompt_tokens_details.",            \
-				  p "usage.completion_tokens_details."),       \
+				  p "usage.completion_tokens_details.")
+
+#define LG_OPENAI_USAGE(p)                                                     \
+	LG_OPENAI_TOKENS(p),                                                   \
+		LG_WATCH(p "usage.prompt_cache_hit_tokens",                    \
+			 LG_ANSWER_CACHED_TOO),                                \
 		LG_WATCH(p "usage.reasoning_tokens", LG_RAW_APART),            \
 		LG_WATCH(p "usage.citation_tokens", LG_RAW_CITATION),          \
 		LG_WATCH(p "usage.num_search_queries", LG_ANSWER_WEB_TOO),     \

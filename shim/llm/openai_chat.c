@@ -1,5 +1,7 @@
 #include "llm/openai.h"
 
+#include <string.h>
+
 /* POST /v1/chat/completions, here and at everyone who imitates it. */
 
 #define TOOL_CALLS(m, id)                                                      \
@@ -79,6 +81,14 @@ static const struct lg_field request_fields[] = {
 		LG_WATCH(m "audio.transcript", LG_ANSWER_TEXT),                \
 		TOOL_CALLS(m, LG_ANSWER_TEXT)
 
+/* Groq's systems: what each model behind them used. */
+enum own { PART = LG_ANSWER_OWN, PART_MODEL };
+
+#define PARTS(p)                                                               \
+	LG_WATCH(p "usage_breakdown.models[]", PART),                          \
+		LG_WATCH(p "usage_breakdown.models[].model", PART_MODEL),      \
+		LG_OPENAI_TOKENS(p "usage_breakdown.models[].")
+
 static const struct lg_field response_fields[] = {
 	HEADER,
 	MESSAGE("choices[].message."),
@@ -87,6 +97,7 @@ static const struct lg_field response_fields[] = {
 	LG_WATCH("outputs[].content", LG_ANSWER_TEXT),
 	LG_WATCH("outputs[].content[].text", LG_ANSWER_TEXT),
 	LG_OPENAI_USAGE(""),
+	PARTS(""),
 	LG_WATCH("", LG_ANSWER_ROOT),
 };
 
@@ -98,14 +109,48 @@ static const struct lg_field event_fields[] = {
 	LG_WATCH("content.text", LG_ANSWER_TEXT),
 	LG_OPENAI_USAGE(""),
 	LG_OPENAI_USAGE("x_groq."),
-	LG_OPENAI_USAGE("choices[]."), /* Moonshot */
+	LG_OPENAI_TOKENS("choices[]."), /* Moonshot */
+	PARTS("x_groq."),
+	PARTS(""),
 };
+
+/* The model of the whole is kept: each part puts its own in its place. */
+static void part(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	if (id == PART_MODEL) {
+		lg_answer_apply(a, LG_ANSWER_MODEL, v);
+	} else if (v->type == LG_VALUE_OBJECT && !a->own_model[0]) {
+		memcpy(a->own_model, a->model, sizeof(a->own_model));
+	} else if (v->type == LG_VALUE_END) {
+		a->usage_final = true;
+		a->part = LG_PART_DUE;
+	}
+}
+
+static void on_response(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	if (id >= LG_ANSWER_OWN)
+		part(a, id, v);
+	else
+		lg_openai_on_response(a, id, v);
+}
+
+static void on_event(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	if (id >= LG_ANSWER_OWN)
+		part(a, id, v);
+	else
+		lg_openai_on_event(a, id, v);
+}
 
 /* The search models search once for every answer, whatever was asked. */
 static void finish(struct lg_answer *a)
 {
-	struct lg_slice model = lg_slice_str(a->model);
+	struct lg_slice model;
 
+	if (!a->model[0] && a->own_model[0])
+		memcpy(a->model, a->own_model, sizeof(a->model));
+	model = lg_slice_str(a->model);
 	if (a->usage.flags & LG_USAGE_PRESENT &&
 	    (lg_slice_icontains(model, LG_SLICE("-search-preview")) ||
 	     lg_slice_icontains(model, LG_SLICE("-search-api"))))
@@ -122,10 +167,10 @@ const struct lg_dialect lg_openai_chat = {
 	.on_request = lg_facts_apply,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),
-	.on_response = lg_openai_on_response,
+	.on_response = on_response,
 	.event_fields = event_fields,
 	.nevent_fields = LG_COUNT_OF(event_fields),
-	.on_event = lg_openai_on_event,
+	.on_event = on_event,
 	.end_event = lg_openai_end_event,
 	.finish = finish,
 	.error_body = lg_openai_error_body,

@@ -68,11 +68,24 @@ static void test_two(void **state)
 	assert_true(a.from_gateway_cache);
 }
 
+static void test_provider(void **state)
+{
+	struct lg_answer a;
+
+	(void)state;
+	lg_answer_init(&a);
+	lg_gateway_header(&a, LG_SLICE("X-Inference-Provider"),
+			  LG_SLICE(" fireworks-ai "));
+	assert_string_equal(a.provider, "huggingface_fireworks-ai");
+	assert_false(a.from_gateway_cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_two),
+		cmocka_unit_test(test_provider),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
