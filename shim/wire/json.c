@@ -449,13 +449,9 @@ static const char *value_begin(struct lg_json *j, const char *p,
 		open_container(j, *p == '[');
 		return p + 1;
 	case 't':
-		literal_begin(j, 0);
-		return p;
 	case 'f':
-		literal_begin(j, 1);
-		return p;
 	case 'n':
-		literal_begin(j, 2);
+		literal_begin(j, *p == 't' ? 0 : *p == 'f' ? 1 : 2);
 		return p;
 	default:
 		if (*p != '-' && (*p < '0' || *p > '9')) {
