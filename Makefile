@@ -137,7 +137,7 @@ $(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
 	$(Q)rm -f $@; ar rcs $@ $^
 
 LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc
-LIBS-golden := -lcmocka -ljansson -lm
+LIBS-golden := -lcmocka -ljansson -lbrotlienc -lm
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto

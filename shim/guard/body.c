@@ -460,7 +460,8 @@ void lg_body_answer_end(struct lg_body *b, bool complete)
 {
 	if (!complete)
 		b->flags |= LG_ROW_CUT_SHORT;
-	if (b->content && complete && lg_content_end(b->content))
+	if (b->content && complete && b->kind != LG_BODY_OPAQUE &&
+	    lg_content_end(b->content))
 		b->flags |= LG_ROW_CUT_SHORT;
 	if (b->kind == LG_BODY_JSON && lg_json_end(&b->json) == LG_JSON_BAD &&
 	    complete && b->bytes)

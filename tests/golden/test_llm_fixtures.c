@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "tests/golden/exchange.h"
+#include "tests/golden/recode.h"
 
 #define ROOT "../shared/fixtures"
 
@@ -232,6 +233,23 @@ static void run(struct want *w, char *req, size_t reqlen, char *resp,
 	ran++;
 }
 
+/* The same in every content coding. */
+static void run_recoded(struct want *w, char *req, size_t reqlen, char *resp,
+			size_t len)
+{
+	for (unsigned i = 0; i < RECODINGS; i++) {
+		struct lg_buf b;
+
+		if (recode(resp, len, i, 1 + (size_t)rand() % 2000, &b)) {
+			run(w, req, reqlen, b.p, b.len, WHOLE);
+			run(w, req, reqlen, b.p, b.len, BYTES);
+		} else {
+			complain(w->name, "recoding", recodings[i], "done");
+		}
+		lg_buf_fini(&b);
+	}
+}
+
 /* -- what was covered ------------------------------------------------------ */
 
 static struct cover {
@@ -312,6 +330,7 @@ static void one(const char *dir, const char *name)
 		run(&w, req, reqlen, resp, len, WHOLE);
 		run(&w, req, reqlen, resp, len, BYTES);
 		run(&w, req, reqlen, resp, len, RANDOM);
+		run_recoded(&w, req, reqlen, resp, len);
 	} else {
 		complain(path, "file", "missing", "there");
 	}
