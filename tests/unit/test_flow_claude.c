@@ -186,48 +186,96 @@ static void test_calls(void **state)
 	rig_stop(&r);
 }
 
+static const char fallback_events[] =
+	"event: message_start\ndata: {\"type\":\"message_start\","
+	"\"message\":{\"id\":\"msg_1\",\"model\":\"claude-fable-5\","
+	"\"usage\":{\"input_tokens\":535,\"output_tokens\":1,"
+	"\"service_tier\":\"standard\"}}}\n\n"
+	"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":"
+	"\"text_delta\",\"text\":\"Hello\"}}\n\n"
+	"data: {\"type\":\"content_block_start\",\"content_block\":{"
+	"\"type\":\"fallback\",\"from\":{\"model\":\"claude-fable-5\"}"
+	",\"to\":{\"model\":\"claude-opus-4-8\"},\"trigger\":{"
+	"\"type\":\"refusal\",\"category\":\"cyber\"}}}\n\n"
+	"data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{"
+	"\"output_tokens\":40,\"iterations\":[{\"type\":\"message\","
+	"\"model\":\"claude-fable-5\",\"input_tokens\":535,"
+	"\"output_tokens\":40},{\"type\":\"fallback_message\","
+	"\"model\":\"claude-opus-4-8\",\"input_tokens\":620,"
+	"\"output_tokens\":2}]}}\n\n"
+	"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
+	"\"end_turn\"},\"usage\":{\"output_tokens\":264,"
+	"\"iterations\":[{\"type\":\"message\",\"model\":"
+	"\"claude-fable-5\",\"input_tokens\":535,\"output_tokens\":40}"
+	",{\"type\":\"fallback_message\",\"model\":"
+	"\"claude-opus-4-8\",\"input_tokens\":620,\"output_tokens\":"
+	"264}]}}\n\n"
+	"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
+#define FALLBACK_PUSD                                                          \
+	(INT64_C(535) * 10000000 + INT64_C(40) * 50000000 +                    \
+	 INT64_C(620) * 5000000 + INT64_C(264) * 25000000)
+
 /* The model that answered names the row, though another was asked first. */
 static void test_fallback_stream(void **state)
 {
-	static const char events[] =
-		"event: message_start\ndata: {\"type\":\"message_start\","
-		"\"message\":{\"id\":\"msg_1\",\"model\":\"claude-fable-5\","
-		"\"usage\":{\"input_tokens\":535,\"output_tokens\":1,"
-		"\"service_tier\":\"standard\"}}}\n\n"
-		"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":"
-		"\"text_delta\",\"text\":\"Hello\"}}\n\n"
-		"data: {\"type\":\"content_block_start\",\"content_block\":{"
-		"\"type\":\"fallback\",\"from\":{\"model\":\"claude-fable-5\"}"
-		",\"to\":{\"model\":\"claude-opus-4-8\"},\"trigger\":{"
-		"\"type\":\"refusal\",\"category\":\"cyber\"}}}\n\n"
-		"data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{"
-		"\"output_tokens\":40,\"iterations\":[{\"type\":\"message\","
-		"\"model\":\"claude-fable-5\",\"input_tokens\":535,"
-		"\"output_tokens\":40},{\"type\":\"fallback_message\","
-		"\"model\":\"claude-opus-4-8\",\"input_tokens\":620,"
-		"\"output_tokens\":2}]}}\n\n"
-		"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
-		"\"end_turn\"},\"usage\":{\"output_tokens\":264,"
-		"\"iterations\":[{\"type\":\"message\",\"model\":"
-		"\"claude-fable-5\",\"input_tokens\":535,\"output_tokens\":40}"
-		",{\"type\":\"fallback_message\",\"model\":"
-		"\"claude-opus-4-8\",\"input_tokens\":620,\"output_tokens\":"
-		"264}]}}\n\n"
-		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 	struct rig r;
 	struct lg_row row;
 
 	(void)state;
 	rig_start(&r, NULL);
-	call(&r, ANTHROPIC, "/v1/messages", ASK("claude-fable-5"), SSE, events);
+	call(&r, ANTHROPIC, "/v1/messages", ASK("claude-fable-5"), SSE,
+	     fallback_events);
 	assert_int_equal(rig_rows(&r, &row), 1);
-	check(&r, &row, 0,
-	      INT64_C(535) * 10000000 + INT64_C(40) * 50000000 +
-		      INT64_C(620) * 5000000 + INT64_C(264) * 25000000);
+	check(&r, &row, 0, FALLBACK_PUSD);
 	assert_string_equal(row.model, "claude-opus-4-8");
 	assert_string_equal(row.model_requested, "claude-fable-5");
 	assert_int_equal(row.input_tokens, 535 + 620);
 	assert_int_equal(row.output_tokens, 40 + 264);
+	rig_stop(&r);
+}
+
+/* Wherever the connection ends there is one row, never dearer than it all. */
+static void test_cuts(void **state)
+{
+	size_t head, len, at;
+	struct rig r;
+	struct lg_row row;
+	unsigned n = 0;
+	int64_t last = 0;
+
+	(void)state;
+	rig_start(&r, NULL);
+	snprintf(text, sizeof(text),
+		 "HTTP/1.1 200 OK\r\n" SSE "Content-Length: %zu\r\n\r\n",
+		 strlen(fallback_events));
+	head = strlen(text);
+	len = head + strlen(fallback_events);
+	for (at = head; at <= len; at += at < len - 40 ? 13 : 1) {
+		rig_connect(&r, ANTHROPIC);
+		snprintf(text, sizeof(text),
+			 "POST /v1/messages HTTP/1.1\r\nHost: " ANTHROPIC
+			 "\r\nContent-Length: %zu\r\n\r\n%s",
+			 strlen(ASK("claude-fable-5")), ASK("claude-fable-5"));
+		rig_write(&r, text, strlen(text), 0);
+		snprintf(text, sizeof(text),
+			 "HTTP/1.1 200 OK\r\n" SSE "Content-Length: %zu"
+			 "\r\n\r\n%s",
+			 strlen(fallback_events), fallback_events);
+		rig_answer(&r, text, at, 0);
+		rig_close(&r);
+		assert_int_equal(rig_rows(&r, &row), ++n);
+		assert_int_equal(row.input_cost_pusd + row.output_cost_pusd,
+				 row.cost_pusd);
+		assert_true(row.cost_pusd > 0);
+		last = row.cost_pusd;
+		if (at > head + 400) /* once usage was told */
+			assert_true(last <= FALLBACK_PUSD);
+		if (row.usage_state == LG_USAGE_EXACT)
+			assert_int_equal(last, FALLBACK_PUSD);
+	}
+	assert_int_equal(last, FALLBACK_PUSD);
+	assert_int_equal(row.usage_state, LG_USAGE_EXACT);
 	rig_stop(&r);
 }
 
@@ -405,6 +453,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_fallback_stream),
+		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_vertex),
 		cmocka_unit_test(test_embedding),
