@@ -111,9 +111,11 @@ static void add_max(struct lg_facts *f, const struct lg_value *v)
 {
 	uint64_t n, room = LG_COUNTER_MAX - f->max_output_tokens;
 
-	if (lg_value_u64(v, &n) || f->capped == f->requests)
+	/* between a call's ends has_max says whether this one has it */
+	if (lg_value_u64(v, &n) || f->has_max)
 		return;
 	f->max_output_tokens += n < room ? n : room;
+	f->has_max = true;
 	f->capped++;
 }
 

@@ -42,7 +42,7 @@ static void on_response(struct lg_answer *a, int id, const struct lg_value *v)
 		/* a zero stands there until the job has ended */
 		if (!lg_value_u64(v, &n) && n && n <= INT64_MAX / 1000) {
 			a->raw[LG_RAW_COST] = n * 1000;
-			a->raw_has |= 1u << LG_RAW_COST;
+			a->raw_has |= UINT64_C(1) << LG_RAW_COST;
 		}
 		return;
 	}

@@ -66,14 +66,15 @@ static void put_facts(const struct exchange *x)
 	put_n("images in low detail", f->images_low);
 	put_n("audios", f->audios);
 	put_n("tools", f->tools);
-	put("flags:%s%s%s%s%s%s%s%s%s\n",
+	put("flags:%s%s%s%s%s%s%s%s%s%s%s\n",
 	    f->stream || x->route.stream ? " stream" : "",
 	    f->include_usage ? " include_usage" : "",
 	    f->include_usage_set ? " include_usage_set" : "",
 	    f->background ? " background" : "", f->cache_1h ? " 1h" : "",
 	    f->remote_refs ? " remote" : "",
 	    f->server_tools ? " server_tools" : "",
-	    f->unstored ? " unstored" : "", f->json_ok ? "" : " BAD_JSON");
+	    f->unstored ? " unstored" : "", f->unsized ? " unsized" : "",
+	    f->mixed ? " mixed" : "", f->json_ok ? "" : " BAD_JSON");
 }
 
 static void put_answer(const struct exchange *x)

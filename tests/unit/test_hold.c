@@ -90,6 +90,34 @@ static unsigned live(void)
 	return n;
 }
 
+/* A correction gives back; what never was in the cell is no headroom. */
+static void settles_below_zero(void **state)
+{
+	int a = make_cell(5 * USD);
+	struct lg_charge c = {a, 1, 4 * USD, 5 * USD};
+	struct lg_hold_refusal why;
+	struct lg_hold h;
+
+	(void)state;
+	assert_int_equal(lg_hold_take(r, &c, 1, "x", 1, &h, &why), 0);
+	assert_int_equal(lg_hold_settle(r, &h, 3 * USD, "x", 1), 0);
+	lg_hold_free(r, &h);
+	c.amount_pusd = 0;
+	assert_int_equal(lg_hold_take(r, &c, 1, "x", 1, &h, &why), 0);
+	assert_int_equal(lg_hold_settle(r, &h, -2 * USD, "x", 1), 0);
+	lg_hold_free(r, &h);
+	assert_int_equal(used(a), USD);
+	assert_int_equal(lg_hold_take(r, &c, 1, "x", 1, &h, &why), 0);
+	assert_int_equal(lg_hold_settle(r, &h, -3 * USD, "x", 1), 0);
+	lg_hold_free(r, &h);
+	c.amount_pusd = 6 * USD;
+	assert_int_equal(lg_hold_take(r, &c, 1, "x", 1, &h, &why), -EDQUOT);
+	assert_int_equal(why.used_pusd, 0);
+	c.amount_pusd = 5 * USD;
+	assert_int_equal(lg_hold_take(r, &c, 1, "x", 1, &h, &why), 0);
+	lg_hold_release(r, &h);
+}
+
 static void takes_and_settles(void **state)
 {
 	int a = make_cell(5 * USD), b = make_cell(2 * USD);
@@ -547,6 +575,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_and_settles),
+		cmocka_unit_test(settles_below_zero),
 		cmocka_unit_test(twice_the_same_cell_counts_once),
 		cmocka_unit_test(window_rolls),
 		cmocka_unit_test(sweeps_the_dead),
