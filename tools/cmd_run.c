@@ -14,6 +14,7 @@
 #include "cover.h"
 #include "guard/engine.h"
 #include "preload.h"
+#include "run_prices.h"
 #include "spend.h"
 #include "tool.h"
 #include "view.h"
@@ -29,6 +30,7 @@ enum {
 	O_CONVERSATION,
 	O_PHASE,
 	O_EXPERIMENT,
+	O_MODEL,
 	O_CONFIG,
 	O_PRICE_VERSION,
 	O_QUIET,
@@ -50,6 +52,8 @@ static const struct opt opts[] = {
 	[O_PHASE] = {"phase", 0, OPT_TEXT, "infer|train", "phase of its calls"},
 	[O_EXPERIMENT] = {"experiment", 'e', OPT_TEXT, "NAME",
 			  "experiment that rows name"},
+	[O_MODEL] = {"model", 0, OPT_TEXT, "A,B",
+		     "models that it will use: their prices are seen to"},
 	[O_CONFIG] = {"config", 0, OPT_TEXT, "FILE",
 		      "settings and budgets from this file"},
 	[O_PRICE_VERSION] = {"price-version", 0, OPT_TEXT, "VERSION",
@@ -298,6 +302,14 @@ static int end_as(int status)
 	return 128 + sig;
 }
 
+/* Does this run pay for training? */
+static bool trains(const struct call *c)
+{
+	const char *phase = getenv("LLMGUARD_PHASE");
+
+	return c->v[O_MAX_TRAIN].set || (phase && !strcmp(phase, "train"));
+}
+
 static int run(struct call *c)
 {
 	struct spend s = {.since_ms = lg_clock_real_ms()};
@@ -315,6 +327,8 @@ static int run(struct call *c)
 	if (ret >= 0)
 		return ret;
 	warn_if_off(e);
+	if (!nested)
+		run_prices(e, c->v[O_MODEL].text, trains(c));
 	tool_ledger_end(e, 0, &s.pos);
 	ret = start(c);
 	if (ret) {
@@ -337,7 +351,18 @@ const struct cmd cmd_run = {
 		"The command and all its children are one run: one budget, one "
 		"id in the ledger.\nExits as the command does, or 3 when the "
 		"guard refused one of its calls. A run\ninside a run is part "
-		"of it and cannot raise its limits.\n\n"
+		"of it and cannot raise its limits.\n\nModels named by "
+		"--model, "
+		"by models:, budgets and fallbacks of the config, or by one "
+		"of\nLLMGUARD_MODEL, OPENAI_MODEL, OPENAI_MODEL_NAME, "
+		"ANTHROPIC_MODEL,\nANTHROPIC_SMALL_FAST_MODEL, GEMINI_MODEL, "
+		"GOOGLE_MODEL, MISTRAL_MODEL,\nDEEPSEEK_MODEL, GROQ_MODEL, "
+		"XAI_MODEL, COHERE_MODEL, OPENROUTER_MODEL need a price:\non "
+		"a terminal one that has none is asked for before the command "
+		"starts (inference\nand, for a run that trains, training) and "
+		"kept in your price file. Elsewhere, or\nwith "
+		"LLMGUARD_PRICING_NONINTERACTIVE=1, stderr says what "
+		"unknown_model does.\n\n"
 		"  llmguard run --max-usd 5 -- ./agent.py",
 	.opts = opts,
 	.min_args = 1,

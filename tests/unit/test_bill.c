@@ -118,18 +118,23 @@ static const struct {
 	 1,
 	 {"2025-11-20  0.06 0 0/0/0"}},
 	{PAGE(BUCKET1(COST("0.12", "\"gpt-4o-2024-08-06, input\"") "," COST(
-		 "\"0.0061700000000001\"", "\"gpt-4o-2024-08-06, cached "
-					   "input\"") "," COST("1e-3",
-							       "\"gpt-image-1 "
-							       "image, "
-							       "output\"") "," COST("0.5",
-										    "\"web"
-										    " sear"
-										    "ch "
-										    "tool "
-										    "calls"
-										    "\"") "," COST("0.25",
-												   "\"ft-gpt-4o, output\"")) "," BUCKET2("")),
+		 "\"0.0061700000000001\"",
+		 "\"gpt-4o-2024-08-06, cached "
+		 "input\"") "," COST("1e-3",
+				     "\"gpt-image-1 "
+				     "image, "
+				     "output\"") "," COST("0.5",
+							  "\"web"
+							  " sear"
+							  "ch "
+							  "tool "
+							  "calls"
+							  "\"") "," COST("0.25",
+									 "\"ft-"
+									 "gpt-"
+									 "4o, "
+									 "outpu"
+									 "t\"")) "," BUCKET2("")),
 	 BILL_OPENAI,
 	 2,
 	 {"2025-11-20 gpt-4o-2024-08-06 0.12 0 0/0/0",
