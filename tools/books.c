@@ -46,7 +46,7 @@ static int keep_whole(struct fix *f, const struct lg_row *adj)
 	return 0;
 }
 
-int books_add(struct books *b, const struct lg_row *adj)
+static int add(struct books *b, const struct lg_row *adj)
 {
 	struct fix *f = adj->ref[0] ? strmap_put(&b->fixes, adj->ref) : NULL;
 
@@ -70,18 +70,28 @@ static int collect(void *ctx, const struct lg_row *r,
 		   const struct lg_ledger_pos *after)
 {
 	(void)after;
-	return r->kind == LG_ROW_ADJUST ? books_add(ctx, r) : 0;
+	return r->kind == LG_ROW_ADJUST ? add(ctx, r) : 0;
+}
+
+int books_refresh(struct books *b)
+{
+	const char *dir = lg_engine_ledger(b->e)->dir;
+	int err = lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
+
+	if (err != -ESTALE)
+		return err;
+	books_close(b);
+	return lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
 }
 
 int books_open(struct books *b, struct lg_engine *e)
 {
-	struct lg_ledger_pos pos = {0};
 	int err;
 
 	b->e = e;
 	strmap_init(&b->fixes, sizeof(struct fix));
-	err = lg_ledger_walk(lg_engine_ledger(e)->dir, &pos, INT64_MIN, collect,
-			     b, NULL);
+	memset(&b->pos, 0, sizeof(b->pos));
+	err = books_refresh(b);
 	if (err)
 		books_close(b);
 	return err;
@@ -92,6 +102,7 @@ void books_close(struct books *b)
 	for (size_t i = 0; i < b->fixes.n; i++)
 		free(((struct fix *)strmap_nth(&b->fixes, i, NULL))->counted);
 	strmap_fini(&b->fixes);
+	memset(&b->pos, 0, sizeof(b->pos));
 }
 
 uint32_t books_current(const struct books *b, struct lg_row *call)
@@ -116,24 +127,42 @@ uint32_t books_current(const struct books *b, struct lg_row *call)
 	return f->n;
 }
 
-int books_lock(struct lg_engine *e)
+/* A program whose late answer corrects a row has it for a moment. */
+static int take(int fd)
 {
 	const struct timespec nap = {0, 10000000};
+	int tries;
+
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		if (tries == LOCK_TRIES)
+			return -errno;
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
+int books_lock(struct lg_engine *e)
+{
 	char path[600];
-	int fd, err, tries;
+	int fd, err;
 
 	snprintf(path, sizeof(path), "%s/books.lock", lg_engine_state_dir(e));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	/* a program whose late answer corrects a row has it for a moment */
-	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
-		err = -errno;
-		if (tries == LOCK_TRIES) {
-			close(fd);
-			return err;
-		}
-		nanosleep(&nap, NULL);
-	}
-	return fd;
+	err = take(fd);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int books_yield(int lock)
+{
+	const struct timespec nap = {0, 3000000};
+
+	if (flock(lock, LOCK_UN))
+		return -errno;
+	nanosleep(&nap, NULL);
+	return take(lock);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ledger/ledger.h"
 #include "ledger/row.h"
 #include "strmap.h"
 
@@ -16,8 +17,8 @@ struct lg_engine;
  */
 struct books {
 	struct lg_engine *e;
-	struct strmap fixes; /* by the id of the call */
-	int err;
+	struct strmap fixes;	  /* by the id of the call */
+	struct lg_ledger_pos pos; /* read so far */
 };
 
 /* What the corrections of one call add up to. */
@@ -33,8 +34,8 @@ struct fix {
 /* 0, -ENOMEM, -errno of the ledger. */
 int books_open(struct books *b, struct lg_engine *e);
 void books_close(struct books *b);
-/* Take one more correction in, for walks that go on. 0, -ENOMEM. */
-int books_add(struct books *b, const struct lg_row *adj);
+/* Take in the corrections that came since. 0, -ENOMEM, -errno. */
+int books_refresh(struct books *b);
 /* The call as it stands; how many corrections it had. */
 uint32_t books_current(const struct books *b, struct lg_row *call);
 
@@ -43,5 +44,11 @@ uint32_t books_current(const struct books *b, struct lg_row *call);
  * -EWOULDBLOCK: another does; -errno.
  */
 int books_lock(struct lg_engine *e);
+/*
+ * Let others have it for a moment: programs that correct a call of their own
+ * do not wait for long. Then books_refresh. 0, -EWOULDBLOCK, -errno: it is not
+ * held any more.
+ */
+int books_yield(int lock);
 
 #endif

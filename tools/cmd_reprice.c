@@ -44,6 +44,9 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+/* Programs that correct calls of their own wait 2 s for the lock at most. */
+#define YIELD_EVERY 200
+
 /* Why a chosen call stays as it is. */
 enum left {
 	LEFT_SAME,
@@ -81,6 +84,8 @@ struct reprice {
 	struct strmap models; /* "provider\tmodel" to struct sum */
 	struct sum total;
 	uint64_t left[LEFT_KINDS], waiting;
+	int lock;
+	unsigned since;	 /* corrections since others had the lock */
 	int64_t last_ms; /* of the rows seen */
 };
 
@@ -184,6 +189,7 @@ static enum left price_again(const struct reprice *p, const struct lg_row *was,
 	if (was->flags & LG_ROW_PARTS)
 		return LEFT_PARTS;
 	if (was->usage_state == LG_USAGE_MISSING || was_free(was) ||
+	    was->flags & LG_ROW_PENDING || /* the guard hears of it yet */
 	    !lg_row_usage(was, &u))
 		return LEFT_NO_USAGE;
 	if (!find_price(p, was, &price, &by_its_name))
@@ -234,6 +240,7 @@ static int correct(struct reprice *p, const struct lg_row *was,
 		 is->price_version[0] ? ", version " : "", is->price_version);
 	snprintf(what, sizeof(what), "reprice %u", turn);
 	lg_adjust_fixed_id(&adj, what);
+	p->since++;
 	err = lg_adjust_write(p->e, &adj);
 	if (err)
 		p->waiting++;
@@ -252,6 +259,14 @@ static int look(void *ctx, const struct lg_row *r,
 	(void)after;
 	if (!is_chosen(p, r))
 		return 0;
+	if (p->since >= YIELD_EVERY) {
+		p->since = 0;
+		err = books_yield(p->lock);
+		if (!err)
+			err = books_refresh(&p->books);
+		if (err)
+			return err;
+	}
 	was = *r;
 	turn = books_current(&p->books, &was);
 	if (p->only_unknown && was.price_state != LG_PRICED_UNKNOWN)
@@ -473,27 +488,27 @@ static int work(struct reprice *p)
 
 static int run(struct call *c)
 {
-	struct reprice p = {.c = c};
-	int lock = -1, ret = tool_open(&p.e);
+	struct reprice p = {.c = c, .lock = -1};
+	int ret = tool_open(&p.e);
 
 	if (ret >= 0)
 		return ret;
 	p.w = lg_engine_pin(p.e);
 	ret = read_options(&p);
 	if (ret < 0 && !c->v[O_DRY].set) {
-		lock = books_lock(p.e);
-		if (lock == -EWOULDBLOCK)
+		p.lock = books_lock(p.e);
+		if (p.lock == -EWOULDBLOCK)
 			ret = tool_fail("another reprice or reconcile is "
 					"correcting this ledger");
-		else if (lock < 0)
+		else if (p.lock < 0)
 			ret = tool_fail("%s: %s", lg_engine_state_dir(p.e),
-					strerror(-lock));
+					strerror(-p.lock));
 	}
 	if (ret < 0)
 		ret = work(&p);
 	lg_engine_unpin(p.e, p.w);
-	if (lock >= 0)
-		close(lock);
+	if (p.lock >= 0)
+		close(p.lock);
 	lg_engine_close(p.e);
 	return ret;
 }
