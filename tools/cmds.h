@@ -7,7 +7,8 @@
 extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 	cmd_budget_rm, cmd_holds, cmd_tail, cmd_pricing_list, cmd_pricing_show,
 	cmd_pricing_import, cmd_pricing_export, cmd_pricing_set,
-	cmd_pricing_update, cmd_config_check, cmd_config_show, cmd_doctor,
+	cmd_pricing_update, cmd_pricing_history, cmd_pricing_check,
+	cmd_pricing_explain, cmd_config_check, cmd_config_show, cmd_doctor,
 	cmd_enable, cmd_disable, cmd_checkpoint, cmd_completion, cmd_help,
 	cmd_reprice, cmd_reconcile;
 

@@ -77,6 +77,11 @@ void json_usd(struct json *j, const char *key, int64_t pusd)
 		lg_buf_put_money(next(j, key), pusd);
 }
 
+void json_number(struct json *j, const char *key, const char *literal)
+{
+	lg_buf_puts(next(j, key), literal);
+}
+
 void json_ppm(struct json *j, const char *key, int64_t ppm)
 {
 	int64_t unit = LG_PUSD_PER_USD / 1000000;

@@ -27,6 +27,8 @@ void json_bool(struct json *j, const char *key, bool v);
 void json_null(struct json *j, const char *key);
 /* Exact decimal; INT64_MIN and INT64_MAX are null. */
 void json_usd(struct json *j, const char *key, int64_t pusd);
+/* A number that is text already. */
+void json_number(struct json *j, const char *key, const char *literal);
 /* Millionths as a decimal. */
 void json_ppm(struct json *j, const char *key, int64_t ppm);
 /* RFC 3339; INT64_MIN, INT64_MAX and 0 are null. */

@@ -11,7 +11,7 @@ _llmguard()
     fi
     case "$at" in
     'budget ') words=' set list rm' ;;
-    'pricing ') words=' list show import set update export' ;;
+    'pricing ') words=' list show import set update history explain check export' ;;
     'config ') words=' check show' ;;
     esac
     case "$at" in
@@ -22,11 +22,14 @@ _llmguard()
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;
     'tail'*) opts='--lines --follow --json --help' ;;
-    'pricing list'*) opts='--provider --match --all --json --help' ;;
-    'pricing show'*) opts='--provider --tier --host --version --json --help' ;;
+    'pricing list'*) opts='--provider --match --tier --source --per --all --json --help' ;;
+    'pricing show'*) opts='--provider --tier --variant --geo --host --version --at --per --json --help' ;;
     'pricing import'*) opts='--format --provider --model --file --output --split --version --source --dry-run --json --help' ;;
     'pricing set'*) opts='--input-per-1m --input-per-1k --input-per-token --output-per-1m --output-per-1k --output-per-token --cached-input-per-1m --cached-input-per-1k --cached-input-per-token --training-per-1m --training-per-1k --training-per-token --provider --context-window --max-output-tokens --effective-at --expires-at --tier --variant --match --notes --price-version --rates --training --estimate --yes --file --source --json --help' ;;
     'pricing update'*) opts='--from --url --format --model --provider --sha256 --sha256-url --key --signature --file --version --dry-run --json --help' ;;
+    'pricing history'*) opts='--provider --tier --per --json --help' ;;
+    'pricing explain'*) opts='--url --provider --model --tier --input-tokens --cached-tokens --output-tokens --json --help' ;;
+    'pricing check'*) opts='--json --help' ;;
     'pricing export'*) opts='--format --provider --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
@@ -43,10 +46,13 @@ _llmguard()
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
+    *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
+    *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
     *' --from') COMPREPLY=($(compgen -W 'NAME URL' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
+    *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
     esac

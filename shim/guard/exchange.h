@@ -64,6 +64,8 @@ struct lg_exchange {
 	struct lg_parts *parts;	       /* NULL: the answer had none */
 	int64_t price_ms; /* priced as of then, 0: of the row's start */
 
+	struct lg_price_trace *trace; /* of its look-ups, NULL: none */
+
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */
 	bool whole;	  /* the facts come from all of the body */

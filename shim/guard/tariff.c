@@ -54,6 +54,7 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.at_ms = x->price_ms ? x->price_ms : x->row.ts_ms,
 		.own = x->route.own &&
 		       !lg_place_is_cloud_model(lg_slice_str(model)),
+		.trace = x->trace,
 	};
 
 	const struct lg_price *known;
