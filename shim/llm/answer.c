@@ -239,7 +239,8 @@ static void set_created(struct lg_answer *a, const struct lg_value *v)
 {
 	uint64_t n;
 
-	if (!lg_value_round(v, &n) && n <= LG_COUNTER_MAX)
+	/* the same in each event of a stream */
+	if (!a->created_s && !lg_value_round(v, &n) && n <= LG_COUNTER_MAX)
 		a->created_s = (int64_t)n;
 }
 

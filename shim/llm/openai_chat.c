@@ -65,7 +65,6 @@ static const struct lg_field request_fields[] = {
 #define HEADER                                                                 \
 	LG_WATCH("id", LG_ANSWER_ID), LG_WATCH("model", LG_ANSWER_MODEL),      \
 		LG_WATCH("service_tier", LG_ANSWER_TIER),                      \
-		LG_WATCH("created", LG_ANSWER_CREATED),                        \
 		LG_WATCH("error", LG_ANSWER_ERROR),                            \
 		LG_WATCH("x_groq.id", LG_ANSWER_ID_TOO),                       \
 		LG_WATCH("x_groq.error", LG_ANSWER_ERROR), LG_OPENAI_TIMINGS,  \
@@ -91,6 +90,7 @@ enum own { PART = LG_ANSWER_OWN, PART_MODEL };
 
 static const struct lg_field response_fields[] = {
 	HEADER,
+	LG_WATCH("created", LG_ANSWER_CREATED),
 	MESSAGE("choices[].message."),
 	LG_WATCH("conversation_id", LG_ANSWER_ID_TOO),
 	LG_WATCH("outputs[].model", LG_ANSWER_MODEL),
