@@ -1,6 +1,6 @@
 // An ordinary Node program: sends requests, prints what came back.
 //   node clients.cjs KIND < requests.json     (same form as clients.py)
-// KIND: https, fetch, openai, anthropic, bedrock. The SDKs take {stream, ...} bodies
+// KIND: https, fetch, openai, anthropic, bedrock, google. The SDKs take {stream, ...} bodies
 // and report {status, name, body, error} of what they returned or threw.
 // Node 18 has it, but not as a global: the OpenAI client wants it for uploads.
 globalThis.File = globalThis.File || require('node:buffer').File;
@@ -87,6 +87,9 @@ async function viaAnthropic(r) {
     new Anthropic({ apiKey: 'sk-ant-test', timeout: 30000 });
   const b = JSON.parse(r.body);
   const a = await anthropic.messages.create(b, { headers: r.headers });
+  if (r.raw)
+    return b.stream ? collect(a, (e) => JSON.stringify(e))
+      : { status: 200, body: JSON.stringify(a) };
   return b.stream ? collect(a, (e) => e.delta && e.delta.text)
     : { status: 200, body: a.content[0].text };
 }
@@ -122,8 +125,22 @@ async function viaBedrock(r) {
     JSON.parse(Buffer.from(a.body)).content[0].text : a.output.message.content[0].text };
 }
 
+let google;
+async function viaGoogle(r) {
+  const { GoogleGenAI } = require('@google/genai');
+  google = google || new GoogleGenAI({ apiKey: 'AIzaTest' });
+  const [, model, verb] = r.url.match(/models\/(.+):(\w+)/);
+  const b = JSON.parse(r.body);
+  const call = { model, contents: b.contents,
+    config: { ...b.generationConfig, httpOptions: { headers: r.headers } } };
+  const text = (a) => JSON.stringify([a.text, a.usageMetadata]);
+  if (verb === 'generateContent')
+    return { status: 200, body: text(await google.models.generateContent(call)) };
+  return collect(await google.models.generateContentStream(call), text);
+}
+
 const via = { https: viaHttps, fetch: viaFetch, openai: viaOpenai,
-  anthropic: viaAnthropic, bedrock: viaBedrock }[kind];
+  anthropic: viaAnthropic, bedrock: viaBedrock, google: viaGoogle }[kind];
 async function one(r) {
   try {
     return await via(r);

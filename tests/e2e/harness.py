@@ -268,8 +268,8 @@ def have_client(kind):
                               stderr=subprocess.DEVNULL).returncode == 0
     if kind in ('https', 'fetch'):
         return os.path.exists(NODE)
-    if kind in ('openai', 'anthropic', 'bedrock'):
-        name = '@aws-sdk' if kind == 'bedrock' else 'openai'
+    if kind in ('openai', 'anthropic', 'bedrock', 'google'):
+        name = {'bedrock': '@aws-sdk', 'google': '@google'}.get(kind, 'openai')
         return os.path.exists(os.path.join(
             TOP, 'build/npm/node_modules', name)) and os.path.exists(NODE)
     return True

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Node clients of the end-to-end tests, made once whatever build is tested:
 #   build/node18/node           Debian's Node 18 (it uses the system's libssl)
-#   build/npm/node_modules/       openai, @anthropic-ai/sdk as in npm/package.json
+#   build/npm/node_modules/       openai, @anthropic-ai/sdk and others as in npm/package.json
 # Where the installed node is another build (a static OpenSSL cannot be
 # interposed), Debian's packages are unpacked below build and not installed.
 set -eu

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""npm's openai and @anthropic-ai/sdk on Debian's Node 18: answers unchanged,
-RateLimitError raised once and not retried. Amazon's SDK repeats whatever is a
+"""npm's openai, @anthropic-ai/sdk and @google/genai on Debian's Node 18:
+answers unchanged, RateLimitError raised once and not retried. Amazon's SDK repeats whatever is a
 429, three times in all, with its own short pauses."""
+import base64
 import json
 from decimal import Decimal
 
-from harness import (ANTHROPIC, BEDROCK, EMBEDDINGS, OPENAI, RESPONSES,
+from harness import (ANTHROPIC, BEDROCK, EMBEDDINGS, GEMINI, OPENAI, RESPONSES,
                      chat_body, eq, main, ok, request, send)
 
 CLAUDE = chat_body('claude-haiku-4-5')
@@ -15,7 +16,7 @@ CONVERSE = {'messages': [{'role': 'user', 'content': [{'text': 'hello'}]}],
 INVOKE = {'anthropic_version': 'bedrock-2023-05-31', 'max_tokens': 50,
           'messages': [{'role': 'user', 'content': 'hello'}]}
 ATTEMPTS = {'bedrock': 3}
-NAMES = {'bedrock': 'ServiceQuotaExceededException'}
+NAMES = {'bedrock': 'ServiceQuotaExceededException', 'google': 'ApiError'}
 QUIET = {'NODE_NO_WARNINGS': '1'}
 
 
@@ -29,6 +30,9 @@ def requests_of(kind):
     if kind == 'anthropic':
         return [request(ANTHROPIC, CLAUDE, 'text=60'),
                 request(ANTHROPIC, dict(CLAUDE, stream=True), 'text=60')]
+    if kind == 'google':
+        return [request(GEMINI + v, test='text=60;reason=7')
+                for v in ('generateContent', 'streamGenerateContent?alt=sse')]
     if kind == 'bedrock':
         return [bedrock(v) for v in (
             'converse', 'converse-stream', 'invoke',
@@ -59,9 +63,11 @@ def blocked(box, kind):
         eq(got[0].get('name'), NAMES.get(kind, 'RateLimitError'),
            'what was thrown')
         ok('cap' in got[0]['error'], 'the message names the budget')
-        eq(got[0]['headers'].get('x-should-retry'), 'false', 'x-should-retry')
-        body = json.loads(got[0]['body'])
-        ok(body, 'the SDK parsed the body')
+        if kind != 'google':    # its error has neither
+            eq(got[0]['headers'].get('x-should-retry'), 'false',
+               'x-should-retry')
+            body = json.loads(got[0]['body'])
+            ok(body, 'the SDK parsed the body')
         eq(len(box.rows()) - before, ATTEMPTS.get(kind, 1), 'attempts')
     eq(box.arrived(), [], 'what arrived')
 
@@ -105,12 +111,80 @@ def case_bedrock_signed(box):
         ok('x-llmguard-project' in e['headers'], 'the signed field arrived')
 
 
+def told(events):
+    """Fields of a request that have the server answer with these events."""
+    body = ''.join('event: %s\ndata: %s\n\n' % (e['type'], json.dumps(e))
+                   for e in events)
+    return {'x-answer': base64.b64encode(body.encode()).decode(),
+            'x-answer-type': 'text/event-stream'}
+
+
+def turn(kind, model, i, o, **k):
+    return dict({'type': kind, 'model': model, 'input_tokens': i,
+                 'output_tokens': o, 'cache_read_input_tokens': 0,
+                 'cache_creation_input_tokens': 0}, **k)
+
+
+def case_anthropic_iterations(box):
+    """An advisor of another model and a search: each at its own price, and
+    the SDK reads the stream as if nobody had looked."""
+    haiku, opus = 'claude-haiku-4-5', 'claude-opus-4-7'
+    its = [turn('message', haiku, 412, 89),
+           turn('advisor_message', opus, 823, 1612),
+           turn('message', haiku, 1348, 442, cache_read_input_tokens=412)]
+    events = [
+        {'type': 'message_start', 'message': {
+            'id': 'msg_1', 'type': 'message', 'role': 'assistant',
+            'model': haiku, 'content': [], 'stop_reason': None, 'usage': {
+                'input_tokens': 412, 'output_tokens': 1}}},
+        {'type': 'content_block_start', 'index': 0, 'content_block': {
+            'type': 'text', 'text': ''}},
+        {'type': 'content_block_delta', 'index': 0, 'delta': {
+            'type': 'text_delta', 'text': 'Hello'}},
+        {'type': 'content_block_stop', 'index': 0},
+        {'type': 'message_delta', 'delta': {'stop_reason': None}, 'usage': {
+            'output_tokens': 89, 'iterations': its[:2]}},
+        {'type': 'message_delta', 'delta': {'stop_reason': 'end_turn'},
+         'usage': {'input_tokens': 1760, 'output_tokens': 531,
+                   'cache_read_input_tokens': 412, 'iterations': its,
+                   'server_tool_use': {'web_search_requests': 1}}},
+        {'type': 'message_stop'}]
+    box.budget(1)
+    r = request(ANTHROPIC, dict(CLAUDE, stream=True))
+    r['headers'].update(told(events))
+    r['raw'] = True
+    bare, _ = send(box, 'anthropic', [r], guard=False, **QUIET)
+    got, _ = send(box, 'anthropic', [r], **QUIET)
+    eq(got, bare, 'answers')
+    ok('iterations' in got[0]['body'], 'the SDK saw the iterations')
+    row, = box.rows()
+    eq((row['model'], row['usage_state'], row['input_tokens'],
+        row['output_tokens']), (haiku, 'exact', 2995, 2143), 'usage')
+    eq(row['cost_usd'], (1760 * Decimal(1) + 412 * Decimal('0.1') +
+                         531 * Decimal(5) + 823 * Decimal(5) +
+                         1612 * Decimal(25)) / 10**6 + Decimal('0.01'), 'cost')
+
+
+def case_google_money(box):
+    """Thoughts are output, streamed or not."""
+    box.budget(1)
+    send(box, 'google', [request(GEMINI + v, test='in=1000;out=20;reason=70')
+                         for v in ('generateContent',
+                                   'streamGenerateContent?alt=sse')], **QUIET)
+    rows = box.rows()
+    eq(len(rows), 2, 'rows')
+    for r in rows:
+        eq((r['input_tokens'], r['output_tokens'], r['reasoning_tokens'],
+            r['usage_state']), (1000, 90, 70, 'exact'), 'tokens')
+        eq(r['cost_usd'], Decimal('0.000525'), 'cost')
+
+
 def make_case(fn, kind):
     return lambda box: fn(box, kind)
 
 
 for _fn in (within_budget, blocked, parallel):
-    for _kind in ('openai', 'anthropic', 'bedrock'):
+    for _kind in ('openai', 'anthropic', 'bedrock', 'google'):
         globals()['case_%s %s' % (_kind, _fn.__name__)] = make_case(_fn, _kind)
 
 if __name__ == '__main__':
