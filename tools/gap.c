@@ -69,12 +69,20 @@ static bool look_up(const struct gaps *g, const char *name, char *out)
 		.model = lg_slice_str(name),
 		.at_ms = INT64_C(4102444800000), /* a name, not a price */
 	};
+	struct lg_slice whose, model;
 	struct lg_price p;
 
 	lg_price_lookup(g->catalog, &q, &p);
 	if (!p.entry)
 		return false;
-	lg_slice_copy(lg_img_text(p.img, p.entry->model), out, BILL_MODEL_MAX);
+	whose = lg_img_text(p.img, p.entry->provider);
+	model = lg_img_text(p.img, p.entry->model);
+	/* a reseller's list calls it openai/gpt-4o too */
+	if (lg_slice_ieq(whose, q.provider))
+		snprintf(out, BILL_MODEL_MAX, "%.*s", (int)model.len, model.p);
+	else
+		snprintf(out, BILL_MODEL_MAX, "%.*s/%.*s", (int)whose.len,
+			 whose.p, (int)model.len, model.p);
 	return true;
 }
 

@@ -16,7 +16,7 @@ _llmguard()
     esac
     case "$at" in
     'status'*) opts='--watch --interval --check --all --json --help' ;;
-    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --project --tags --user --conversation --phase --experiment --config --price-version --quiet --help' ;;
+    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --project --tags --user --conversation --phase --experiment --model --config --price-version --quiet --help' ;;
     'budget set'*) opts='--limit --period --scope --mode --hard --soft --each --warn-at --until --json --help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;
