@@ -267,6 +267,7 @@ const struct lg_dialect lg_gemini_generate = {
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = lg_gemini_on_request,
+	.tier_field = "x-vertex-ai-llm-shared-request-type",
 	.on_header = lg_gemini_on_header,
 	.response_fields = response_fields,
 	.nresponse_fields = LG_COUNT_OF(response_fields),

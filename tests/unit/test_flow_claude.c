@@ -20,6 +20,7 @@
 #define USD INT64_C(1000000000000)
 
 static char text[1 << 16];
+static const char *more = ""; /* fields of a request's head */
 
 static void call(struct rig *r, const char *host, const char *path,
 		 const char *body, const char *head, const char *answer)
@@ -27,8 +28,8 @@ static void call(struct rig *r, const char *host, const char *path,
 	rig_connect(r, host);
 	snprintf(text, sizeof(text),
 		 "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: "
-		 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-		 path, host, strlen(body), body);
+		 "application/json\r\n%sContent-Length: %zu\r\n\r\n%s",
+		 path, host, more, strlen(body), body);
 	rig_write(r, text, strlen(text), 0);
 	snprintf(text, sizeof(text),
 		 "HTTP/1.1 200 OK\r\n%sContent-Length: %zu\r\n\r\n%s",
@@ -102,6 +103,34 @@ static const struct {
 	 INT64_C(100) * 30000000 + INT64_C(1000) * 3000000 +
 		 INT64_C(50) * 150000000,
 	 1100, 50},
+	/* US-only inference is a tenth dearer, and stacks with it */
+	{ANTHROPIC, "/v1/messages", ASK("claude-opus-4-6"),
+	 ANSWER("claude-opus-4-6", "\"input_tokens\":100,\"output_tokens\":50,"
+				   "\"inference_geo\":\"us\""),
+	 INT64_C(1925) * 1000000, 100, 50},
+	{ANTHROPIC, "/v1/messages", ASK("claude-opus-4-6"),
+	 ANSWER("claude-opus-4-6",
+		"\"input_tokens\":100,\"output_tokens\":50,"
+		"\"inference_geo\":\"us\",\"speed\":\"fast\""),
+	 INT64_C(11550) * 1000000, 100, 50},
+	{ANTHROPIC, "/v1/messages", ASK("claude-opus-4-6"),
+	 ANSWER("claude-opus-4-6", "\"input_tokens\":100,\"output_tokens\":50,"
+				   "\"inference_geo\":\"global\""),
+	 INT64_C(1750) * 1000000, 100, 50},
+	/* so are regions of Vertex AI */
+	{VERTEX,
+	 "/v1/projects/p/locations/us-east5/publishers/anthropic/models/"
+	 "claude-sonnet-4-6:streamRawPredict",
+	 "{\"anthropic_version\":\"vertex-2023-10-16\",\"max_tokens\":9}",
+	 ANSWER("claude-sonnet-4-6",
+		"\"input_tokens\":1000,\"output_tokens\":100"),
+	 INT64_C(4950) * 1000000, 1000, 100},
+	/* Claude in Foundry */
+	{"r.services.ai.azure.com", "/anthropic/v1/messages",
+	 ASK("claude-haiku-4-5"),
+	 ANSWER("claude-haiku-4-5-20251001",
+		"\"input_tokens\":100,\"output_tokens\":10"),
+	 INT64_C(150) * 1000000, 100, 10},
 	/* three searches at $10 for 1,000, fetches for nothing */
 	{ANTHROPIC, "/v1/messages", ASK("claude-haiku-4-5"),
 	 ANSWER("claude-haiku-4-5-20251001",
@@ -342,6 +371,37 @@ static void test_vertex(void **state)
 	rig_stop(&r);
 }
 
+/* A tier that the head asks for, unless the answer knows better. */
+static void test_vertex_tier(void **state)
+{
+	static const char path[] =
+		"/v1/projects/p/locations/global/publishers/google/models/"
+		"gemini-2.5-flash:generateContent";
+	struct rig r;
+	struct lg_row row;
+
+	(void)state;
+	rig_start(&r, NULL);
+	more = "X-Vertex-AI-LLM-Shared-Request-Type: priority\r\n";
+	call(&r, VERTEX, path, GASK, NULL,
+	     GANSWER("gemini-2.5-flash", "\"promptTokenCount\":100,"
+					 "\"candidatesTokenCount\":10,"
+					 "\"totalTokenCount\":110"));
+	rig_rows(&r, &row);
+	assert_string_equal(row.tier, "priority");
+	assert_int_equal(row.cost_pusd, INT64_C(55) * 1800000);
+	call(&r, VERTEX, path, GASK, NULL,
+	     GANSWER("gemini-2.5-flash", "\"promptTokenCount\":100,"
+					 "\"candidatesTokenCount\":10,"
+					 "\"totalTokenCount\":110,"
+					 "\"trafficType\":\"ON_DEMAND\""));
+	more = "";
+	rig_rows(&r, &row);
+	assert_string_equal(row.tier, "standard");
+	check(&r, &row, 0, INT64_C(55) * 1000000);
+	rig_stop(&r);
+}
+
 /* Nothing is told: the request's text is what was read. */
 static void test_embedding(void **state)
 {
@@ -456,6 +516,7 @@ int main(void)
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_vertex),
+		cmocka_unit_test(test_vertex_tier),
 		cmocka_unit_test(test_embedding),
 		cmocka_unit_test(test_video),
 		cmocka_unit_test(test_pictures),
