@@ -118,3 +118,55 @@ bool catalog_has_rate(const struct doc *entry)
 			return true;
 	return false;
 }
+
+static void add_entry(struct catalog_from *f, const struct doc *root,
+		      const struct doc *v, struct doc *to)
+{
+	static const char *const above[] = {"provider", "price_version",
+					    "source"};
+	struct doc *e = doc_new(f->a, DOC_MAP, NULL);
+	const struct doc *d, *k;
+
+	for (unsigned i = 0; i < 3; i++) {
+		d = doc_get(root, above[i]);
+		if (d && !doc_get(v, above[i]))
+			doc_add(f->a, e, above[i], doc_clone(f->a, d));
+	}
+	for (k = v->child; k; k = k->next)
+		doc_add(f->a, e, NULL, doc_clone(f->a, k));
+	e->line = v->line;
+	if (!f->provider || doc_is(doc_get(e, "provider"), f->provider))
+		doc_add(f->a, to, NULL, e);
+}
+
+static void add_provider(struct catalog_from *f, const struct doc *root,
+			 const struct doc *v, struct doc *to)
+{
+	struct doc *p = doc_new(f->a, DOC_MAP, NULL);
+	const struct doc *d = doc_get(root, "provider"), *k;
+
+	if (d && !doc_get(v, "provider"))
+		doc_add(f->a, p, "provider", doc_clone(f->a, d));
+	for (k = v->child; k; k = k->next)
+		doc_add(f->a, p, NULL, doc_clone(f->a, k));
+	if (!f->provider || doc_is(doc_get(p, "provider"), f->provider))
+		doc_add(f->a, to, NULL, p);
+}
+
+struct doc *catalog_join(struct catalog_from *f, const struct doc *const *roots,
+			 unsigned n)
+{
+	struct doc *file = catalog_new(f);
+	const struct doc *list, *v;
+
+	for (unsigned i = 0; i < n; i++) {
+		list = doc_get(roots[i], "providers");
+		for (v = list ? list->child : NULL; v; v = v->next)
+			add_provider(f, roots[i], v,
+				     doc_get(file, "providers"));
+		list = doc_get(roots[i], "prices");
+		for (v = list ? list->child : NULL; v; v = v->next)
+			add_entry(f, roots[i], v, doc_get(file, "prices"));
+	}
+	return file;
+}

@@ -107,6 +107,20 @@ void catalog_put_entry(struct lg_buf *b, const struct doc *entry);
 int catalog_to_genai(struct catalog_from *f, const struct doc *const *roots,
 		     const char *const *files, unsigned n, struct doc **out);
 
+/*
+ * Price files as one: providers and entries of all, each entry with what
+ * stands above it in its file.
+ */
+struct doc *catalog_join(struct catalog_from *f, const struct doc *const *roots,
+			 unsigned n);
+/*
+ * The prices in force at now ("2026-11-22T14:30:00Z") in LiteLLM's form; what
+ * it has no place for is counted in left. before: what an earlier call gave,
+ * or NULL; it is added to, and what it has stays.
+ */
+struct doc *catalog_to_litellm(struct catalog_from *f, const struct doc *joined,
+			       const char *now, struct doc *before);
+
 /* -- of genai-prices, both ways ------------------------------------------ */
 
 struct catalog_key {

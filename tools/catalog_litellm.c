@@ -4,23 +4,26 @@
 #include <string.h>
 
 #include "catalog.h"
+#include "catalog_litellm.h"
 #include "decimal.h"
 
 /* https://github.com/BerriAI/litellm, model_prices_and_context_window.json */
-static const struct {
-	const char *theirs, *ours;
-} owners[] = {
+const struct litellm_name litellm_owners[] = {
 	{"text-completion-openai", "openai"},
+	{"openai", "openai"},
 	{"azure_text", "azure"},
 	{"azure_ai", "azure"},
-	{"bedrock", "aws"},
+	{"azure", "azure"},
 	{"bedrock_converse", "aws"},
+	{"bedrock", "aws"},
 	{"vertex_ai", "google"},
-	{"gemini", "google"},
 	{"palm", "google"},
-	{"codestral", "mistral"},
+	{"gemini", "google"},
 	{"text-completion-codestral", "mistral"},
+	{"codestral", "mistral"},
+	{"mistral", "mistral"},
 	{"xai", "x-ai"},
+	{"cohere", "cohere"},
 	{"cohere_chat", "cohere"},
 	{"together_ai", "together"},
 	{"fireworks_ai", "fireworks"},
@@ -28,16 +31,19 @@ static const struct {
 	{"jina_ai", "jina"},
 	{"moonshot", "moonshotai"},
 	{"ollama_chat", "ollama"},
+	{"ollama", "ollama"},
 };
+const unsigned litellm_nowners =
+	sizeof(litellm_owners) / sizeof(litellm_owners[0]);
 
-struct rate {
-	const char *theirs, *ours;
-	int shift;   /* of the decimal point */
-	bool tiered; /* has long-context steps and service tiers */
+const struct litellm_name litellm_tiers[3] = {
+	{"_batches", "batch"},
+	{"_flex", "flex"},
+	{"_priority", "priority"},
 };
 
 /* The longest names first: they begin alike. */
-static const struct rate rates[] = {
+const struct litellm_rate litellm_rates[] = {
 	{"cache_creation_input_token_cost_above_1hr", "cache_write_1h_per_1m",
 	 6, true},
 	{"cache_creation_input_token_cost", "cache_write_5m_per_1m", 6, true},
@@ -63,6 +69,8 @@ static const struct rate rates[] = {
 	 false},
 	{"file_search_cost_per_1k_calls", "file_search_per_1k", 0, false},
 };
+const unsigned litellm_nrates =
+	sizeof(litellm_rates) / sizeof(litellm_rates[0]);
 
 /* Of a rate's name behind the rate: "_above_200k_tokens_batches". */
 struct tail {
@@ -72,9 +80,6 @@ struct tail {
 
 static bool read_tail(struct lg_slice s, struct tail *t)
 {
-	static const char *const tiers[][2] = {{"_batches", "batch"},
-					       {"_flex", "flex"},
-					       {"_priority", "priority"}};
 	struct lg_slice n = {s.p + 7, 0};
 
 	*t = (struct tail){0, NULL};
@@ -92,24 +97,25 @@ static bool read_tail(struct lg_slice s, struct tail *t)
 		s.len -= 8;
 	}
 	for (unsigned i = 0; i < 3 && s.len; i++)
-		if (lg_slice_eq(s, lg_slice_str(tiers[i][0]))) {
-			t->tier = tiers[i][1];
+		if (lg_slice_eq(s, lg_slice_str(litellm_tiers[i].theirs))) {
+			t->tier = litellm_tiers[i].ours;
 			return true;
 		}
 	return !s.len;
 }
 
-static const struct rate *find_rate(struct lg_slice key, struct tail *t)
+static const struct litellm_rate *find_rate(struct lg_slice key, struct tail *t)
 {
-	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-		struct lg_slice name = lg_slice_str(rates[i].theirs), rest;
+	for (unsigned i = 0; i < litellm_nrates; i++) {
+		struct lg_slice name = lg_slice_str(litellm_rates[i].theirs),
+				rest;
 
 		if (!lg_slice_starts(key, name))
 			continue;
 		rest = (struct lg_slice){key.p + name.len, key.len - name.len};
 		if (read_tail(rest, t) &&
-		    (rates[i].tiered || (!t->above && !t->tier)))
-			return &rates[i];
+		    (litellm_rates[i].tiered || (!t->above && !t->tier)))
+			return &litellm_rates[i];
 	}
 	return NULL;
 }
@@ -157,7 +163,7 @@ static int take_rate(struct catalog_from *f, const struct doc *v,
 		     struct doc *entry)
 {
 	struct tail t;
-	const struct rate *r = find_rate(v->key, &t);
+	const struct litellm_rate *r = find_rate(v->key, &t);
 	struct doc *to = entry;
 	int err;
 
@@ -228,10 +234,10 @@ static void fill_tiers(struct catalog_from *f, struct doc *entry)
 	struct doc *t, *v;
 
 	for (t = list ? list->child : NULL; t; t = t->next)
-		for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]);
-		     i++) {
-			v = doc_get(entry, rates[i].ours);
-			if (v && rates[i].tiered && !doc_get(t, rates[i].ours))
+		for (unsigned i = 0; i < litellm_nrates; i++) {
+			v = doc_get(entry, litellm_rates[i].ours);
+			if (v && litellm_rates[i].tiered &&
+			    !doc_get(t, litellm_rates[i].ours))
 				doc_add(f->a, t, NULL, doc_clone(f->a, v));
 		}
 }
@@ -261,9 +267,9 @@ static struct lg_slice our_provider(struct catalog_from *f,
 		return LG_SLICE("google");
 	if (lg_slice_starts(theirs, LG_SLICE("fireworks_ai")))
 		return LG_SLICE("fireworks");
-	for (unsigned i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
-		if (lg_slice_eq(theirs, lg_slice_str(owners[i].theirs)))
-			return lg_slice_str(owners[i].ours);
+	for (unsigned i = 0; i < litellm_nowners; i++)
+		if (lg_slice_eq(theirs, lg_slice_str(litellm_owners[i].theirs)))
+			return lg_slice_str(litellm_owners[i].ours);
 	id = doc_copy(f->a, theirs);
 	for (char *p = (char *)(uintptr_t)id.p; *p; p++)
 		if (*p >= 'A' && *p <= 'Z')

@@ -109,18 +109,15 @@ static int parse(struct lg_slice s, struct decimal *x)
 	return 0;
 }
 
-int decimal_shift(struct lg_slice s, int shift, char out[DECIMAL_TEXT])
+/* x is not kept. */
+static int print(struct decimal x, char out[DECIMAL_TEXT])
 {
-	struct decimal x;
-	int err = parse(s, &x), i, at = 0;
+	int i, at = 0;
 
-	if (err)
-		return err;
 	if (!x.n) {
 		memcpy(out, "0", 2);
 		return 0;
 	}
-	x.point += shift;
 	if (x.point > 60 || x.point < -60 || x.n > 90)
 		return -ERANGE;
 	if (x.negative)
@@ -138,6 +135,47 @@ int decimal_shift(struct lg_slice s, int shift, char out[DECIMAL_TEXT])
 	}
 	out[at] = 0;
 	return 0;
+}
+
+int decimal_shift(struct lg_slice s, int shift, char out[DECIMAL_TEXT])
+{
+	struct decimal x;
+	int err = parse(s, &x);
+
+	x.point += shift;
+	return err ? err : print(x, out);
+}
+
+int decimal_times(struct lg_slice a, struct lg_slice b, char out[DECIMAL_TEXT])
+{
+	struct decimal x, y, z = {0};
+	int digit[DIGITS_MAX + 1] = {0}, err, carry = 0;
+
+	err = parse(a, &x);
+	if (!err)
+		err = parse(b, &y);
+	if (err)
+		return err;
+	if (x.n + y.n > DIGITS_MAX)
+		return -ERANGE;
+	for (int i = 0; i < x.n; i++)
+		for (int k = 0; k < y.n; k++)
+			digit[i + k + 1] += (x.d[i] - '0') * (y.d[k] - '0');
+	for (int i = x.n + y.n - 1; i >= 0 && x.n && y.n; i--) {
+		carry += digit[i];
+		z.d[i] = (char)('0' + carry % 10);
+		carry /= 10;
+	}
+	z.n = x.n && y.n ? x.n + y.n : 0;
+	z.point = x.point + y.point;
+	if (z.n && z.d[0] == '0') {
+		memmove(z.d, z.d + 1, (size_t)--z.n);
+		z.point--;
+	}
+	while (z.n && z.d[z.n - 1] == '0')
+		z.n--;
+	z.negative = z.n && x.negative != y.negative;
+	return print(z, out);
 }
 
 int decimal_cmp(struct lg_slice a, struct lg_slice b)

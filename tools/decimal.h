@@ -20,6 +20,8 @@ bool decimal_is(struct lg_slice s);
  * -ERANGE (longer than DECIMAL_TEXT).
  */
 int decimal_shift(struct lg_slice s, int shift, char out[DECIMAL_TEXT]);
+/* a * b, exact, in the same form. 0, -EINVAL, -ERANGE. */
+int decimal_times(struct lg_slice a, struct lg_slice b, char out[DECIMAL_TEXT]);
 /* By value: <0, 0, >0. Both must be numbers. */
 int decimal_cmp(struct lg_slice a, struct lg_slice b);
 bool decimal_is_negative(struct lg_slice s);

@@ -30,7 +30,7 @@ _llmguard()
     'pricing history'*) opts='--provider --tier --per --json --help' ;;
     'pricing explain'*) opts='--url --provider --model --tier --input-tokens --cached-tokens --output-tokens --json --help' ;;
     'pricing check'*) opts='--json --help' ;;
-    'pricing export'*) opts='--format --provider --help' ;;
+    'pricing export'*) opts='--format --provider --shipped --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
     'doctor'*) opts='--json --help' ;;
@@ -53,7 +53,7 @@ _llmguard()
     *' --from') COMPREPLY=($(compgen -W 'NAME URL' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
-    *' --format') COMPREPLY=($(compgen -W 'genai json' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'json yaml genai litellm' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
