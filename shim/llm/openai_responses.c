@@ -252,6 +252,7 @@ static void part_response(struct lg_answer *a)
 	if (!has_painted(a))
 		return;
 	memcpy(a->own_model, a->model, sizeof(a->own_model));
+	a->usage_final = true;
 	a->own[1] |= RESPONSE_DUE;
 	a->part = LG_PART_DUE;
 }

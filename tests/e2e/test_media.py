@@ -183,6 +183,119 @@ def case_gateway_cache(box):
     eq(box.budget_status()['spent_usd'], 0, 'spent')
 
 
+def chat(model, usage, **more):
+    return dict(id='c', object='chat.completion', created=1, model=model,
+                usage=usage, choices=[{
+                    'index': 0, 'finish_reason': 'stop',
+                    'message': {'role': 'assistant', 'content': 'hi' * 40}}],
+                **more)
+
+
+def raw(url, answer, body, field=None, stream=False):
+    """The same by any other client."""
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+    more = {'x_answer_field': field} if field else {}
+    r = request(url, body, **more)
+    r['headers']['x-answer'] = base64.b64encode(text.encode()).decode()
+    r['headers']['x-answer-type'] = 'text/event-stream' if stream else \
+        'application/json'
+    return r
+
+
+def case_gateway_that_says_zero(box):
+    """OpenRouter counts nothing of what its cache had: worth is estimated."""
+    box.budget(1)
+    zero = {'prompt_tokens': 0, 'completion_tokens': 0, 'total_tokens': 0,
+            'cost': 0}
+    url = 'https://openrouter.ai/api/v1/chat/completions'
+    body = {'model': 'openai/gpt-4o', 'messages': [
+        {'role': 'user', 'content': 'hello ' * 50}]}
+    send(box, 'http.client', [
+        raw(url, chat('openai/gpt-4o', zero), body,
+            'X-OpenRouter-Cache-Status: HIT'),
+        raw(url, chat('openai/gpt-4o', zero), body)])
+    hit, free = box.rows()
+    eq((hit['cache_hit'], hit['cost_usd'], hit['usage_state']),
+       ('gateway', 0, 'exact'), 'the cached one')
+    ok(hit['economic_usd'] > 0, 'what it was worth')
+    eq((free['cache_hit'], free['cost_usd']), ('none', 0), 'the other')
+
+
+def case_router(box):
+    """Hugging Face: whose prices hold stands in path, model or answer."""
+    box.budget(100)
+    usage = {'prompt_tokens': 1000, 'completion_tokens': 100,
+             'total_tokens': 1100}
+    name = 'meta-llama/Llama-3.3-70B-Instruct'
+    host = 'https://router.huggingface.co'
+    answer = chat('llama-3.3-70b-versatile', usage)
+
+    def body(model):
+        return {'model': model, 'messages': [
+            {'role': 'user', 'content': 'x'}]}
+    send(box, 'http.client', [
+        raw(host + '/groq/openai/v1/chat/completions', answer, body(name)),
+        raw(host + '/v1/chat/completions', answer, body(name + ':groq')),
+        raw(host + '/v1/chat/completions', answer, body(name + ':fastest'),
+            'x-inference-provider: groq')])
+    rows = box.rows()
+    eq([r['provider'] for r in rows], ['huggingface_groq'] * 3, 'providers')
+    eq([r['cost_usd'].normalize() for r in rows], [usd('0.000669')] * 3,
+       'cost')
+    eq([r['model_requested'] for r in rows],
+       [name, name + ':groq', name + ':fastest'], 'models')
+
+
+def case_several_models(box):
+    """The models behind one answer, each at its price."""
+    box.budget(1)
+    models = [('meta-llama/llama-4-scout-17b-16e-instruct', 1471, 65),
+              ('openai/gpt-oss-120b', 2000, 300)]
+    parts = [{'model': m, 'usage': {
+        'prompt_tokens': i, 'completion_tokens': o, 'total_tokens': i + o}}
+        for m, i, o in models]
+    compound = chat('groq/compound', {
+        'prompt_tokens': 3471, 'completion_tokens': 365,
+        'total_tokens': 3836}, usage_breakdown={'models': parts})
+    details = {'image_tokens': 50, 'text_tokens': 16}
+    picture = {
+        'id': 'resp_1', 'object': 'response', 'status': 'completed',
+        'model': 'gpt-5-2025-08-07', 'output': [], 'error': None,
+        'tool_usage': {'image_gen': {
+            'input_tokens': 66, 'input_tokens_details': details,
+            'output_tokens': 1056, 'total_tokens': 1122}},
+        'tools': [{'type': 'image_generation', 'model': 'gpt-image-1.5'}],
+        'usage': {'input_tokens': 120, 'output_tokens': 80,
+                  'total_tokens': 200,
+                  'input_tokens_details': {'cached_tokens': 64},
+                  'output_tokens_details': {'reasoning_tokens': 50}}}
+    events = ''.join('event: %s\ndata: %s\n\n' % (n, json.dumps(d)) for n, d in (
+        ('response.created', {'type': 'response.created', 'response': dict(
+            picture, status='in_progress', usage=None)}),
+        ('response.completed', {'type': 'response.completed',
+                                'response': picture})))
+    draw = {'model': 'gpt-5', 'input': 'x',
+            'tools': [{'type': 'image_generation'}]}
+    send(box, 'http.client', [
+        raw('https://api.groq.com/openai/v1/chat/completions', compound,
+            {'model': 'groq/compound', 'messages': [
+                {'role': 'user', 'content': 'x'}]}),
+        raw('https://api.openai.com/v1/responses', picture, draw),
+        raw('https://api.openai.com/v1/responses', events,
+            dict(draw, stream=True), stream=True)])
+    rows = box.rows()
+    # 1471 x .11 + 65 x .34 + 2000 x .15 + 300 x .6
+    eq(rows[0]['cost_usd'].normalize(), usd('0.00066391'), 'compound')
+    eq((rows[0]['input_tokens'], rows[0]['output_tokens']), (3471, 365),
+       'its tokens')
+    # 56 x 1.25 + 64 x .125 + 80 x 10, and 16 x 5 + 50 x 8 + 1056 x 32
+    for r in rows[1:]:
+        eq(r['cost_usd'].normalize(), usd('0.03515'), 'answer and picture')
+        eq((r['model'], r['usage_state']), ('gpt-5-2025-08-07', 'exact'),
+           'model, usage')
+        eq((r['input_tokens'], r['output_tokens']), (186, 1136), 'tokens')
+
+
 def case_blocked(box):
     """Forms and sound are refused as all else; nothing of them arrives."""
     box.budget(0)

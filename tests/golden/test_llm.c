@@ -87,6 +87,7 @@ static void put_answer(const struct exchange *x)
 	put_text("model", a->model);
 	put_text("id", a->id);
 	put_text("tier", a->tier);
+	put_text("provider behind", a->provider);
 	put_text("geo", a->geo);
 	put_text("variant", a->variant);
 	if (x->nparts)
