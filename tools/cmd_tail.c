@@ -31,10 +31,12 @@ struct tail {
 	int failed;
 };
 
-static void tokens(char *out, size_t cap, uint64_t n)
+static void tokens(char *out, size_t cap, uint64_t n, bool is_delta)
 {
 	if (n == LG_ROW_ABSENT)
 		snprintf(out, cap, "-");
+	else if (is_delta)
+		snprintf(out, cap, "%+lld", (long long)lg_row_delta_of(n));
 	else
 		snprintf(out, cap, "%llu", (unsigned long long)n);
 }
@@ -57,6 +59,7 @@ static void print_text(struct tail *t, const struct lg_row *r)
 {
 	char in[24], out[24], a[32], b[64], c[128];
 	const char *model = r->model[0] ? r->model : r->model_requested;
+	bool adjust;
 
 	if (r->kind == LG_ROW_AUDIT) {
 		printf("%s  %-14s audit: %s\n", tool_time(t->e, r->ts_ms),
@@ -64,12 +67,16 @@ static void print_text(struct tail *t, const struct lg_row *r)
 		       clean(r->note, c, sizeof(c)));
 		return;
 	}
-	tokens(in, sizeof(in), r->input_tokens);
-	tokens(out, sizeof(out), r->output_tokens);
+	adjust = r->kind == LG_ROW_ADJUST;
+	tokens(in, sizeof(in), r->input_tokens, adjust);
+	tokens(out, sizeof(out), r->output_tokens, adjust);
 	printf("%s  %-14s %-26s %7s in %6s out  %12s  %s", /* one line */
 	       tool_time(t->e, r->ts_ms), clean(r->comm, a, sizeof(a)),
 	       clean(model, b, sizeof(b)), in, out, tool_usd(r->cost_pusd),
-	       lg_verdict_name((enum lg_verdict)r->verdict));
+	       adjust ? "correction"
+		      : lg_verdict_name((enum lg_verdict)r->verdict));
+	if (adjust && r->note[0])
+		printf(" (%s)", clean(r->note, c, sizeof(c)));
 	if (r->reason[0])
 		printf(" (%s)", clean(r->reason, c, sizeof(c)));
 	if (r->usage_state != LG_USAGE_EXACT)
@@ -81,6 +88,8 @@ static void print_text(struct tail *t, const struct lg_row *r)
 		printf(" HTTP %d", r->status);
 	if (r->flags & LG_ROW_ABANDONED)
 		printf(" abandoned");
+	if (r->flags & LG_ROW_PENDING)
+		printf(" pending");
 	putchar('\n');
 }
 

@@ -123,6 +123,22 @@ bool lg_cell_is_seeded(const struct lg_region *r, int cell)
 	return (uint32_t)lg_load_acquire(&c->seed.hi) == LG_SEED_DONE;
 }
 
+int lg_cell_known(const struct lg_region *r, struct lg_hash128 id,
+		  uint32_t window)
+{
+	int i = lg_cell_probe(r->map, id), cell;
+	struct lg_pair w;
+
+	if (i < 0)
+		return -ENOENT;
+	w = lg_pair_load(&r->map->cell[i].word, r->readonly);
+	cell = (int)lg_cell_handle((uint32_t)i,
+				   lg_load_acquire(&r->map->meta[i].epoch));
+	if ((uint32_t)(w.hi >> 32) != window || !lg_cell_is_seeded(r, cell))
+		return -ENOENT;
+	return cell;
+}
+
 void lg_cell_seed(struct lg_region *r, int cell, uint32_t window,
 		  int64_t spent_pusd)
 {

@@ -107,6 +107,13 @@ struct lg_cell_spec {
 int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s,
 		 bool *fresh);
 /*
+ * The handle of the cell of this identity if it is there, seeded and in this
+ * window, else -ENOENT. Makes nothing: for money of budgets that this process
+ * itself does not have.
+ */
+int lg_cell_known(const struct lg_region *r, struct lg_hash128 id,
+		  uint32_t window);
+/*
  * Has the ledger's part been added? Before that a limit means nothing, and a
  * row charged here could be in the seed as well: hold nothing on the cell.
  */

@@ -7,11 +7,13 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/money.h"
 #include "budget/hold.h"
 #include "guard/admit.h"
 #include "guard/engine.h"
 #include "guard/record.h"
+#include "guard/recover.h"
 #include "guard/windows.h"
 #include "ledger/ledger.h"
 #include "price/price.h"
@@ -220,7 +222,7 @@ struct charging {
 	struct lg_row *row;
 	struct lg_windows then, now;
 	struct lg_charge charge[LG_HOLD_CELLS_MAX];
-	uint16_t rule[LG_HOLD_CELLS_MAX];
+	struct lg_slice name[LG_HOLD_CELLS_MAX];
 	unsigned n;
 };
 
@@ -242,10 +244,10 @@ static struct lg_slice canonical_of(const struct charging *c,
 }
 
 /* A window that is over is the ledger's alone. */
-static void add_charge(struct charging *c, unsigned rule,
+static void add_charge(struct charging *c, const struct lg_rule *rule,
 		       const struct lg_rule_hit *hit)
 {
-	enum lg_period p = (enum lg_period)c->w->rules[rule].b->period;
+	enum lg_period p = (enum lg_period)rule->b->period;
 	const struct lg_window *win =
 		lg_windows_get(&c->then, c->w, p, c->row->ts_ms);
 	int64_t delta = c->row->cost_pusd;
@@ -254,10 +256,14 @@ static void add_charge(struct charging *c, unsigned rule,
 	if (c->n == LG_HOLD_CELLS_MAX ||
 	    lg_windows_get(&c->now, c->w, p, c->row->end_ms)->tag != win->tag)
 		return;
-	cell = lg_admit_cell(c->e, c->w, rule, hit, win, NULL);
+	if (rule >= c->w->rules && rule < c->w->rules + c->w->nrules)
+		cell = lg_admit_cell(c->e, c->w, (unsigned)(rule - c->w->rules),
+				     hit, win, NULL);
+	else
+		cell = lg_cell_known(lg_world_region(c->w), hit->id, win->tag);
 	if (cell < 0)
 		return;
-	c->rule[c->n] = (uint16_t)rule;
+	c->name[c->n] = rule->name;
 	c->charge[c->n++] = (struct lg_charge){
 		.cell = cell,
 		.window = win->tag,
@@ -266,18 +272,15 @@ static void add_charge(struct charging *c, unsigned rule,
 	};
 }
 
-static void collect(struct charging *c)
+static void collect(struct charging *c, const struct lg_rule *r, unsigned n,
+		    struct lg_slice canonical)
 {
 	struct lg_rule_hit hit;
-	struct lg_price p;
-	struct lg_slice canonical = canonical_of(c, &p);
 
-	for (unsigned i = 0; i < c->w->nrules; i++) {
-		const struct lg_rule *r = &c->w->rules[i];
-
+	for (; n--; r++) {
 		for (unsigned k = 0;
 		     lg_rule_match(r, c->row, canonical, k, &hit); k++) {
-			add_charge(c, i, &hit);
+			add_charge(c, r, &hit);
 			if (!r->b->each)
 				break;
 		}
@@ -290,7 +293,7 @@ static void name_budgets(struct charging *c)
 	size_t at = 0, cap = sizeof(c->row->budgets);
 
 	for (unsigned i = 0; i < c->n; i++) {
-		struct lg_slice n = c->w->rules[c->rule[i]].name;
+		struct lg_slice n = c->name[i];
 
 		if (at + n.len + 2 > cap)
 			break;
@@ -300,6 +303,26 @@ static void name_budgets(struct charging *c)
 		at += n.len;
 	}
 	out[at] = '\0';
+}
+
+/* This world's budgets, and those of a run that goes on elsewhere. */
+static void collect_all(struct charging *c)
+{
+	struct lg_rule *env = lg_mem_take(LG_ENV_RULES_MAX * sizeof(*env));
+	struct lg_buf image;
+	struct lg_price p;
+	struct lg_slice canonical = canonical_of(c, &p);
+
+	collect(c, c->w->rules, c->w->nrules, canonical);
+	if (env) {
+		collect(c, env, lg_recover_env_rules(c->e, c->w, env, &image),
+			canonical);
+		name_budgets(c);
+		lg_buf_fini(&image);
+	} else {
+		name_budgets(c);
+	}
+	lg_mem_free(env, env ? LG_ENV_RULES_MAX * sizeof(*env) : 0);
 }
 
 /*
@@ -373,8 +396,7 @@ int lg_row_post(struct lg_engine *e, struct lg_row *row)
 	c.w = lg_engine_pin_region(e);
 	r = lg_world_region(c.w);
 	if (r) {
-		collect(&c);
-		name_budgets(&c);
+		collect_all(&c);
 		settle(&c, r, &h);
 	}
 	err = write_row(e, r, &h, row);

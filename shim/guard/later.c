@@ -149,6 +149,8 @@ static int by_id(void *ctx, const struct lg_row *row)
 	struct later *l = ctx;
 	bool answers = is_text(row->response_id, l->id);
 
+	if (strcmp(row->provider, l->x->row.provider))
+		return 0; /* ids are a provider's own */
 	if (row->kind == LG_ROW_ADJUST && is_ours(l, row) &&
 	    (answers || is_text(row->note, l->id)))
 		return l->what = DONE, -ECANCELED;
@@ -286,13 +288,29 @@ static int join(struct later *l)
 	return lg_row_post(x->engine, row);
 }
 
-/* Rows of the dead and rows that waited are part of what was written. */
-static void write_waiting(struct lg_exchange *x)
+static bool has_staged(const struct lg_region *r)
+{
+	struct lg_hold_view v;
+
+	for (unsigned i = 0; r && i < lg_hold_slots(r); i++)
+		if (!lg_hold_view(r, i, &v, NULL) && v.staged)
+			return true;
+	return false;
+}
+
+/*
+ * Rows of the dead and rows that waited are part of what was written. False:
+ * some still wait, nobody knows which calls they are of.
+ */
+static bool write_waiting(struct lg_exchange *x)
 {
 	struct lg_world *w = lg_engine_pin_region(x->engine);
+	bool waiting;
 
 	lg_recover_sweep(x->engine, w, true);
+	waiting = has_staged(lg_world_region(w));
 	lg_engine_unpin(x->engine, w);
+	return !waiting;
 }
 
 /* True: x's own row is written. */
@@ -398,8 +416,7 @@ bool lg_later_settle(struct lg_exchange *x)
 		return false;
 	l = later_new(x);
 	lock = l ? take_lock(x->engine) : -1;
-	if (lock >= 0) {
-		write_waiting(x);
+	if (lock >= 0 && write_waiting(x)) {
 		if (told)
 			written = decide(l, id);
 		else

@@ -20,7 +20,6 @@
 #define TAIL_WORTH 1000
 /* Beyond this a checkpoint that knows other budgets too is given up. */
 #define TAIL_MAX 20000
-#define ENV_RULES_MAX 8
 /* Rows between two signs of life of a seeder: far below a second. */
 #define RENEW_ROWS 4096
 
@@ -103,7 +102,7 @@ struct folding {
 	struct lg_world *w;
 	struct lg_windows wins;
 	struct lg_fold fold;
-	struct lg_rule env[ENV_RULES_MAX];
+	struct lg_rule env[LG_ENV_RULES_MAX];
 	unsigned nenv;
 	struct lg_buf env_image;
 	bool by_model;	 /* some budget asks for the model */
@@ -139,28 +138,36 @@ static bool is_known(const struct folding *f, struct lg_hash128 id)
 	return false;
 }
 
-/*
- * Budgets of the environment come and go with each run; every fold counts
- * them, so that a program with one need not read the whole ledger.
- */
-static void add_env_rules(struct folding *f, struct lg_engine *e)
+static bool has_rule(const struct lg_rule *rules, unsigned n,
+		     struct lg_hash128 id)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (rules[i].id.a == id.a && rules[i].id.b == id.b)
+			return true;
+	return false;
+}
+
+unsigned lg_recover_env_rules(struct lg_engine *e, const struct lg_world *w,
+			      struct lg_rule out[LG_ENV_RULES_MAX],
+			      struct lg_buf *image)
 {
 	const struct lg_image *img;
 	const struct lg_img_budget *b;
+	unsigned n = 0;
 
-	if (lg_env_budgets(lg_engine_env(e), true, &f->env_image) ||
-	    lg_image_check(f->env_image.p, f->env_image.len))
-		return;
-	img = (const struct lg_image *)(const void *)f->env_image.p;
+	lg_buf_init(image, (size_t)1 << 20);
+	if (lg_env_budgets(lg_engine_env(e), true, image) ||
+	    lg_image_check(image->p, image->len))
+		return 0;
+	img = (const struct lg_image *)(const void *)image->p;
 	b = LG_IMG_ARRAY(img, img->budgets, struct lg_img_budget);
-	for (uint32_t i = 0; i < img->budgets.n && i < ENV_RULES_MAX; i++) {
-		struct lg_rule *r = &f->env[f->nenv];
-
-		lg_rule_init(r, img, &b[i], lg_zone_name(f->w->zone),
-			     f->w->set.week_start);
-		if (!is_known(f, r->id))
-			f->nenv++;
+	for (uint32_t i = 0; i < img->budgets.n && n < LG_ENV_RULES_MAX; i++) {
+		lg_rule_init(&out[n], img, &b[i], lg_zone_name(w->zone),
+			     w->set.week_start);
+		n += !has_rule(w->rules, w->nrules, out[n].id) &&
+		     !has_rule(out, n, out[n].id);
 	}
+	return n;
 }
 
 static bool asks_model(const struct lg_rule *r)
@@ -331,8 +338,8 @@ static int fold_new(struct lg_engine *e, struct lg_world *w, int cell,
 		return -ENOMEM;
 	f->w = w;
 	f->cell = cell;
-	lg_buf_init(&f->env_image, (size_t)1 << 20);
-	add_env_rules(f, e);
+	/* a program with one of these need not read the whole ledger */
+	f->nenv = lg_recover_env_rules(e, w, f->env, &f->env_image);
 	for (unsigned i = 0; i < nrules(f); i++)
 		f->by_model |= asks_model(nth_rule(f, i));
 	*out = f;

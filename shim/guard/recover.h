@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "guard/rule.h"
 #include "guard/world.h"
 
@@ -15,6 +16,16 @@ struct lg_engine;
  * freed. Any thread; blocks on the ledger.
  */
 int lg_recover_sweep(struct lg_engine *e, struct lg_world *w, bool staged);
+
+/*
+ * The budgets that an environment may define and this world has not, at most
+ * `cap`: they come and go with each run. image holds what they point to until
+ * lg_buf_fini. Returns how many.
+ */
+#define LG_ENV_RULES_MAX 8
+unsigned lg_recover_env_rules(struct lg_engine *e, const struct lg_world *w,
+			      struct lg_rule out[LG_ENV_RULES_MAX],
+			      struct lg_buf *image);
 
 /*
  * What the ledger's rows of this window, matched by scope, already cost: the

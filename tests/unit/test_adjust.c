@@ -169,6 +169,35 @@ static void test_past_window(void **state)
 	rig_stop(&r);
 }
 
+/* A run goes on while somebody else corrects its calls. */
+static void test_run_elsewhere(void **state)
+{
+	static struct lg_row call;
+	struct lg_engine *run, *mine;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, BUDGETS);
+	r.env.max_usd = "8";
+	rig_open(&r);
+	run = r.e;
+	lg_engine_touch(run);
+	make_call(&call, 5 * USD);
+	strcpy(call.run_id, "test-run");
+	assert_int_equal(lg_row_post(run, &call), 0);
+	assert_int_equal(used(&r, "run"), 5 * USD);
+	r.env.max_usd = NULL;
+	r.env.run_id = NULL;
+	assert_int_equal(lg_engine_open(&r.env, &mine), 0);
+	r.e = mine;
+	correct(&r, &call, -2 * USD);
+	r.e = run;
+	assert_int_equal(used(&r, "run"), 3 * USD);
+	assert_int_equal(used(&r, "all"), 3 * USD);
+	lg_engine_close(mine);
+	rig_stop(&r);
+}
+
 /* Twice the same correction is one row, wherever a reader begins. */
 static void test_same_twice(void **state)
 {
@@ -377,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_arithmetic),
 		cmocka_unit_test(test_live_budgets),
 		cmocka_unit_test(test_past_window),
+		cmocka_unit_test(test_run_elsewhere),
 		cmocka_unit_test(test_same_twice),
 		cmocka_unit_test(test_no_headroom),
 		cmocka_unit_test(test_arguments),
