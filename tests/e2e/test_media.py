@@ -296,6 +296,31 @@ def case_several_models(box):
         eq((r['input_tokens'], r['output_tokens']), (186, 1136), 'tokens')
 
 
+def case_video(box):
+    """A job: held for, then billed once when somebody asks for it."""
+    box.budget(10)
+
+    def job(status):
+        return dict(id='video_1', object='video', status=status, seconds='8',
+                    model='sora-2-pro', size='1024x1792', error=None,
+                    created_at=1760000000)
+    send(box, 'openai', [call('videos.create', job('queued'), {
+        'model': 'sora-2-pro', 'prompt': 'a cat', 'seconds': '8',
+        'size': '1024x1792'})], **QUIET)
+    row, = box.rows()
+    eq((row['dialect'], row['usage_state'], row['flags']),
+       ('openai-videos', 'estimated', ['pending']), 'the job')
+    eq(row['cost_usd'], 4, 'held')
+    for status in ('in_progress', 'completed', 'completed'):
+        r = raw('https://api.openai.com/v1/videos/video_1', job(status), None)
+        r['method'] = 'GET'
+        send(box, 'http.client', [r])
+    rows = box.rows() + box.rows('adjust')
+    eq(sum(r['cost_usd'] for r in rows), 4, 'all in all')
+    eq(box.budget_status()['spent_usd'], 4, 'spent')
+    eq(len(box.rows('adjust')), 1, 'corrections')
+
+
 def case_blocked(box):
     """Forms and sound are refused as all else; nothing of them arrives."""
     box.budget(0)
