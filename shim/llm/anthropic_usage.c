@@ -12,7 +12,7 @@
 
 /* own[OWN_FLAGS] */
 #define PARTS 1u	 /* some were given to the guard */
-#define STANDARD 2u	 /* service_tier was */
+#define STANDARD 2u	 /* so said service_tier or speed */
 #define FINISHED 4u	 /* a stop reason was seen */
 #define REFUSED 8u	 /* it was a refusal */
 #define DECLINED 16u	 /* it is known why a model declined */
@@ -21,6 +21,7 @@
 #define TURN 128u	 /* the iteration at hand is a turn of the answer */
 #define SPLIT 256u	 /* own[OWN_1H] is known */
 #define DELTA 512u	 /* the usage at hand is a message_delta's */
+#define LISTED 1024u	 /* ... and has iterations */
 
 enum own {
 	OWN_FLAGS,
@@ -207,6 +208,7 @@ static void iteration(struct lg_answer *a, const struct lg_value *v)
 		a->model[0] = 0;
 	}
 	set(a, TURN, true);
+	set(a, LISTED, true);
 }
 
 static void iterations(struct lg_answer *a, const struct lg_value *v)
@@ -225,6 +227,14 @@ static void iterations(struct lg_answer *a, const struct lg_value *v)
 	memcpy(a->model, a->own_model, sizeof(a->model));
 }
 
+/* Newer figures without a list: the parts are not the last word any more. */
+static void stale(struct lg_answer *a)
+{
+	lg_raw_drop(a, LG_RAW_WEB);
+	a->usage.flags &= ~LG_USAGE_PRESENT;
+	a->part = LG_PART_DUE;
+}
+
 /* Searches stand beside the iterations: a part of their own. */
 static void end_usage(struct lg_answer *a)
 {
@@ -240,7 +250,9 @@ static void end_usage(struct lg_answer *a)
 		return;
 	}
 	drop_counters(a, COUNTERS);
-	if (a->raw[LG_RAW_WEB]) {
+	if (!is_set(a, LISTED)) {
+		stale(a);
+	} else if (a->raw[LG_RAW_WEB]) {
 		memcpy(a->model, a->own_model, sizeof(a->model));
 		a->usage_final = true;
 		a->part = LG_PART_DUE;
@@ -255,6 +267,7 @@ static void usage_object(struct lg_answer *a, int id, const struct lg_value *v)
 {
 	if (v->type == LG_VALUE_OBJECT) {
 		set(a, DELTA, id == LG_ANTHROPIC_USAGE_DELTA);
+		set(a, LISTED, false);
 	} else if (v->type == LG_VALUE_END) {
 		end_usage(a);
 	} else if (v->type == LG_VALUE_RAW && id == LG_ANTHROPIC_USAGE) {
@@ -289,6 +302,8 @@ static void place(struct lg_answer *a, int id, const struct lg_value *v)
 	case LG_ANTHROPIC_SPEED:
 		if (lg_value_is(v, "fast"))
 			memcpy(a->tier, "fast", 5);
+		else if (lg_value_is(v, "standard"))
+			set(a, STANDARD, true);
 		break;
 	case LG_ANTHROPIC_TIER:
 		if (lg_value_is(v, "standard"))
