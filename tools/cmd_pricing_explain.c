@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/money.h"
+#include "books.h"
 #include "cmds.h"
 #include "doc.h"
 #include "explain_request.h"
@@ -57,6 +58,7 @@ struct explain {
 	struct lg_price price;
 	struct lg_usage usage;
 	const char *usage_from;
+	uint32_t corrections; /* of the call */
 };
 
 static bool is_json(const struct explain *x)
@@ -279,6 +281,23 @@ static void put_row(struct explain *x, const struct lg_row *r,
 	       r->tier[0] ? ", tier " : "", r->tier, r->dialect, r->host);
 }
 
+static void put_remedy(const struct explain *x, const struct lg_row *r,
+		       bool differs)
+{
+	if (r->flags & LG_ROW_PARTS || r->price_state == LG_PRICED_PROVIDER ||
+	    r->usage_state == LG_USAGE_MISSING)
+		return; /* reprice leaves it as it is */
+	if (!price_is_found(&x->price))
+		printf("remedy    llmguard pricing set MODEL --provider %s, "
+		       "then llmguard reprice\n",
+		       r->provider);
+	else if (r->price_state == LG_PRICED_UNKNOWN)
+		printf("remedy    llmguard reprice\n");
+	else if (differs)
+		printf("remedy    llmguard reprice --model MODEL, where "
+		       "today's catalog is right\n");
+}
+
 static void put_charged(struct explain *x, const struct lg_row *r)
 {
 	char was[LG_MONEY_TEXT], gap[LG_MONEY_TEXT];
@@ -289,19 +308,33 @@ static void put_charged(struct explain *x, const struct lg_row *r)
 	diff = lg_money_sub(cost.total_pusd, r->cost_pusd);
 	if (is_json(x)) {
 		json_usd(&x->j, "charged_usd", r->cost_pusd);
+		json_u64(&x->j, "corrections", x->corrections);
 		json_usd(&x->j, "difference_usd", diff);
 		return;
 	}
 	lg_money_print(r->cost_pusd, was);
 	lg_money_print(diff < 0 ? -diff : diff, gap);
-	printf("charged   $%s (%s%s%s), ", was,
+	printf("charged   $%s (%s%s%s%s), ", was,
 	       lg_price_state_name((enum lg_price_state)r->price_state),
-	       r->price_version[0] ? ", version " : "", r->price_version);
+	       r->price_version[0] ? ", version " : "", r->price_version,
+	       x->corrections ? ", corrected" : "");
 	if (diff)
 		printf("$%s %s than by today's catalog\n", gap,
 		       diff > 0 ? "less" : "more");
 	else
 		printf("the same\n");
+	put_remedy(x, r, diff != 0);
+}
+
+/* As the call stands after its corrections. */
+static void apply_corrections(struct explain *x, struct lg_row *row)
+{
+	struct books b;
+
+	if (books_open(&b, x->e))
+		return;
+	x->corrections = books_current(&b, row);
+	books_close(&b);
 }
 
 static int explain_row(struct explain *x, const char *id)
@@ -312,6 +345,7 @@ static int explain_row(struct explain *x, const char *id)
 
 	if (ret >= 0)
 		return ret;
+	apply_corrections(x, &row);
 	model = x->c->v[X_MODEL].set ? x->c->v[X_MODEL].text
 		: row.model[0]	     ? row.model
 				     : row.model_requested;

@@ -119,6 +119,10 @@ def case_a_price_arrives(box):
     eq({a['price_version'] for a in adj}, {'mine-1'}, 'version')
     ok(all(a['note'].startswith('reprice: unknown to exact') for a in adj),
        'note')
+    told = json.loads(box.cli('pricing', 'explain', rows[0]['id'],
+                              '--json').stdout, parse_float=D)
+    eq((D(told['charged_usd']), told['corrections']), (D('0.003'), 1),
+       'explained as it stands')
     after = whole_ledger(box)
     for args in ((), ('--model', '*'), ('--from', '2020-01-01')):
         eq(reprice(box, *args)['rows'], 0, 'twice %s' % (args,))
