@@ -347,13 +347,12 @@ static int explain_row(struct explain *x, const char *id)
 		return ret;
 	apply_corrections(x, &row);
 	model = x->c->v[X_MODEL].set ? x->c->v[X_MODEL].text
-		: row.model[0]	     ? row.model
-				     : row.model_requested;
+				     : lg_tariff_row_name(&row, false);
 	put_row(x, &row, model);
 	look_up_row(x, &row, model);
-	if (!price_is_found(&x->price) && row.model[0] &&
+	if (!price_is_found(&x->price) &&
 	    strcmp(row.model, row.model_requested) && !x->c->v[X_MODEL].set)
-		look_up_row(x, &row, row.model_requested);
+		look_up_row(x, &row, lg_tariff_row_name(&row, true));
 	x->usage_from = lg_row_usage(&row, &x->usage) ? "as the row has it"
 						      : "the row has none";
 	put_price(x);

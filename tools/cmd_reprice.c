@@ -10,6 +10,7 @@
 #include "guard/adjust.h"
 #include "guard/engine.h"
 #include "guard/world.h"
+#include "guard/tariff.h"
 #include "json.h"
 #include "ledger/ledger.h"
 #include "table.h"
@@ -121,15 +122,14 @@ static bool is_known(const struct lg_price *p)
 	       !p->tier_missing;
 }
 
-/* As the guard prices a call: by the answer's name, else the request's. */
+/* As the guard prices a call: by the one name, else the other. */
 static bool find_price(const struct reprice *p, const struct lg_row *r,
 		       struct lg_price *out, bool *by_its_name)
 {
 	struct lg_price_query q = {
 		.provider = lg_slice_str(r->provider),
 		.host = lg_slice_str(r->host),
-		.model = lg_slice_str(r->model[0] ? r->model
-						  : r->model_requested),
+		.model = lg_slice_str(lg_tariff_row_name(r, false)),
 		.tier = lg_slice_str(r->tier),
 		.geo = lg_slice_str(r->geo),
 		.variant = lg_slice_str(r->variant),
@@ -142,7 +142,7 @@ static bool find_price(const struct reprice *p, const struct lg_row *r,
 	if (is_known(out))
 		return true;
 	*by_its_name = false;
-	q.model = lg_slice_str(r->model_requested);
+	q.model = lg_slice_str(lg_tariff_row_name(r, true));
 	lg_price_lookup(&p->w->catalog, &q, out);
 	return is_known(out);
 }

@@ -7,6 +7,7 @@
 
 #include "amount.h"
 #include "base/money.h"
+#include "guard/tariff.h"
 #include "when.h"
 
 #define ALL_MODELS "(all models)"
@@ -294,8 +295,7 @@ static int64_t fee_of(const struct gaps *g, const struct lg_row *r,
 	struct lg_price_query q = {
 		.provider = lg_slice_str(r->provider),
 		.host = lg_slice_str(r->host),
-		.model = lg_slice_str(r->model[0] ? r->model
-						  : r->model_requested),
+		.model = lg_slice_str(lg_tariff_row_name(r, false)),
 		.tier = lg_slice_str(r->tier),
 		.geo = lg_slice_str(r->geo),
 		.variant = lg_slice_str(r->variant),

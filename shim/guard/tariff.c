@@ -86,6 +86,15 @@ const char *lg_tariff_name(const struct lg_exchange *x)
 	return x->row.model_requested;
 }
 
+const char *lg_tariff_row_name(const struct lg_row *row, bool other)
+{
+	const struct lg_dialect *d =
+		lg_dialect_by_name(lg_slice_str(row->dialect));
+	bool by_path = (d && d->path_prices) || !row->model[0];
+
+	return by_path != other ? row->model_requested : row->model;
+}
+
 bool lg_tariff_is_known(const struct lg_price *p)
 {
 	return p->how != LG_PRICE_CEILING && p->how != LG_PRICE_UNKNOWN;

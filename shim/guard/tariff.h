@@ -22,6 +22,11 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 void lg_tariff_requested(struct lg_exchange *x);
 /* Whose price that is. */
 const char *lg_tariff_name(const struct lg_exchange *x);
+/*
+ * Whose price a row was given: the answer's name, or the request's where a
+ * dialect's path says more; with other, the one to ask next. May be "".
+ */
+const char *lg_tariff_row_name(const struct lg_row *row, bool other);
 /* Is this model's price known (an entry, a rule, or free)? */
 bool lg_tariff_is_known(const struct lg_price *p);
 /* It is not, and unknown_model: allow lets it pass uncharged. */

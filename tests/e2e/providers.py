@@ -231,7 +231,8 @@ def frame(name, data):
 
 
 def bedrock(c):
-    c.model, verb = re.fullmatch(r'/model/(.+)/([\w-]+)', c.path).groups()
+    name, verb = re.fullmatch(r'/model/(.+)/([\w-]+)', c.path).groups()
+    c.model = c.opts.get('model') or name
     cap = (c.body.get('inferenceConfig') or {}).get('maxTokens') or \
         c.body.get('max_tokens') or 20
     c.tout = number(c.opts, 'out', min(20, int(cap)))

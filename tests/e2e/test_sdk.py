@@ -97,6 +97,42 @@ def case_bedrock_money(box):
         eq(r['cost_usd'], Decimal('0.000650595'), 'cost')
 
 
+def case_bedrock_global(box):
+    """The answer's name has no region; the path's is the price's, later too."""
+    box.budget(1)
+    send(box, 'bedrock', [
+        request(BEDROCK % SONNET.replace('us.', p) + v, INVOKE,
+                'in=1000;out=100;model=claude-sonnet-4-5-20250929')
+        for p in ('global.', 'eu.', '')
+        for v in ('invoke', 'invoke-with-response-stream')], **QUIET)
+    rows = box.rows()
+    eq({r['model'] for r in rows}, {'claude-sonnet-4-5-20250929'}, 'models')
+    eq([r['cost_usd'] for r in rows], [Decimal('0.0045')] * 2 +
+       [Decimal('0.00495')] * 4, 'costs')
+    eq({r['price_state'] for r in rows}, {'exact'}, 'price_state')
+    box.cli('reprice', '--provider', 'aws')
+    eq(box.rows('adjust'), [], 'corrections')
+    told = json.loads(box.cli('pricing', 'explain', rows[0]['id'],
+                              '--json').stdout, parse_float=Decimal)
+    eq(told['difference_usd'], 0, 'explained again')
+
+
+def case_bedrock_no_sleep(box):
+    """Its clients sleep as long as a retry-after says: the body says it."""
+    box.config('budgets:\n  - {name: cap, scope: global, period: yearly, '
+               'limit_usd: 0, hard: true}\n')
+    got, _ = send(box, 'bedrock', [bedrock('converse')], **QUIET)
+    eq(got[0]['status'], 429, 'status')
+    ok('retry-after' not in got[0]['headers'], 'no retry-after')
+    ok('resets at' in got[0]['error'], 'when it resets')
+    got, _ = send(box, 'https', [bedrock('converse'), request(OPENAI)])
+    own = json.loads(got[0]['body'])
+    ok(own['llmguard']['resets_at'], 'resets_at')
+    eq(got[0]['headers'].get('x-amzn-errortype'),
+       'ServiceQuotaExceededException', 'x-amzn-errortype')
+    ok('retry-after' in got[1]['headers'], 'others are told')
+
+
 def case_bedrock_signed(box):
     """What the signature covers stays as it is, and the key is who signs."""
     box.budget(1)
