@@ -59,6 +59,8 @@ enum lg_anthropic_raw {
 		LG_WATCH(p "output_tokens_details.thinking_tokens",            \
 			 LG_RAW_REASONING),                                    \
 		LG_WATCH(p "server_tool_use.web_search_requests", LG_RAW_WEB), \
+		LG_WATCH(p "server_tool_use.code_execution_requests",          \
+			 LG_RAW_CODE),                                         \
 		LG_WATCH(p "service_tier", LG_ANTHROPIC_TIER),                 \
 		LG_WATCH(p "speed", LG_ANTHROPIC_SPEED),                       \
 		LG_WATCH(p "inference_geo", LG_ANTHROPIC_GEO),                 \

@@ -231,6 +231,7 @@ static void iterations(struct lg_answer *a, const struct lg_value *v)
 static void stale(struct lg_answer *a)
 {
 	lg_raw_drop(a, LG_RAW_WEB);
+	lg_raw_drop(a, LG_RAW_CODE);
 	a->usage.flags &= ~LG_USAGE_PRESENT;
 	a->part = LG_PART_DUE;
 }
@@ -252,7 +253,7 @@ static void end_usage(struct lg_answer *a)
 	drop_counters(a, COUNTERS);
 	if (!is_set(a, LISTED)) {
 		stale(a);
-	} else if (a->raw[LG_RAW_WEB]) {
+	} else if (a->raw[LG_RAW_WEB] || a->raw[LG_RAW_CODE]) {
 		memcpy(a->model, a->own_model, sizeof(a->model));
 		a->usage_final = true;
 		a->part = LG_PART_DUE;
@@ -440,6 +441,8 @@ void lg_anthropic_finish(struct lg_answer *a)
 	if (!u->flags)
 		return;
 	lg_usage_put_raw(a, LG_BUCKET_WEB_SEARCHES, LG_RAW_WEB);
+	if (a->raw[LG_RAW_CODE])
+		lg_usage_put_raw(a, LG_BUCKET_CODE_EXECUTIONS, LG_RAW_CODE);
 	if (is_set(a, PARTS) && !lg_raw_has(a, LG_RAW_INPUT))
 		return;
 	lg_usage_set(u, LG_BUCKET_INPUT, a->raw[LG_RAW_INPUT]);
