@@ -48,10 +48,11 @@ static int keep_whole(struct fix *f, const struct lg_row *adj)
 
 static int add(struct books *b, const struct lg_row *adj)
 {
-	struct fix *f = adj->ref[0] ? strmap_put(&b->fixes, adj->ref) : NULL;
+	struct fix *f;
 
-	if (!adj->ref[0])
-		return 0;
+	if (strlen(adj->ref) != sizeof(adj->ref) - 1)
+		return 0; /* of a bill, not of a call */
+	f = strmap_put(&b->fixes, adj->ref);
 	if (!f)
 		return -ENOMEM;
 	f->n++;

@@ -5,20 +5,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "amount.h"
 #include "base/clock.h"
 #include "base/money.h"
-#include "bill.h"
 #include "books.h"
 #include "budget/zone.h"
 #include "cmds.h"
-#include "gap.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
 #include "guard/world.h"
-#include "json.h"
 #include "ledger/ledger.h"
-#include "table.h"
+#include "reconcile.h"
 #include "tool.h"
 #include "when.h"
 
@@ -54,27 +50,29 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
-#define RATIO_MAX (INT64_MAX / 1000000 - 1)
 #define PPM_OF_PERCENT (LG_PUSD_PER_USD / 10000)
 
-struct reconcile {
-	struct call *c;
-	struct lg_engine *e;
-	struct lg_world *w;
-	struct lg_zone *zone;
-	struct gaps g;
-	enum bill_format format;
-	int64_t tolerance_ppm;
-	struct gap_line total;
-	size_t beyond;	/* lines that differ by more than the tolerance */
-	size_t written; /* corrections */
-};
-
-static bool is_beyond(const struct reconcile *r, const struct gap_line *l)
+bool reconcile_is_beyond(const struct reconcile *r, const struct gap_line *l)
 {
 	int64_t ppm = gap_ppm(l);
 
 	return ppm > r->tolerance_ppm || ppm < -r->tolerance_ppm;
+}
+
+bool reconcile_is_over(const struct reconcile *r, int64_t day)
+{
+	int64_t start, end;
+
+	when_day_span(r->zone, day, &start, &end);
+	return end <= r->now_ms;
+}
+
+/* Bills come late: what a day has spent is not lowered while it runs. */
+static bool is_wrong(const struct reconcile *r, const struct gap_line *l)
+{
+	return reconcile_is_beyond(r, l) && gap_has_money(&r->g, l) &&
+	       (l->theirs.cost_pusd > l->ours.cost_pusd ||
+		reconcile_is_over(r, l->day));
 }
 
 /* -- the files ------------------------------------------------------------- */
@@ -164,171 +162,10 @@ static int read_ledger(struct reconcile *r)
 		const struct gap_line *l = gap_nth(&r->g, i);
 
 		gap_sum(&r->total, l);
-		r->beyond += is_beyond(r, l);
+		r->beyond += reconcile_is_beyond(r, l);
+		r->wrong += is_wrong(r, l);
 	}
 	return -1;
-}
-
-/* -- what is shown --------------------------------------------------------- */
-
-static void put_side(struct json *j, const char *name, const struct gap_side *s)
-{
-	json_open(j, name, '{');
-	json_u64(j, "calls", s->calls);
-	json_u64(j, "input_tokens", s->input);
-	json_u64(j, "cache_read_tokens", s->cached);
-	json_u64(j, "output_tokens", s->output);
-	json_close(j, '}');
-}
-
-static void put_json(struct json *j, const struct reconcile *r,
-		     const struct gap_line *l)
-{
-	int64_t ppm = gap_ppm(l);
-
-	json_usd(j, "ledger_usd", l->ours.cost_pusd);
-	if (r->g.has_cost) {
-		json_usd(j, "provider_usd", l->theirs.cost_pusd);
-		json_usd(j, "difference_usd",
-			 lg_money_sub(l->ours.cost_pusd, l->theirs.cost_pusd));
-	}
-	/* signed, so as money: a millionth is a million picodollars */
-	if (ppm > RATIO_MAX || ppm < -RATIO_MAX)
-		json_null(j, "gap_ratio");
-	else
-		json_usd(j, "gap_ratio", ppm * 1000000);
-	json_bool(j, "within", !is_beyond(r, l));
-	put_side(j, "ledger", &l->ours);
-	if (r->g.has_tokens || r->g.has_calls)
-		put_side(j, "provider", &l->theirs);
-}
-
-static int show_json(const struct reconcile *r)
-{
-	char day[16];
-	struct json j;
-
-	json_init(&j);
-	json_open(&j, NULL, '{');
-	json_text(&j, "format", bill_format_name(r->format));
-	json_text(&j, "provider", r->g.provider);
-	json_text(&j, "day_zone", r->zone ? lg_zone_name(r->zone) : "UTC");
-	json_u64(&j, "days", r->g.days.n);
-	json_ppm(&j, "tolerance", r->tolerance_ppm);
-	json_open(&j, "lines", '[');
-	for (size_t i = 0; i < r->g.lines.n; i++) {
-		const struct gap_line *l = gap_nth(&r->g, i);
-
-		if (r->c->v[O_GAPS].set && !is_beyond(r, l))
-			continue;
-		when_day_text(l->day, day);
-		json_open(&j, NULL, '{');
-		json_text(&j, "day", day);
-		json_text(&j, "model", l->model);
-		put_json(&j, r, l);
-		json_close(&j, '}');
-	}
-	json_close(&j, ']');
-	json_open(&j, "total", '{');
-	put_json(&j, r, &r->total);
-	json_close(&j, '}');
-	json_bool(&j, "within", !r->beyond);
-	json_u64(&j, "gaps", r->beyond);
-	json_u64(&j, "adjusted", r->written);
-	json_close(&j, '}');
-	json_line(&j);
-	return tool_print(&j.b);
-}
-
-static const char *signed_usd(int64_t pusd)
-{
-	static char text[4][40];
-	static unsigned turn;
-	char *out = text[turn++ % 4];
-
-	snprintf(out, sizeof(text[0]), "%s%s", pusd > 0 ? "+" : "",
-		 tool_usd(pusd));
-	return out;
-}
-
-static void put_tokens(struct table *t, const struct gap_side *s)
-{
-	table_u64(t, s->input);
-	table_u64(t, s->output);
-}
-
-static void put_cells(struct table *t, const struct reconcile *r,
-		      const char *day, const char *model,
-		      const struct gap_line *l)
-{
-	char gap[32];
-
-	table_cell(t, day);
-	table_cell(t, model);
-	if (r->g.has_cost) {
-		table_cell(t, tool_usd(l->ours.cost_pusd));
-		table_cell(t, tool_usd(l->theirs.cost_pusd));
-		table_cell(t, signed_usd(lg_money_sub(l->ours.cost_pusd,
-						      l->theirs.cost_pusd)));
-	} else {
-		put_tokens(t, &l->ours);
-		put_tokens(t, &l->theirs);
-	}
-	amount_gap_text(gap_ppm(l), gap, sizeof(gap));
-	table_cell(t, gap);
-	table_u64(t, l->ours.calls);
-	if (r->g.has_calls)
-		table_u64(t, l->theirs.calls);
-	table_cell(t, is_beyond(r, l) ? "differs" : "");
-}
-
-static void put_verdict(const struct reconcile *r, struct lg_buf *out)
-{
-	char text[160], percent[LG_MONEY_TEXT];
-
-	lg_money_print(r->tolerance_ppm * PPM_OF_PERCENT, percent);
-	if (r->beyond)
-		snprintf(text, sizeof(text),
-			 "%zu of %zu lines differ by more than %s %%.\n",
-			 r->beyond, r->g.lines.n, percent);
-	else
-		snprintf(text, sizeof(text),
-			 "The ledger and the bill agree within %s %%.\n",
-			 percent);
-	lg_buf_puts(out, text);
-}
-
-static int show_text(const struct reconcile *r)
-{
-	static const char *const money[] = {
-		"DAY\tMODEL\tLEDGER\rPROVIDER\rDIFFERENCE\rGAP\rCALLS\rNOTE",
-		"DAY\tMODEL\tLEDGER\rPROVIDER\rDIFFERENCE\rGAP\rCALLS\r"
-		"THEIRS\rNOTE",
-	};
-	static const char *const counts[] = {
-		"DAY\tMODEL\tINPUT\rOUTPUT\rTHEIR INPUT\rTHEIR OUTPUT\rGAP\r"
-		"CALLS\rNOTE",
-		"DAY\tMODEL\tINPUT\rOUTPUT\rTHEIR INPUT\rTHEIR OUTPUT\rGAP\r"
-		"CALLS\rTHEIRS\rNOTE",
-	};
-	struct lg_buf out;
-	struct table t;
-	char day[16];
-
-	lg_buf_init(&out, (size_t)1 << 28);
-	table_init(&t, (r->g.has_cost ? money : counts)[r->g.has_calls]);
-	for (size_t i = 0; i < r->g.lines.n; i++) {
-		const struct gap_line *l = gap_nth(&r->g, i);
-
-		if (r->c->v[O_GAPS].set && !is_beyond(r, l))
-			continue;
-		when_day_text(l->day, day);
-		put_cells(&t, r, day, l->model, l);
-	}
-	put_cells(&t, r, "total", "", &r->total);
-	table_print(&t, &out);
-	put_verdict(r, &out);
-	return tool_print(&out);
 }
 
 /* -- corrections ----------------------------------------------------------- */
@@ -336,11 +173,11 @@ static int show_text(const struct reconcile *r)
 /* Within the day, so that it counts in its windows; never in the future. */
 static int64_t instant_of(const struct reconcile *r, int64_t day)
 {
-	int64_t start, end, now = lg_clock_real_ms();
+	int64_t start, end;
 
 	when_day_span(r->zone, day, &start, &end);
 	start += (end - start) / 2;
-	return start < now ? start : now;
+	return start < r->now_ms ? start : r->now_ms;
 }
 
 /* The call that nobody saw: what budgets match by is its model and provider. */
@@ -374,8 +211,8 @@ static bool may_adjust(const struct reconcile *r, int64_t sum)
 {
 	char answer[16] = "";
 
-	fprintf(stderr, "Write %zu corrections, %s in all? [y/N] ", r->beyond,
-		signed_usd(sum));
+	fprintf(stderr, "Write %zu corrections, %s in all? [y/N] ", r->wrong,
+		reconcile_usd(sum));
 	fflush(stderr);
 	return fgets(answer, sizeof(answer), stdin) &&
 	       (answer[0] == 'y' || answer[0] == 'Y');
@@ -388,7 +225,7 @@ static int64_t sum_of_gaps(const struct reconcile *r)
 	for (size_t i = 0; i < r->g.lines.n; i++) {
 		const struct gap_line *l = gap_nth(&r->g, i);
 
-		if (is_beyond(r, l))
+		if (is_wrong(r, l))
 			sum = lg_money_add(sum,
 					   lg_money_sub(l->theirs.cost_pusd,
 							l->ours.cost_pusd));
@@ -405,7 +242,7 @@ static int write_all(struct reconcile *r)
 	for (size_t i = 0; i < r->g.lines.n; i++) {
 		const struct gap_line *l = gap_nth(&r->g, i);
 
-		if (!is_beyond(r, l))
+		if (!is_wrong(r, l))
 			continue;
 		make_row(r, l, &adj);
 		failed += lg_adjust_write(r->e, &adj) != 0;
@@ -413,7 +250,7 @@ static int write_all(struct reconcile *r)
 	}
 	snprintf(note, sizeof(note),
 		 "reconcile: %zu corrections by a bill of %.20s, %s",
-		 r->written, r->g.provider, signed_usd(sum_of_gaps(r)));
+		 r->written, r->g.provider, reconcile_usd(sum_of_gaps(r)));
 	tool_audit(r->e, note);
 	if (failed)
 		return tool_fail("%zu corrections could not be written to the "
@@ -430,9 +267,15 @@ static int adjust(struct reconcile *r)
 
 	if (!r->c->v[O_ADJUST].set || !r->beyond)
 		return -1;
+	if (r->wrong < r->beyond && r->g.has_cost)
+		tool_warn("%zu lines stay: the bill tells no money of them, or "
+			  "their day is not over",
+			  r->beyond - r->wrong);
 	if (!r->g.has_cost)
 		return tool_fail("--adjust: these files tell tokens, no "
 				 "money");
+	if (!r->wrong)
+		return -1;
 	if (ask && !isatty(STDIN_FILENO))
 		return tool_fail("--adjust: nobody can be asked here; say "
 				 "--yes");
@@ -500,11 +343,11 @@ static int lock(struct reconcile *r, int *fd)
 static int show_and_adjust(struct reconcile *r)
 {
 	bool json = r->c->v[O_JSON].set;
-	int ret = json ? EXIT_OK : show_text(r);
+	int ret = json ? EXIT_OK : reconcile_show_text(r);
 
 	if (ret == EXIT_OK)
 		ret = adjust(r);
-	if (ret < 0 && json && show_json(r))
+	if (ret < 0 && json && reconcile_show_json(r))
 		ret = EXIT_FAILED;
 	return ret;
 }
@@ -523,12 +366,16 @@ static int work(struct reconcile *r)
 		close(fd);
 	if (ret >= 0)
 		return ret;
-	return r->beyond && !r->written ? EXIT_FAILED : EXIT_OK;
+	return r->beyond > r->written ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run(struct call *c)
 {
-	struct reconcile r = {.c = c};
+	struct reconcile r = {
+		.c = c,
+		.now_ms = lg_clock_real_ms(),
+		.gaps_only = c->v[O_GAPS].set,
+	};
 	int ret = tool_open(&r.e);
 
 	if (ret >= 0)
@@ -564,7 +411,7 @@ const struct cmd cmd_reconcile = {
 		"the bill says: one row (kind adjust) for each line\nthat "
 		"differs, in the middle of its day, of its model and provider; "
 		"budgets by these\ncount it, those by project or user "
-		"cannot.\n\n"
+		"cannot. A day that is not over is raised, not\nlowered.\n\n"
 		"  llmguard reconcile costs.json\n"
 		"  llmguard reconcile --adjust --yes page-1.json page-2.json",
 	.opts = opts,

@@ -14,6 +14,7 @@
 
 struct day {
 	bool whole; /* some item names no model: only the sum compares */
+	bool has_cost;
 };
 
 /* What bills list apart from the models, and its bucket here. */
@@ -219,6 +220,7 @@ static int on_item(void *ctx, const struct bill_item *i)
 	l = put_line(g, i->day, name);
 	if (!d || !l)
 		return -ENOMEM;
+	d->has_cost |= i->has_cost;
 	d->whole |= !i->label[0] && !i->model[0];
 	l->billed = true;
 	l->has_cost |= i->has_cost;
@@ -404,6 +406,16 @@ void gap_sort(struct gaps *g)
 struct gap_line *gap_nth(const struct gaps *g, size_t i)
 {
 	return strmap_nth(&g->lines, i, NULL);
+}
+
+bool gap_has_money(const struct gaps *g, const struct gap_line *l)
+{
+	const struct day *d = find_day(g, l->day);
+
+	if (l->billed && !l->has_cost)
+		return false;
+	/* a bill of money alone says 0 where it says nothing */
+	return l->has_cost || !g->has_tokens || (d && d->has_cost);
 }
 
 static int64_t tokens(const struct gap_side *s)

@@ -59,6 +59,8 @@ int gap_add_row(struct gaps *g, const struct lg_row *r);
 /* Lines in order of day and model. */
 void gap_sort(struct gaps *g);
 struct gap_line *gap_nth(const struct gaps *g, size_t i);
+/* Does the bill tell the money of that line, also by not naming it? */
+bool gap_has_money(const struct gaps *g, const struct gap_line *l);
 /* How far ours is from theirs: by money where the bill has it, else tokens. */
 int64_t gap_ppm(const struct gap_line *l);
 /* Adds what line has to sum. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guard/engine.h"
 #include "guard/world.h"
@@ -219,6 +220,12 @@ static void tell_training(const struct named *m)
 		  m->model, m->model);
 }
 
+/* A job in the background would be stopped by its first question. */
+static bool can_ask(void)
+{
+	return price_can_ask() && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
 static void check(struct lg_engine *e, const struct lg_world *w,
 		  const struct named *m, bool training)
 {
@@ -233,7 +240,7 @@ static void check(struct lg_engine *e, const struct lg_world *w,
 			tell_training(m);
 		return;
 	}
-	if (price_can_ask())
+	if (can_ask())
 		asked = price_ask_model(e, *m->provider ? m->provider : NULL,
 					m->model, training) == EXIT_OK;
 	if (!asked)

@@ -98,7 +98,7 @@ static const struct lg_slice *in_env(struct lg_slice budget,
 /* The remedies of one refusal, with one that names its model. */
 struct advice {
 	struct lg_slice text[REMEDIES_MAX];
-	char price[LG_MODEL_MAX + LG_NAME_MAX + 96];
+	char price[LG_MODEL_MAX + LG_NAME_MAX + 128];
 };
 
 /* May it stand in a command line as it is? It comes from the network. */
@@ -127,6 +127,10 @@ static struct lg_slice price_it(const struct lg_refusal *r, struct advice *a)
 		lg_buf_put(&b, r->model.p, r->model.len);
 		lg_buf_puts(&b, " --provider ");
 		lg_buf_put(&b, r->provider.p, r->provider.len);
+		if (is_plain(r->tier)) {
+			lg_buf_puts(&b, " --tier ");
+			lg_buf_put(&b, r->tier.p, r->tier.len);
+		}
 	} else {
 		lg_buf_puts(&b, "MODEL --provider NAME");
 	}

@@ -228,9 +228,9 @@ def ask(box, answer, *args):
 
 
 def case_adjust(box):
-    today = time.strftime('%Y-%m-%d', time.gmtime())
+    today = time.strftime('%Y-%m-%d', time.gmtime(time.time() - 86400))
     month = 'budgets:\n' + ''.join(
-        '  - {name: %s, scope: "%s", period: yearly, limit_usd: 100, '
+        '  - {name: %s, scope: "%s", period: total, limit_usd: 100, '
         'hard: true}\n' % kv for kv in (
             ('all', 'global'), ('fours', 'model:gpt-4o*'),
             ('mine', 'project:p')))
@@ -277,6 +277,38 @@ def case_adjust(box):
     eq(D(box.budget_status('all')['spent_usd']), D('2.1'), 'budget')
     cov = box.status()['coverage']
     eq(sum(D(c['usd']) for c in cov.values()), D('2.1'), 'coverage')
+
+
+def case_a_day_that_runs(box):
+    """Bills come late: today's ledger is raised, not lowered."""
+    box.config('timezone: UTC\n')
+    today = time.strftime('%Y-%m-%d', time.gmtime())
+    rows_of(box, [ledger.call(at(today, '00:00:00.000'), m, cost='1')
+                  for m in ('gpt-4o', 'o3')])
+    path = put(box, 'c.json', openai_costs([(today, 'gpt-4o, input', D(2)),
+                                            (today, 'o3, input', D('0.1'))]))
+    p = box.cli('reconcile', '--adjust', '--yes', path, check=False)
+    ok(p.returncode == 1 and b'day is not over' in p.stdout and
+       b'1 lines stay' in p.stderr, p)
+    eq([r['model'] for r in box.rows('adjust')], ['gpt-4o'], 'one')
+    eq(total(box), D(3), 'raised')
+
+
+def case_costs_and_usage(box):
+    """Tokens of days whose money the bill does not tell change no money."""
+    days = ['2026-04-01', '2026-04-02']
+    rows_of(box, [ledger.call(at(d), m, cost='1', input_tokens=10,
+                              output_tokens=1) for d in days
+                  for m in ('gpt-4o', 'o3')])
+    costs = put(box, 'c.json', openai_costs(
+        [(days[0], 'gpt-4o', D(1)), (days[0], 'o3', D(1))]))
+    usage = put(box, 'u.json', {'data': [
+        {'start_time': epoch(d), 'end_time': epoch(d) + 86400, 'results': [
+            {'model': 'gpt-4o', 'num_model_requests': 1, 'input_tokens': 99,
+             'output_tokens': 1}]} for d in days]})
+    p = box.cli('reconcile', '--adjust', '--yes', costs, usage, check=False)
+    eq(p.returncode, 1, p)
+    eq(box.rows('adjust'), [], 'no money was told of the second day')
 
 
 def case_against_decimals(box):

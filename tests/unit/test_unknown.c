@@ -244,6 +244,7 @@ static void test_tiers(void **state)
 	ask(&r, HOST, "known-b", "\"service_tier\":\"tomorrow\",", &row);
 	assert_int_equal(r.server.len, 0);
 	assert_true(told(&r, "tier tomorrow"));
+	assert_true(told(&r, "--provider openai --tier tomorrow."));
 	rig_stop(&r);
 }
 
