@@ -296,6 +296,8 @@ int catalog_take(struct catalog_from *f, const char *name, struct lg_slice text,
 		   : doc_parse_json(f->a, f->file, text, &root, &f->err);
 	if (err)
 		return err;
+	if (!root->n)
+		return bad(f, root, "is no price list, or an empty one");
 	*form = i < CATALOG_FORMS ? (enum catalog_form)i
 		: yaml		  ? CATALOG_YAML
 				  : look_at(root);

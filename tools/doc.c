@@ -306,6 +306,8 @@ int doc_parse_yaml(struct doc_arena *a, const char *file, struct lg_slice text,
 		return -EPROTO;
 	}
 	*out = root ? from_yaml(a, root) : doc_new(a, DOC_NULL, "");
+	if (!root)
+		(*out)->line = 1;
 	lg_yaml_arena_fini(&arena);
 	return 0;
 }
