@@ -13,6 +13,8 @@ static const struct lg_provider_host hosts[] = {
 	{"*.api.openai.com", "openai", "openai"},
 	{"api.anthropic.com", "anthropic", "anthropic"},
 	{"*.api.anthropic.com", "anthropic", "anthropic"},
+	{"aws-external-anthropic.*.api.aws", "anthropic", "anthropic"},
+	{"*.azure.anthropic.com", "azure", "anthropic"},
 	{"generativelanguage.googleapis.com", "google", "gemini"},
 	{"aiplatform.googleapis.com", "google", "gemini"},
 	{"*-aiplatform.googleapis.com", "google", "gemini"},
