@@ -130,6 +130,8 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 		return true;
 	}
 	lg_tariff_lookup(x, name, row->tier, p);
+	if (lg_tariff_is_known(p) && x->d && x->d->path_prices && !by_path)
+		return strchr(name, '/') != NULL; /* an ARN has its region */
 	if (lg_tariff_is_known(p) || x->route.kind != LG_ROUTE_PAID ||
 	    !lg_tariff_is_known(&x->price))
 		return true;

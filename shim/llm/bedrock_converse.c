@@ -7,7 +7,7 @@
  * the stream the event `metadata` has the usage.
  */
 
-enum fact { LATENCY = 64 };
+enum fact { LATENCY = 64, MESSAGES, ROOT };
 
 enum own {
 	DETAIL = LG_ANSWER_OWN, /* {inputTokens, ttl} of cacheDetails */
@@ -32,6 +32,8 @@ enum own {
 		LG_WATCH(c "document.source.text", LG_FACT_TEXT)
 
 static const struct lg_field request_fields[] = {
+	LG_WATCH("", ROOT),
+	LG_WATCH("messages", MESSAGES),
 	BLOCK("messages[].content[]."),
 	LG_WATCH("messages[].content[].guardContent.text.text", LG_FACT_TEXT),
 	LG_WATCH("messages[].content[].toolUse.name", LG_FACT_TEXT),
@@ -99,12 +101,22 @@ static void latency(char *tier, size_t cap, const struct lg_value *v)
 		lg_slice_copy(LG_SLICE("optimized"), tier, cap);
 }
 
+/* Without messages the prompt is one that stands on the server. */
 static void on_request(struct lg_facts *f, int id, const struct lg_value *v)
 {
-	if (id == LATENCY)
+	switch (id) {
+	case LATENCY:
 		latency(f->tier, sizeof(f->tier), v);
-	else
+		break;
+	case MESSAGES:
+		f->scratch[0] |= v->type == LG_VALUE_ARRAY;
+		break;
+	case ROOT:
+		f->remote_refs |= v->type == LG_VALUE_END && !f->scratch[0];
+		break;
+	default:
 		lg_facts_apply(f, id, v);
+	}
 }
 
 static void detail(struct lg_answer *a, int id, const struct lg_value *v)

@@ -62,7 +62,6 @@ static const struct lg_provider_host hosts[] = {
 	{"router.huggingface.co", "huggingface", "openai"},
 	{"api.cohere.com", "cohere", "cohere"},
 	{"api.cohere.ai", "cohere", "cohere"},
-	{"*.cohere.com", "cohere", "cohere"},
 	{"api.voyageai.com", "voyageai", "voyage"},
 	{"ai.mongodb.com", "voyageai", "voyage"},
 	{"api.jina.ai", "jina", "jina"},

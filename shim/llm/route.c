@@ -213,7 +213,14 @@ static const struct lg_path_rule *find_rule(struct lg_slice method,
 	return NULL;
 }
 
-/* A host of the user's own naming may serve other families' paths too. */
+/* Hosts of the user's own naming, and those that resell other makers' APIs. */
+static bool serves_many(const char *provider)
+{
+	return !provider || !strcmp(provider, "azure") ||
+	       !strcmp(provider, "cloudflare");
+}
+
+/* They may serve other families' paths too. */
 static const struct lg_path_rule *find_foreign(struct lg_slice method,
 					       struct lg_slice path)
 {
@@ -269,7 +276,7 @@ void lg_route_request(const char *family, const char *provider,
 		provider ? lg_slice_str(provider) : lg_route_host_name(host);
 
 	memset(out, 0, sizeof(*out));
-	if (!rule && family && !provider)
+	if (!rule && family && serves_many(provider))
 		rule = find_foreign(method, path);
 	if (!family && !rule)
 		return;

@@ -112,6 +112,8 @@ static const struct {
 	 "ollama-chat", "", "", false, true},
 	{"localhost:11434", "DELETE", "/api/delete", LG_ROUTE_FREE, "ollama",
 	 "ollama-chat", "", "", false, true},
+	{"x.eastus.models.ai.azure.com", "POST", "/v2/chat", LG_ROUTE_PAID,
+	 "azure", "cohere-chat-v2", "", "", false, false},
 	{"localhost:3000", "POST", "/api/chat", LG_ROUTE_NONE, NULL, NULL, "",
 	 "", false, false},
 };
