@@ -339,7 +339,8 @@ void lg_cost_fill(struct lg_exchange *x)
 
 bool lg_cost_is_told(const struct lg_exchange *x)
 {
-	if (!x->answered || x->row.status != 200 || x->parts_lost)
+	if (!x->answered || x->row.status != 200 || x->parts_lost ||
+	    x->answer.pending)
 		return false;
 	if (x->d && x->d->lines)
 		return x->complete && x->answer.requests &&

@@ -33,7 +33,12 @@ static uint64_t done_ids[DONE_IDS];
 
 static uint64_t key_of(const struct lg_exchange *x, const char *id)
 {
-	return lg_hash128(id, strlen(id), SEED ^ (uintptr_t)x->engine).a | 1;
+	const char *provider = x->row.provider;
+	const char *dir = lg_engine_state_dir(x->engine);
+	uint64_t seed = lg_hash128(dir, strlen(dir), SEED).a;
+
+	seed = lg_hash128(provider, strlen(provider), seed).a;
+	return lg_hash128(id, strlen(id), seed).a | 1;
 }
 
 static bool is_done(const struct lg_exchange *x, const char *id)

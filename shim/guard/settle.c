@@ -195,11 +195,16 @@ static void write_staged(struct lg_engine *e, struct lg_world *now)
 /* Somebody who asked for the result was charged for this call already. */
 static void make_duplicate(struct lg_row *row)
 {
+	const struct lg_usage none = {.n = {0}};
+
 	row->cost_pusd = row->economic_pusd = 0;
 	row->input_cost_pusd = row->output_cost_pusd = 0;
+	row->provider_cost_pusd = INT64_MIN;
 	row->usage_state = LG_USAGE_EXACT;
-	row->flags &= ~(LG_ROW_PENDING | LG_ROW_OVERSHOOT);
+	row->price_state = LG_PRICED_EXACT;
+	row->flags &= ~(LG_ROW_PENDING | LG_ROW_OVERSHOOT | LG_ROW_PARTS);
 	row->flags |= LG_ROW_DUPLICATE;
+	lg_row_set_usage(row, &none); /* the tokens are that row's, too */
 }
 
 static void settle(struct lg_exchange *x)
