@@ -342,6 +342,33 @@ def case_blocked(box):
     ok(all(r['estimate_usd'] > 0 for r in box.rows()), 'estimates')
 
 
+def case_strict(box):
+    """What is proven to fit passes; what nothing bounds does not."""
+    hd = {'model': 'dall-e-3', 'prompt': 'x', 'quality': 'hd',
+          'size': '1024x1792'}
+    picture = call('images.generate', pictures(1), hd)
+    long = {'model': 'tts-1', 'voice': 'alloy', 'input': 'a' * 4000}
+    for limit, req, want, reason in (
+            ('0.119', picture, 429, 'over_budget'),
+            ('0.121', picture, 200, None),
+            ('0.059', call('audio.speech.create', b'x', long), 429,
+             'over_budget'),
+            ('0.061', call('audio.speech.create', b'x', long), 200, None),
+            ('9', call('images.generate', pictures(1), {
+                'model': 'gpt-image-1', 'prompt': 'x'}), 200, None),
+            ('9', call('audio.transcriptions.create', {'text': 'hi'},
+                       {'model': 'whisper-1'}, {'file': WAV}), 429,
+             'unbounded')):
+        # a new budget begins with what its window cost
+        before = sum(r['cost_usd'] for r in box.rows())
+        box.config('budgets:\n  - {name: "cap %s %s", scope: global, '
+                   'period: total, limit_usd: %s, hard: true, mode: strict}\n'
+                   % (limit, req['call'], D(limit) + before))
+        got, _ = send(box, 'openai', [req], **QUIET)
+        eq((got[0]['status'], box.rows()[-1]['reason']), (want, reason),
+           '%s within %s' % (req['call'], limit))
+
+
 def case_large_form(box):
     """A form of some megabytes goes out as it was."""
     wav = base64.b64encode(bytes(range(256)) * 12000).decode()
