@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <brotli/encode.h>
 #include <cmocka.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "edge.h"
 #include "frames.h"
@@ -430,6 +432,7 @@ static void test_request_coding(void **state)
 {
 	unsigned char z[200];
 	uLongf n = sizeof(z);
+	size_t packed;
 	static const char text[] = "{\"model\":\"m\",\"text\":\"abc\"}";
 
 	(void)state;
@@ -445,6 +448,17 @@ static void test_request_coding(void **state)
 	assert_true(body.flags & LG_ROW_UNDECODABLE);
 	request_of("application/json", "br", (char *)z, n, 3, true);
 	assert_true(body.flags & LG_ROW_UNDECODABLE);
+	packed = sizeof(z);
+	assert_true(BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT,
+					  sizeof(text) - 1,
+					  (const uint8_t *)text, &packed, z));
+	request_of("application/json", "br", (char *)z, packed, 3, true);
+	assert_string_equal(facts.model, "m");
+	assert_true(facts.json_ok);
+	packed = ZSTD_compress(z, sizeof(z), text, sizeof(text) - 1, 3);
+	request_of("application/json", "zstd", (char *)z, packed, 3, true);
+	assert_string_equal(facts.model, "m");
+	assert_int_equal(facts.body_bytes, sizeof(text) - 1);
 	request_of("application/json", "exi", (char *)z, n, 3, true);
 	assert_int_equal(facts.body_bytes, n);
 	assert_true(body.flags & LG_ROW_UNDECODABLE);
