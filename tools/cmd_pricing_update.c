@@ -30,7 +30,7 @@ enum {
 	U_JSON,
 };
 static const struct opt update_opts[] = {
-	[U_FROM] = {"from", 0, OPT_TEXT, "NAME|URL",
+	[U_FROM] = {"from", 0, OPT_TEXT, "SOURCE",
 		    "openrouter, litellm, genai, or a URL"},
 	[U_URL] = {"url", 0, OPT_TEXT, "URL",
 		   "the list; default: pricing.update_url of the config"},

@@ -50,7 +50,6 @@ _llmguard()
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --source') COMPREPLY=($(compgen -W 'manual api default' -- "$cur")); return ;;
-    *' --from') COMPREPLY=($(compgen -W 'NAME URL' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'json yaml genai litellm' -- "$cur")); return ;;
