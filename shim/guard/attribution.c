@@ -157,6 +157,13 @@ void lg_attribution_body(const struct lg_self *self,
 		       6);
 }
 
+bool lg_attribution_is_signed(struct lg_slice head)
+{
+	return lg_slice_istarts(
+		lg_http1_field(head, LG_SLICE("authorization"), 0),
+		LG_SLICE("AWS4-"));
+}
+
 /* The names between "SignedHeaders=" and the next comma; of AWS alone. */
 static struct lg_slice signed_names(struct lg_slice head)
 {
@@ -164,7 +171,7 @@ static struct lg_slice signed_names(struct lg_slice head)
 		lg_http1_field(head, LG_SLICE("authorization"), 0);
 	struct lg_slice one, name;
 
-	if (!lg_slice_istarts(auth, LG_SLICE("AWS4-")))
+	if (!lg_attribution_is_signed(head))
 		return (struct lg_slice){NULL, 0};
 	auth = lg_slice_cut(auth, ' ', &one);
 	while (auth.len) {

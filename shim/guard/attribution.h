@@ -27,6 +27,11 @@ void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 void lg_attribution_body(const struct lg_self *self,
 			 const struct lg_facts *facts, struct lg_row *row);
 /*
+ * Does AWS's signature cover this request, and so its body? Whoever changes a
+ * byte of it gets it refused. head: a complete request head.
+ */
+bool lg_attribution_is_signed(struct lg_slice head);
+/*
  * Take our own x-llmguard-* fields out of a complete request head that is all
  * of buf. True when there were any. A field that AWS's signature covers stays:
  * without it the signature is wrong.

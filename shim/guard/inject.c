@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "guard/attribution.h"
 #include "guard/exchange.h"
 #include "guard/framer.h"
 #include "guard/host.h"
@@ -225,6 +226,7 @@ void lg_inject_request(struct lg_exchange *x, struct lg_buf *held)
 	lg_buf_init(&q.body, BODY_MAX);
 	lg_buf_init(&out, held->max);
 	if (parse(&q, lg_buf_slice(held)) &&
+	    !lg_attribution_is_signed((struct lg_slice){held->p, q.head_len}) &&
 	    rewrite(&q, lg_buf_slice(held), &out)) {
 		*held = out;
 		out = old;

@@ -87,11 +87,27 @@ static void test_key(void **state)
 	assert_string_equal(d, "");
 }
 
+static void test_signed(void **state)
+{
+	(void)state;
+	assert_true(lg_attribution_is_signed(
+		LG_SLICE("POST / HTTP/1.1\r\n" AUTH("host", "00") "\r\n")));
+	assert_true(lg_attribution_is_signed(
+		LG_SLICE("POST / HTTP/1.1\r\nauthorization: "
+			 "aws4-ECDSA-P256-SHA256 Credential=x\r\n\r\n")));
+	assert_false(lg_attribution_is_signed(
+		LG_SLICE("POST / HTTP/1.1\r\nAuthorization: Bearer "
+			 "AWS4-HMAC\r\n\r\n")));
+	assert_false(lg_attribution_is_signed(
+		LG_SLICE("POST / HTTP/1.1\r\nHost: a\r\n\r\n")));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strip),
 		cmocka_unit_test(test_key),
+		cmocka_unit_test(test_signed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
