@@ -24,6 +24,7 @@
 #define WHAT "usage" /* of a correction's fixed id */
 /* Clocks of a provider and of ours. */
 #define SKEW_MS INT64_C(300000)
+#define PLAIN_AGE_S 86400
 #define SEED UINT64_C(0x6c61746572)
 
 /* -- ids that are done with, for this process ------------------------------ */
@@ -335,6 +336,8 @@ static bool decide(struct later *l, const char *id)
 		if (!join(l))
 			note_done(x, id);
 		return true;
+	} else if (l->what == NOBODY) {
+		note_done(x, id); /* and nobody will be charged for it */
 	} else if (l->what == UNSURE) {
 		lg_log(LG_LOG_WARN, "later_not_found", NULL, 0);
 	}
@@ -383,8 +386,8 @@ void lg_later_begin(struct lg_exchange *x)
 	struct later *l;
 
 	cut_verb(x->route.ref);
-	if (x->route.kind != LG_ROUTE_LATER || x->row.status != 200 || !x->d ||
-	    !x->d->lines || !x->route.ref[0] || is_done(x, x->route.ref) ||
+	if (x->route.kind != LG_ROUTE_LATER || x->row.status != 200 ||
+	    !x->route.ref[0] || is_done(x, x->route.ref) ||
 	    lg_engine_is_sandboxed(x->engine))
 		return;
 	l = later_new(x);
@@ -407,6 +410,15 @@ static const char *id_of(struct lg_exchange *x)
 	return x->route.ref[0] ? x->route.ref : x->answer.id;
 }
 
+/* A stream that was cut is looked up soon or never. */
+static bool is_old(const struct lg_exchange *x)
+{
+	const struct lg_answer *a = &x->answer;
+
+	return !a->background && a->created_s > 0 &&
+	       x->row.ts_ms / 1000 - a->created_s > PLAIN_AGE_S;
+}
+
 bool lg_later_settle(struct lg_exchange *x)
 {
 	const char *id = id_of(x);
@@ -417,7 +429,7 @@ bool lg_later_settle(struct lg_exchange *x)
 	/* a file that has nothing of results in it may be anything */
 	if (x->d && x->d->lines && !x->answer.requests)
 		x->row.flags &= ~LG_ROW_BAD_JSON;
-	if (!id[0] || (!told && !links(x)) || is_done(x, id))
+	if (!id[0] || (!told && !links(x)) || is_old(x) || is_done(x, id))
 		return false;
 	l = later_new(x);
 	lock = l ? take_lock(x->engine) : -1;

@@ -25,7 +25,8 @@
  * used:
  *   - the call's row is open (flag pending, or not exact): an adjust row, its
  *     difference charged to the live budgets of that call;
- *   - charged exactly already: nothing;
+ *   - charged exactly already: nothing; nor is a plain stored response looked
+ *     up a day after it was made;
  *   - no row of it: the answer's own row becomes the call's (flag
  *     joined_late), in the window in which the provider says it was made,
  *     where the answer is one of background work; a plain stored response
@@ -37,9 +38,9 @@
 bool lg_later_settle(struct lg_exchange *x);
 
 /*
- * The head of such an answer has come. Where calls are billed line by line,
- * while they pass, their prices are those of the time when they were asked
- * for: looks in the ledger for when that was. May block on files.
+ * Such an answer has its first part. Parts are priced while they pass, and
+ * their prices are those of the time when they were asked for: looks in the
+ * ledger for when that was. Does nothing for others. May block on files.
  */
 void lg_later_begin(struct lg_exchange *x);
 

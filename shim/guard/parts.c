@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/money.h"
 #include "guard/exchange.h"
+#include "guard/later.h"
 #include "guard/tariff.h"
 
 static uint64_t add_u64(uint64_t a, uint64_t b)
@@ -117,8 +118,10 @@ void lg_parts_turn(void *ctx, enum lg_part part)
 			memset(x->parts, 0, sizeof(*x->parts));
 		return;
 	}
-	if (!x->parts)
+	if (!x->parts) {
+		lg_later_begin(x);
 		x->parts = lg_mem_alloc(sizeof(*x->parts));
+	}
 	if (x->parts)
 		add_part(x);
 	else

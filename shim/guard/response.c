@@ -32,7 +32,6 @@ static void on_head(struct lg_flow *f, struct lg_exchange *x)
 		return;
 	x->row.response_bytes += m->head_len;
 	lg_exchange_answer_head(x, lg_framer_head(&f->resp), m->status);
-	lg_later_begin(x);
 	if (x->injected)
 		x->edit = lg_inject_answer_new(m, lg_framer_head(&f->resp));
 }
