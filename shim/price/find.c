@@ -70,6 +70,7 @@ static void fill(struct lg_price *out, const struct found *f,
 	out->factor_ppm =
 		geo == ONE_PPM ? f->factor_ppm : times(geo, f->factor_ppm);
 	out->min_seconds = e->min_seconds;
+	out->tier_missing = false;
 }
 
 /* "fast+batch": at most one of them has rates, the others are factors. */

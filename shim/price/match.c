@@ -2,33 +2,44 @@
 
 #include <string.h>
 
-/* lg_img_hash, a part at a time. */
-static uint32_t append(struct lg_price_key *k, struct lg_slice s, uint32_t h)
+/* ASCII small letters, eight at a time. */
+static uint64_t low8(uint64_t w)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t seven = w & 0x7f * ones;
+	uint64_t above_z = seven + (0x7f - 'Z') * ones;
+	uint64_t from_a = seven + (0x80 - 'A') * ones;
+
+	return w | ((from_a ^ above_z) & ~w & 0x80 * ones) >> 2;
+}
+
+static void append(struct lg_price_key *k, struct lg_slice s)
 {
 	char *to = k->text + k->len;
+	size_t i = 0;
+	uint64_t w;
 
-	for (size_t i = 0; i < s.len; i++) {
-		to[i] = lg_price_low(s.p[i]);
-		h = (h ^ (unsigned char)to[i]) * 16777619u;
+	for (; i + 8 <= s.len; i += 8) {
+		memcpy(&w, s.p + i, 8);
+		w = low8(w);
+		memcpy(to + i, &w, 8);
 	}
+	for (; i < s.len; i++)
+		to[i] = lg_price_low(s.p[i]);
 	k->len += s.len;
-	return h;
 }
 
 bool lg_price_key_make(struct lg_price_key *k, struct lg_slice provider,
 		       struct lg_slice name)
 {
-	uint32_t h = lg_img_hash((struct lg_slice){"", 0});
-
 	if (!name.len || name.len > LG_PRICE_NAME_MAX ||
 	    provider.len > LG_PRICE_NAME_MAX)
 		return false;
 	k->len = 0;
-	h = append(k, provider, h);
-	h = append(k, LG_SLICE("/"), h);
-	k->provider_hash = h;
+	append(k, provider);
+	k->text[k->len++] = '/';
 	k->provider = k->len;
-	k->hash = append(k, name, h);
+	append(k, name);
 	k->name = (struct lg_slice){k->text + k->provider, name.len};
 	return true;
 }
@@ -37,8 +48,8 @@ bool lg_price_key_vary(struct lg_price_key *k, struct lg_slice variant)
 {
 	if (variant.len > LG_PRICE_NAME_MAX || k->name.len > LG_PRICE_NAME_MAX)
 		return false;
-	k->hash = append(k, LG_SLICE(":"), k->hash);
-	k->hash = append(k, variant, k->hash);
+	k->text[k->len++] = ':';
+	append(k, variant);
 	k->name.len += 1 + variant.len;
 	return true;
 }
@@ -53,11 +64,11 @@ static uint32_t group_size(const struct lg_image *img, uint32_t first)
 }
 
 static const struct lg_img_name *find_name(const struct lg_image *img,
-					   struct lg_slice key, uint32_t h)
+					   struct lg_slice key)
 {
 	const struct lg_img_name *t =
 		LG_IMG_ARRAY(img, img->names, struct lg_img_name);
-	uint32_t n = img->names.n;
+	uint32_t n = img->names.n, h = lg_img_hash(key);
 
 	if (!n || n & (n - 1))
 		return NULL;
@@ -72,8 +83,8 @@ static const struct lg_img_name *find_name(const struct lg_image *img,
 const struct lg_img_provider *lg_price_provider(const struct lg_image *img,
 						const struct lg_price_key *k)
 {
-	const struct lg_img_name *n = find_name(
-		img, (struct lg_slice){k->text, k->provider}, k->provider_hash);
+	const struct lg_img_name *n =
+		find_name(img, (struct lg_slice){k->text, k->provider});
 
 	if (!n || n->price >= img->providers.n)
 		return NULL;
@@ -85,7 +96,7 @@ bool lg_price_find_exact(const struct lg_image *img,
 			 const struct lg_price_key *k, uint32_t *first)
 {
 	const struct lg_img_name *n =
-		find_name(img, (struct lg_slice){k->text, k->len}, k->hash);
+		find_name(img, (struct lg_slice){k->text, k->len});
 
 	if (!n || n->price >= img->prices.n)
 		return false;

@@ -22,7 +22,6 @@ struct lg_price_key {
 	size_t len;
 	size_t provider;      /* bytes of "provider/" */
 	struct lg_slice name; /* the part after it */
-	uint32_t hash, provider_hash;
 };
 
 /* What to choose among the entries of one model. */

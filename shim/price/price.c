@@ -35,8 +35,8 @@ static const struct lg_img_rule *find_config_rule(
 
 static void set_free(struct lg_price *out)
 {
+	memset(out, 0, sizeof(*out));
 	out->how = LG_PRICE_FREE;
-	memset(out->rate, 0, sizeof(out->rate));
 }
 
 static void tell(const struct lg_price_want *w, enum lg_price_step_kind kind,
@@ -224,17 +224,17 @@ void lg_price_lookup(const struct lg_catalog *c, const struct lg_price_query *q,
 		.minute = minute_of_day(q->at_ms),
 		.trace = q->trace,
 	};
-	uint64_t window, most;
+	uint64_t window = 0, most = 0;
 
-	set_unknown(out);
 	if (lg_slice_eq(w.version, LG_SLICE("latest")))
 		w.version.len = 0;
-	if ((apply_rule(c, q, &w, out) ||
-	     lg_price_find(c, q->provider, q->model, &w, out)) &&
-	    (!out->entry || !out->entry->unpriced))
-		return;
-	window = out->context_window;
-	most = out->max_output_tokens;
+	if (apply_rule(c, q, &w, out) ||
+	    lg_price_find(c, q->provider, q->model, &w, out)) {
+		if (!out->entry || !out->entry->unpriced)
+			return;
+		window = out->context_window;
+		most = out->max_output_tokens;
+	}
 	set_unknown(out);
 	if (q->own) {
 		set_free(out);
