@@ -22,6 +22,10 @@ struct sample {
 	struct lg_img_host host;
 	struct lg_img_rule rule;
 	struct lg_img_provider provider;
+	struct lg_img_fallback fallback;
+	struct lg_img_geo geo, price_geo;
+	struct lg_img_matcher matcher;
+	struct lg_img_name name;
 	struct lg_img_price price;
 	struct lg_img_clause clause;
 	struct lg_img_atom atom;
@@ -57,6 +61,8 @@ static void build(void)
 	img.head.rules = ONE(rule);
 	img.head.providers = ONE(provider);
 	img.head.prices = ONE(price);
+	img.head.names = ONE(name);
+	img.head.matchers = ONE(matcher);
 	img.head.config_path = name;
 	img.source.path = name;
 	img.budget.name = name;
@@ -70,9 +76,17 @@ static void build(void)
 	img.host.pattern = name;
 	img.rule.match = name;
 	img.provider.id = name;
+	img.provider.fallbacks = ONE(fallback);
+	img.fallback.id = name;
+	img.fallback.geo = ONE(geo);
+	img.geo.where = name;
+	img.price_geo.where = name;
+	img.matcher.atoms = ONE(atom);
+	img.name.text = name;
 	img.price.model = name;
 	img.price.match = ONE(clause);
 	img.price.tiers = ONE(tier);
+	img.price.geo = ONE(price_geo);
 	img.clause.atoms = ONE(atom);
 	img.atom.text = name;
 	seal();
@@ -160,6 +174,11 @@ static void test_refs(void **state)
 		&img.price.notes,
 		&img.price.source,
 		&img.atom.text,
+		&img.price.operator,
+		&img.fallback.id,
+		&img.geo.where,
+		&img.price_geo.where,
+		&img.name.text,
 	};
 	const struct lg_img_ref wrong[] = {
 		{0, 1},		    /* absent with a length */
@@ -190,6 +209,8 @@ static void test_spans(void **state)
 		&img.head.rules,   &img.head.providers, &img.head.prices,
 		&img.budget.terms, &img.budget.on_soft, &img.budget.on_hard,
 		&img.price.match,  &img.price.tiers,	&img.clause.atoms,
+		&img.head.names,   &img.head.matchers,	&img.provider.fallbacks,
+		&img.fallback.geo, &img.price.geo,	&img.matcher.atoms,
 	};
 	const struct lg_img_span wrong[] = {
 		{0, 1},
@@ -244,6 +265,12 @@ static void test_values(void **state)
 	REFUSES(soft.kind, LG_ACTION_STOP + 1);
 	REFUSES(hard.kind, UINT32_MAX);
 	REFUSES(atom.op, LG_MATCH_PATTERN + 1);
+	REFUSES(provider.price, 2);
+	REFUSES(provider.nprices, 2);
+	REFUSES(provider.price, UINT32_MAX);
+	REFUSES(provider.nprices, UINT32_MAX);
+	REFUSES(provider.matcher, 2);
+	REFUSES(provider.nmatchers, UINT32_MAX);
 	REFUSES(price.tod_start_min, 1440);
 	REFUSES(price.tod_end_min, 0xfffe);
 }
