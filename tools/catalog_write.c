@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "budget/region.h"
 #include "config/config.h"
 #include "guard/engine.h"
 #include "guard/self.h"
@@ -503,5 +504,8 @@ int catalog_enter(struct lg_engine *e, struct doc_arena *a, const char *file,
 	if (catalog_append(file, (const struct doc *const *)entries, n, &err))
 		return tool_fail("%s", err.text);
 	audit(e, entries, n, file);
+	/* running programs look at their files at once */
+	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
+		lg_region_bump(lg_engine_region(e));
 	return EXIT_OK;
 }

@@ -111,6 +111,20 @@ def case_a_folder_of_files(box):
     eq(box.rows()[0]['price_state'], 'unknown', 'before')
 
 
+def case_a_command_counts_at_once(box):
+    """pricing set: the very next request of a running program."""
+    a = Asker(box)
+    eq(a.ask(), '200', 'unknown')
+    for usd in (3, 8):
+        box.cli('pricing', 'set', '-y', '-p', 'openai', '--effective-at',
+                'now', '--input-per-1m', str(usd), '--output-per-1m', '0',
+                'mine')
+        eq(a.ask(), '200', 'after set')
+    a.close()
+    eq(costs(box)[1:], [D('0.003'), D('0.008')], 'costs')
+    eq([r['kind'] for r in box.rows('audit')], ['audit'] * 2, 'audit rows')
+
+
 def case_a_broken_file_changes_nothing(box):
     path = set_up(box)
     log = os.path.join(box.dir, 'log')
