@@ -214,6 +214,29 @@ def case_failed_and_cancelled(box):
     balance(box, '0.0002')
 
 
+def case_repriced_before_and_after(box):
+    """A price that arrives between call and result, and one after it."""
+    config(box)
+    ask(box, answering(RESPONSES, response(status='queued', model='novel'),
+                       dict(ASKED, model='novel'), 'POST'))
+    eq(box.rows()[0]['price_state'], 'unknown', 'the ceiling')
+    more = '  - {model: novel, context_window: 100000, max_output_tokens: ' \
+        '10000, input_per_1m: %s, output_per_1m: 10}\n'
+    path = os.path.join(box.dir, 'openai.yaml')
+    with open(path, 'a') as f:
+        f.write(more % 1)
+    box.cli('reprice')
+    ask(box, poll(model='novel'))
+    balance(box, COST)
+    with open(path) as f:
+        text = f.read()
+    with open(path, 'w') as f:
+        f.write(text.replace(more % 1, more % 3))
+    box.cli('reprice', '--model', 'novel')
+    ask(box, poll(model='novel'), poll(model='novel'))
+    covered(balance(box, '0.004'), unknown=0)
+
+
 def case_stored(box):
     """What was charged exactly is not charged again; nobody's is not at all."""
     config(box)
