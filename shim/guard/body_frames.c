@@ -9,7 +9,6 @@ struct lg_body_frames {
 	struct lg_eventstream stream;
 	struct lg_wrapped wrapped;
 	bool unwrap;		 /* the payload at hand is wrapped */
-	bool checked;		 /* ... and known to be right */
 	struct lg_answer before; /* a frame that is not known to be right */
 };
 
@@ -30,7 +29,6 @@ static void begin(void *ctx, bool checked)
 {
 	struct lg_body_frames *f = ctx;
 
-	f->checked = checked;
 	if (!checked)
 		f->before = *f->body->answer;
 	f->unwrap = f->body->d->wrapped && !is_exception(f);
