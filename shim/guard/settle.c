@@ -1,6 +1,7 @@
 #include "guard/settle.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -238,8 +239,12 @@ void lg_settle(struct lg_exchange *x)
 	if (x->quiet || x->disowned)
 		return;
 	close_row(x);
-	if (x->route.kind == LG_ROUTE_LATER && lg_later_settle(x))
-		return;
+	if (x->route.kind == LG_ROUTE_LATER) {
+		if (lg_later_settle(x))
+			return;
+		/* asking is no call of that kind */
+		memcpy(x->row.request_type, "other", 6);
+	}
 	if (lg_later_claim(x, &lock))
 		make_duplicate(&x->row);
 	settle(x);

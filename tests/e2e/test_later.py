@@ -250,8 +250,8 @@ def case_stored(box):
                                                        background=False)))
     balance(box, COST)
     for r in box.rows()[1:]:
-        eq((r['cost_usd'], r['usage_state'], r['response_id']),
-           (0, 'exact', None), 'a look')
+        eq((r['cost_usd'], r['usage_state'], r['response_id'],
+            r['request_type']), (0, 'exact', None, 'other'), 'a look')
 
 
 def case_cut_stream_is_looked_up(box):
