@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog_merge.h"
+#include "catalog_names.h"
 #include "catalog_write.h"
 #include "config/config.h"
 #include "json.h"
@@ -74,6 +75,8 @@ int catalog_apply(struct lg_engine *e, struct catalog_from *f,
 		return tool_fail("%s: no price%s%s; nothing was changed",
 				 t->origin, t->model ? " of " : "",
 				 t->model ? t->model : "");
+	for (unsigned i = 0; i < m.n && t->names; i++)
+		catalog_inherit_names(e, f->a, m.entry[i]);
 	if (t->dry)
 		return print_entries(f, &m);
 	if (m.n)

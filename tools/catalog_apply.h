@@ -12,6 +12,7 @@ struct catalog_target {
 	const char *file;   /* NULL: the user's */
 	const char *model;  /* only this one; NULL: all */
 	const char *origin; /* in messages */
+	bool names; /* by hand: a shipped model's names hold for it too */
 	bool dry, json;
 };
 

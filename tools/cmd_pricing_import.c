@@ -118,6 +118,7 @@ static int take(struct call *c, struct lg_engine *e, struct catalog_from *f)
 		&(struct catalog_target){.file = c->v[I_FILE].text,
 					 .model = c->v[I_MODEL].text,
 					 .origin = f->file,
+					 .names = got == CATALOG_PER1K,
 					 .dry = c->v[I_DRY].set,
 					 .json = c->v[I_JSON].set});
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "catalog_names.h"
 #include "catalog_write.h"
 #include "cmds.h"
 #include "guard/engine.h"
@@ -201,6 +202,7 @@ static int write_entry(struct call *c, struct lg_engine *e, struct doc_arena *a,
 	struct lg_buf b;
 	int ret;
 
+	catalog_inherit_names(e, a, entry);
 	if (catalog_user_file(e, c->v[T_FILE].text, file, sizeof(file)))
 		return tool_fail("the price file's path is too long");
 	if (!c->v[T_YES].set && price_can_ask()) {

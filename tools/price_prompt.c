@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog_names.h"
 #include "catalog_write.h"
 #include "price_input.h"
 #include "tool.h"
@@ -134,8 +135,10 @@ int price_ask_model(struct lg_engine *e, const char *provider,
 		ret = tool_fail("cancelled, no price was written");
 	else if (catalog_user_file(e, NULL, file, sizeof(file)))
 		ret = tool_fail("the price file's path is too long");
-	else
+	else {
+		catalog_inherit_names(e, &a, entry);
 		ret = catalog_enter(e, &a, file, &entry, 1, "manual");
+	}
 	if (ret == EXIT_OK)
 		fprintf(stderr, "Written to %s.\n", file);
 	doc_arena_fini(&a);

@@ -122,6 +122,28 @@ def case_set_more(box):
     eq(e[3]['training_per_1m'], 3, 'training alone')
 
 
+def case_names(box):
+    """A shipped model's price is meant for all of its names."""
+    good(box, 'pricing', 'set', 'gpt-4o', '-p', 'openai', '--input-per-1m',
+         '1', '--output-per-1m', '2')
+    for name in ('gpt-4o', 'gpt-4o-2024-08-06', 'GPT-4o'):
+        eq(show(box, name, '-p', 'openai')['rates_per_1m']['output'], 2, name)
+    ok(show(box, 'gpt-4o-mini', '-p', 'openai')['rates_per_1m']['output'] != 2,
+       'another model')
+    good(box, 'pricing', 'set', 'gpt-4o', '-p', 'openai', '--input-per-1m',
+         '3', '--output-per-1m', '4')
+    eq(show(box, 'gpt-4o-2024-08-06')['rates_per_1m']['output'], 4, 'again')
+    ok('match' not in entries(box)[1], 'said once')
+    good(box, 'pricing', 'set', 'gpt-4.1', '-p', 'openai', '--match', 'mine',
+         '--input-per-1m', '1', '--output-per-1m', '7')
+    ok(show(box, 'gpt-4.1-2025-04-14')['rates_per_1m']['output'] != 7,
+       'named otherwise')
+    good(box, 'pricing', 'import', '-', stdin=json.dumps(
+        {'gpt-4o-mini': {'input_cost_per_1k': 1, 'output_cost_per_1k': 2}}))
+    eq(show(box, 'gpt-4o-mini-2024-07-18')['rates_per_1m']['output'], 2000,
+       'per1k')
+
+
 def case_set_environment(box):
     env = {'LLMGUARD_PRICE_PROVIDER': 'acme',
            'LLMGUARD_PRICE_INPUT_PER_1K': '0.002',
