@@ -256,8 +256,9 @@ struct lg_img_matcher {
 struct lg_img_fallback {
 	struct lg_img_ref id;
 	struct lg_img_span geo; /* lg_img_geo, in place of the entry's */
-	uint32_t geo_own;	/* geo was given */
-	uint32_t pad;
+	uint8_t geo_own;	/* geo was given */
+	uint8_t estimate;	/* what is found there is one */
+	uint8_t pad[6];
 };
 
 /* A provider: one for each that has a price or a rule. */

@@ -198,7 +198,7 @@ void lg_conf_settings_default(struct lg_img_settings *s);
 #define LG_CONF_PROVIDERS_MAX 256u
 #define LG_CONF_FACTOR_MAX_PPM 100000000u
 #define LG_CONF_GEO_MAX 16
-#define LG_CONF_FALLBACKS_MAX 4
+#define LG_CONF_FALLBACKS_MAX 16
 #define LG_CONF_TIERS_MAX 4    /* long-context steps of an entry */
 #define LG_CONF_SERVICES_MAX 6 /* service tiers of an entry */
 

@@ -96,6 +96,8 @@ static int read_fallback(struct lg_conf *c, const struct lg_yaml *v,
 	static const struct lg_conf_key keys[] = {
 		{"provider", lg_conf_id, offsetof(struct lg_img_fallback, id)},
 		{"geo", lg_conf_geo, offsetof(struct lg_img_fallback, geo)},
+		{"estimate", lg_conf_bool,
+		 offsetof(struct lg_img_fallback, estimate)},
 	};
 	uint32_t set = 0;
 	int err;
@@ -119,7 +121,7 @@ static int read_fallbacks(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	int err = 0;
 
 	if (v->kind == LG_YAML_LIST && v->n > LG_CONF_FALLBACKS_MAX)
-		return lg_conf_fail(c, v, "more than 4 providers");
+		return lg_conf_fail(c, v, "more than 16 providers");
 	if (v->kind != LG_YAML_LIST)
 		err = read_fallback(c, v, &f[n++]);
 	else

@@ -14,6 +14,7 @@ struct source {
 	const struct lg_image *img; /* of geo */
 	struct lg_img_span geo;
 	bool geo_own;
+	bool estimate;
 };
 
 /* What was found in one image. */
@@ -61,7 +62,7 @@ static void fill(struct lg_price *out, const struct found *f,
 	out->img = f->img;
 	out->entry = e;
 	out->how = f->how;
-	out->estimate = e->estimate || f->estimate;
+	out->estimate = e->estimate || f->estimate || s->estimate;
 	out->context_window = e->context_window;
 	out->max_output_tokens = e->max_output_tokens;
 	memcpy(out->rate, e->rate, sizeof(out->rate));
@@ -225,7 +226,7 @@ static void add_fallbacks(const struct lg_catalog *c, struct source *s,
 			if (*n < PROVIDERS_MAX)
 				s[(*n)++] = (struct source){
 					lg_img_text(img, b[m].id), img,
-					b[m].geo, b[m].geo_own};
+					b[m].geo, b[m].geo_own, b[m].estimate};
 		return;
 	}
 }

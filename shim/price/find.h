@@ -24,7 +24,7 @@ bool lg_price_find(const struct lg_catalog *c, struct lg_slice provider,
 bool lg_price_find_tuned(const struct lg_catalog *c, struct lg_slice provider,
 			 struct lg_slice model, const struct lg_price_want *w,
 			 struct lg_price *out);
-#define LG_PRICE_PROVIDERS_MAX 7
+#define LG_PRICE_PROVIDERS_MAX 17
 
 /*
  * The provider and those whose prices count as its own, directly or by way of

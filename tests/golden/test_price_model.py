@@ -189,7 +189,7 @@ class Catalog:
             for p in doc.get('providers', []):
                 self.rules.setdefault(
                     p.get('provider', doc.get('provider')), {}).update(p)
-            self.entries += [Entry(doc, e) for e in doc['prices']]
+            self.entries += [Entry(doc, e) for e in doc.get('prices', [])]
         self.serve()
         self.index()
 
@@ -300,7 +300,7 @@ class Catalog:
         return D(1)
 
     def named(self, source, name, place, q):
-        provider, places = source
+        provider, places, unsure = source
         key, how = self.group_of(provider, name)
         if not key:
             return None
@@ -324,7 +324,7 @@ class Catalog:
         factor = joined(factor, self.place_factor(
             e.places if places is None else places, place))
         return {'entry': e, 'factor': factor, 'how': how,
-                'estimate': e.estimate or estimate or guessed,
+                'estimate': e.estimate or estimate or guessed or unsure,
                 'missing': missing, 'rates': e.rates, 'steps': e.steps}
 
     def fallbacks(self, provider):
@@ -333,12 +333,13 @@ class Catalog:
             more = self.rules.get(queue.pop(0), {}).get('fallback', [])
             for f in more if isinstance(more, list) else [more]:
                 f = {'provider': f} if isinstance(f, str) else f
-                out.append((f['provider'], f.get('geo')))
+                out.append((f['provider'], f.get('geo'),
+                            f.get('estimate') == 'true'))
                 queue.append(f['provider'])
         return out
 
     def find(self, provider, model, q):
-        sources = [(provider, None)] + self.fallbacks(provider)
+        sources = [(provider, None, False)] + self.fallbacks(provider)
         for name, place, guess in spellings(model):
             for s in sources:
                 got = self.named(s, name, q['geo'] or place, q)
@@ -522,7 +523,8 @@ def question(rng, cat, entries):
         -1, 0, 1, 30 * 60000 - 1, 30 * 60000, 16 * 3600000 + 30 * 60000 - 1,
         16 * 3600000 + 30 * 60000, rng.randrange(86400000)])
     return {'provider': e.provider if rng.random() < 0.9 else
-            rng.choice(['azure', 'google', 'aws', 'nobody']),
+            rng.choice(['azure', 'google', 'aws', 'huggingface', 'vercel',
+                        'nobody']),
             'model': dress(rng, name)[:250], 'tier': rng.choice(TIERS),
             'geo': rng.choice(PLACES), 'variant': rng.choice(VARIANTS),
             'version': rng.choice(VERSIONS), 'ms': ms, 'usage': usage}
@@ -630,7 +632,8 @@ def made_catalog(rng):
     return {'catalog': '1', 'price_version': '2026-08-21', 'providers': [
         {'provider': 'p0', 'service_tiers': {'batch': '0.25', 'flex': '0.5'},
          'web_search_per_1k': '10', 'fallback': [
-             'p1', {'provider': 'p2', 'geo': {'regional': '1.5'}}]},
+             'p1', {'provider': 'p2', 'geo': {'regional': '1.5'},
+                    'estimate': 'true'}]},
         {'provider': 'p1', 'fine_tuned_input_per_1m': '3',
          'fine_tuned_output_per_1k': '0.006', 'geo': {'eu': '1.2'}},
         {'provider': 'p2', 'fallback': 'p3'},

@@ -254,7 +254,8 @@ static const struct {
 	 "A"},
 	{"providers:\n  - provider: p\n    fallback: [{geo: {us: 1}}]\n",
 	 "fallback: [", 3, NOT_SHOWN},
-	{"providers:\n  - provider: p\n    fallback: [a, b, c, d, e]\n",
+	{"providers:\n  - provider: p\n    fallback: [a, b, c, d, e, f, g, h, "
+	 "i, j, k, l, m, n, o, p, q]\n",
 	 "fallback: [", 3, NOT_SHOWN},
 	{"providers:\n  - provider: p\n    geo: {us: x}\n", "geo: {", 3, "x"},
 	{"providers:\n  - provider: p\n    service_tiers: [a]\n",
