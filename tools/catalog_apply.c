@@ -77,6 +77,10 @@ int catalog_apply(struct lg_engine *e, struct catalog_from *f,
 				 t->model ? t->model : "");
 	for (unsigned i = 0; i < m.n && t->names; i++)
 		catalog_inherit_names(e, f->a, m.entry[i]);
+	if (m.repeated)
+		tool_warn("%s: %llu models are listed more than once; the "
+			  "first counts",
+			  t->origin, (unsigned long long)m.repeated);
 	if (t->dry)
 		return print_entries(f, &m);
 	if (m.n)

@@ -301,9 +301,13 @@ static int take_model(struct catalog_from *f, const struct doc *m,
 
 	if (m->kind != DOC_MAP)
 		return doc_fail(&f->err, f->file, m, "must be a map");
-	if (!v || v->kind != DOC_STRING || !v->text.len)
-		return doc_fail(&f->err, f->file, v ? v : m,
-				"needs litellm_provider: a text");
+	if (!v) {
+		catalog_leave(&f->left, LG_SLICE("models of nobody"));
+		return 0;
+	}
+	if (v->kind != DOC_STRING || !v->text.len)
+		return doc_fail(&f->err, f->file, v,
+				"must be a text that is not empty");
 	provider = our_provider(f, v->text);
 	if (f->provider && !lg_slice_eq(provider, lg_slice_str(f->provider)))
 		return 0;

@@ -205,6 +205,32 @@ static void weigh(struct merge *m, const struct doc *e)
 	}
 }
 
+/* Two of theirs may be one of ours: the first counts. */
+static bool is_repeated(struct merge *m, const struct doc *e)
+{
+	const struct node *n;
+
+	for (n = m->fresh[slot_of(m, e)]; n && n->entry != e; n = n->next)
+		if (is_same(m, n->entry, e) &&
+		    lg_slice_eq(since(n->entry), since(e)))
+			return true;
+	return false;
+}
+
+/* "gpt-4o", or "openai/gpt-4o" */
+static bool is_named(const struct doc *e, const char *name)
+{
+	struct lg_slice s = lg_slice_str(name),
+			provider = doc_text(doc_get(e, "provider")),
+			model = doc_text(doc_get(e, "model"));
+
+	if (lg_slice_ieq(model, s))
+		return true;
+	return s.len == provider.len + 1 + model.len &&
+	       lg_slice_istarts(s, provider) && s.p[provider.len] == '/' &&
+	       lg_slice_iends(s, model);
+}
+
 static int read_old(struct merge *m, const char *file)
 {
 	struct lg_slice text;
@@ -249,9 +275,14 @@ int catalog_merge(struct lg_engine *e, struct catalog_from *f, const char *file,
 		return err;
 	for (v = list->child; v; v = v->next)
 		put(m, m->fresh, v);
-	for (v = list->child; v; v = v->next)
-		if (!only || doc_is(doc_get(v, "model"), only))
+	for (v = list->child; v; v = v->next) {
+		if (only && !is_named(v, only))
+			continue;
+		if (is_repeated(m, v))
+			out->repeated++;
+		else
 			weigh(m, v);
+	}
 	return 0;
 }
 

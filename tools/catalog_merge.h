@@ -14,6 +14,7 @@ struct catalog_merge {
 	struct doc **entry; /* to append, in the arena */
 	unsigned n;
 	uint64_t unchanged, kept; /* kept: a manual price stands */
+	uint64_t repeated;	  /* the list has the model once more */
 };
 
 /*

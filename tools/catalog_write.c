@@ -50,6 +50,28 @@ int catalog_user_file(struct lg_engine *e, const char *given, char *out,
 								: -ENAMETOOLONG;
 }
 
+bool catalog_is_read(struct lg_engine *e, const char *file)
+{
+	const struct lg_image *img = lg_engine_image(e);
+	char *real = realpath(file, NULL), *dir, *other;
+	const struct lg_img_source *s;
+	bool is = !real; /* it is not there: nothing to say */
+
+	dir = realpath(lg_engine_pricing_dir(e), NULL);
+	if (real && dir)
+		is = is_below(lg_slice_str(real), dir);
+	s = img ? LG_IMG_ARRAY(img, img->sources, struct lg_img_source) : NULL;
+	for (uint32_t i = SOURCES_FIXED; img && i < img->sources.n && !is;
+	     i++) {
+		other = realpath(lg_img_text(img, s[i].path).p, NULL);
+		is = other && !strcmp(real, other);
+		free(other);
+	}
+	free(real);
+	free(dir);
+	return is;
+}
+
 /* -- where in the text --------------------------------------------------- */
 
 static struct lg_slice line_at(struct lg_slice text, size_t at)
@@ -504,6 +526,12 @@ int catalog_enter(struct lg_engine *e, struct doc_arena *a, const char *file,
 	if (catalog_append(file, (const struct doc *const *)entries, n, &err))
 		return tool_fail("%s", err.text);
 	audit(e, entries, n, file);
+	if (!catalog_is_read(e, file))
+		tool_warn("%s is not in force: list it in pricing: {files: "
+			  "[...]} of %s",
+			  file,
+			  *lg_engine_config_path(e) ? lg_engine_config_path(e)
+						    : "a config");
 	/* running programs look at their files at once */
 	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
 		lg_region_bump(lg_engine_region(e));

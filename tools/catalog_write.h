@@ -15,6 +15,10 @@ struct lg_engine;
 int catalog_user_file(struct lg_engine *e, const char *given, char *out,
 		      size_t cap);
 
+/* Is it one of the price files that are in force, or will be once it is there?
+ */
+bool catalog_is_read(struct lg_engine *e, const char *file);
+
 /*
  * Entries at the end of the list `prices:` of a price file, which is made when
  * it is not there. What stands in it stays as it is, comments too. Writers wait

@@ -291,6 +291,10 @@ def case_listed_file(box):
     other = os.path.join(box.dir, 'other.yaml')
     good(box, 'pricing', 'set', 'c', *SET, '--file', other)
     eq(entries(box, other)[0]['model'], 'c', '--file')
+    p = good(box, 'pricing', 'set', 'c', *SET, '--file', other)
+    ok(b'not in force' in p.stderr, p.stderr)
+    p = good(box, 'pricing', 'set', 'b', *SET, '--file', path)
+    ok(not p.stderr, p.stderr)
     with open(path, 'w') as f:
         f.write('catalog: 1\nprices:\n  - {provider: a, model: b}\n')
     p = run(box, 'pricing', 'set', 'd', *SET)

@@ -357,6 +357,18 @@ def case_litellm(box):
     eq(show['rates_per_1m']['input'], D('4.25'), 'in force')
     again = load(box.cli('pricing', 'import', path, '--json').stdout)
     eq((again['written'], again['unchanged']), (0, 6), 'again')
+    # two of theirs are one of ours
+    twice = dict(LITELLM, **{'vertex_ai/v-x': dict(
+        LITELLM['vertex_ai/v-x'], output_cost_per_token=3e-06),
+        'gemini/v-x': dict(LITELLM['vertex_ai/v-x'],
+                           litellm_provider='gemini')})
+    path2 = save(box, 'twice.json', json.dumps(twice))
+    for written in (1, 0):
+        p = box.cli('pricing', 'import', path2, '--json')
+        eq(load(p.stdout)['written'], written, 'twice')
+        ok(b'more than once' in p.stderr, p.stderr)
+    p = box.cli('pricing', 'import', path2, '--json', '-m', 'x-ai/grok-x')
+    eq(load(p.stdout)['unchanged'], 1, 'one model')
     # and back
     own = os.path.join(box.state, 'pricing/prices.yaml')
     back = load(box.cli('pricing', 'export', '-f', 'litellm', own).stdout)
