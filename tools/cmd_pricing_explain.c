@@ -127,15 +127,24 @@ static void assume(struct explain *x, struct lg_exchange *q,
 	const struct opt_value *v = x->c->v;
 	bool given = v[X_INPUT].set || v[X_CACHED].set || v[X_OUTPUT].set;
 
+	bool expected = false;
+	int64_t rate;
+	uint64_t n;
+
 	x->usage.flags = LG_USAGE_PRESENT;
 	if (!given && q->d->expect)
-		q->d->expect(&q->facts, false, &x->usage);
+		expected = q->d->expect(&q->facts, false, &x->usage);
+	/* it names what is one or the other */
+	for (unsigned b = LG_BUCKET_UNITS; b < LG_BUCKETS; b++)
+		if (!lg_price_line(&x->price, &x->usage, (enum lg_bucket)b, &n,
+				   &rate))
+			x->usage.n[b] = 0;
 	if (!x->usage.n[LG_BUCKET_INPUT])
 		lg_usage_set(&x->usage, LG_BUCKET_INPUT,
 			     v[X_INPUT].set ? v[X_INPUT].n : est->input_tokens);
 	if (v[X_CACHED].set)
 		lg_usage_set(&x->usage, LG_BUCKET_CACHE_READ, v[X_CACHED].n);
-	if (!x->usage.n[LG_BUCKET_OUTPUT])
+	if (!x->usage.n[LG_BUCKET_OUTPUT] && !expected)
 		lg_usage_set(&x->usage, LG_BUCKET_OUTPUT,
 			     v[X_OUTPUT].set ? v[X_OUTPUT].n
 					     : est->output_tokens);

@@ -17,8 +17,8 @@ struct price_find {
 bool price_is_found(const struct lg_price *p);
 /*
  * Without a provider: the first that knows the name exactly, then the first
- * that knows it at all. false: nobody does (with a provider: *out may be its
- * ceiling).
+ * that knows it at all; who makes models before those who sell them. false:
+ * nobody does (with a provider: *out may be its ceiling).
  */
 bool price_find(const struct lg_catalog *cat, const struct price_find *q,
 		struct lg_price *out);

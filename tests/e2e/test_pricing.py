@@ -465,6 +465,18 @@ def case_explain_request(box):
        'rule')
     eq(explain(box, '{"model": "free-x", "messages": []}')['cost_usd'], 0,
        'free')
+    # of what is only estimated: the sum is what a budget would hold
+    for body, dialect in (
+            ({'model': 'claude-sonnet-4-5', 'max_tokens': 9, 'messages': []},
+             'anthropic-messages'),
+            ({'model': 'gemini-2.5-pro', 'contents': []}, 'gemini-generate'),
+            ({'model': 'text-embedding-3-small', 'input': 'hello world'},
+             'openai-embeddings'),
+            ({'model': 'gpt-4.1', 'input': 'hello'}, 'openai-responses'),
+            ({'model': 'dall-e-3', 'prompt': 'a bird', 'quality': 'hd',
+              'size': '1024x1024'}, 'openai-images')):
+        d = explain(box, json.dumps(body))
+        eq((d['dialect'], d['cost_usd']), (dialect, d['expected_usd']), body)
     for bad in ('', '[]', '{', 'POST / HTTP/1.1\r\n\r\n', 'GET / HTTP/1.1\n'
                 'Host: api.openai.com\n\n', 'hello HTTP/1.1\n\n{}',
                 'POST /v1/messages HTTP/1.1\nHost: api.anthropic.com\n'
