@@ -236,6 +236,7 @@ install: all
 	install -m 755 $(B)/libllmguard.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/llmguard $(DESTDIR)$(PREFIX)/bin/
 	$(if $(PRICING),install -m 644 $(PRICING) \
+	    conf/pricing/LICENSE.genai-prices \
 	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing/)
 	install -m 644 conf/llmguard.yaml \
 	    $(DESTDIR)$(PREFIX)/share/llmguard/llmguard.yaml.example

@@ -253,7 +253,7 @@ static int64_t dearest(const struct lg_price *p, bool output, uint64_t input)
 int64_t lg_price_worst(const struct lg_price *p, uint64_t input_tokens,
 		       uint64_t output_tokens)
 {
-	uint32_t f = factor_of(p);
+	uint32_t f = p->worst_ppm ? p->worst_ppm : factor_of(p);
 	u128 unit = f ? (u128)MILLION * MILLION : MILLION;
 	struct sum s = {0};
 	u128 sum;

@@ -52,12 +52,25 @@ static uint32_t times(uint32_t a, uint32_t b)
 	return q > UINT32_MAX ? UINT32_MAX : (uint32_t)q;
 }
 
+/* The dearest place, where nobody said which it is. */
+static uint32_t worst_geo(const struct lg_image *img, struct lg_img_span geo)
+{
+	const struct lg_img_geo *g = LG_IMG_ARRAY(img, geo, struct lg_img_geo);
+	uint32_t most = ONE_PPM;
+
+	for (uint32_t i = 0; i < geo.n; i++)
+		most = g[i].ppm > most ? g[i].ppm : most;
+	return most;
+}
+
 static void fill(struct lg_price *out, const struct found *f,
 		 const struct source *s, struct lg_slice place)
 {
 	const struct lg_img_price *e = f->e;
-	uint32_t geo = s->geo_own ? lg_price_geo(s->img, s->geo, place)
-				  : lg_price_geo(f->img, e->geo, place);
+	const struct lg_image *img = s->geo_own ? s->img : f->img;
+	struct lg_img_span places = s->geo_own ? s->geo : e->geo;
+	uint32_t geo = lg_price_geo(img, places, place);
+	uint32_t worst = place.len ? geo : worst_geo(img, places);
 
 	out->img = f->img;
 	out->entry = e;
@@ -70,6 +83,7 @@ static void fill(struct lg_price *out, const struct found *f,
 	out->ntiers = e->tiers.n;
 	out->factor_ppm =
 		geo == ONE_PPM ? f->factor_ppm : times(geo, f->factor_ppm);
+	out->worst_ppm = worst == geo ? 0 : times(worst, f->factor_ppm);
 	out->min_seconds = e->min_seconds;
 	out->tier_missing = false;
 }

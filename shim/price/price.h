@@ -73,6 +73,8 @@ struct lg_price {
 	unsigned ntiers;
 	uint32_t factor_ppm;  /* of all token rates, for the place and stacked
 				 tiers; 0 and 1000000: none */
+	uint32_t worst_ppm;   /* the same where the place is not known yet; 0:
+				 factor_ppm */
 	uint32_t min_seconds; /* least seconds charged of a call */
 };
 

@@ -8,6 +8,7 @@ same price, found in the same way, to the picodollar.
 import datetime
 import decimal
 import glob
+import json
 import os
 import random
 import re
@@ -647,6 +648,110 @@ def compare_made(seed, n):
         return compare(Catalog([f.name]), [f.name], seed, n)
 
 
+# -- the published list itself ------------------------------------------------
+
+PUBLISHED = os.path.join(TOP, '../shared/prices/genai-prices.json')
+KEYS = {
+    'input': 'input_mtok', 'cache_read': 'cache_read_mtok',
+    'cache_write_5m': 'cache_write_mtok',
+    'cache_write_1h': 'cache_write_1h_mtok', 'output': 'output_mtok',
+    'reasoning': 'output_reasoning_mtok', 'audio_input': 'input_audio_mtok',
+    'audio_output': 'output_audio_mtok', 'image_input': 'input_image_mtok',
+    'image_output': 'output_image_mtok', 'citation': 'output_citation_mtok',
+}
+# models for which the catalog has more than the list
+MORE = re.compile('google/.*claude-sonnet-4|'
+                  'anthropic/claude-(sonnet-4(@|-2025|-0|$)|4-sonnet)')
+
+
+def first_match(models, name):
+    def fits(m):
+        (op, v), = m.items()
+        if op in ('or', 'and'):
+            return (any if op == 'or' else all)(fits(x) for x in v)
+        return bool(re.search(v, name)) if op == 'regex' else \
+            test_of(op, v)(name)
+    return next((m for m in models if fits(m['match'])), None)
+
+
+def texts_of(match):
+    for op, v in match.items():
+        if op in ('or', 'and'):
+            for x in v:
+                yield from texts_of(x)
+        elif op != 'regex':
+            yield v
+
+
+def listed_prices(model, ms):
+    if isinstance(model['prices'], dict):
+        return model['prices']
+    now = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    for one in reversed(model['prices']):
+        c = one.get('constraint') or {}
+        time = now.strftime('%H:%M:%SZ')
+        if not c or c.get('start_date', '') > now.strftime('%Y-%m-%d'):
+            continue
+        if 'start_date' in c or c['start_time'] <= time < c['end_time']:
+            return one['prices']
+    return model['prices'][0]['prices']
+
+
+def listed_cost(prices, usage):
+    inputs = sum(n for b, n in usage.items() if b not in OUTPUT)
+    total = D(0)
+    for b, n in usage.items():
+        key = KEYS.get(b)
+        price = next((prices[KEYS[x]] for x in [b] + CHARGED_AS.get(b, [])
+                      if KEYS[x] in prices), None)
+        if price is None:
+            return None
+        if isinstance(price, dict):
+            step = [t['price'] for t in price['tiers']
+                    if inputs > t['start']]
+            price = step[-1] if step else price['base']
+        total += n * cents(D(repr(price)))
+    total += D(repr(prices.get('requests_kcount', 0))) * 1000
+    return (total * 10 ** 6).quantize(D(1))
+
+
+def compare_published(seed):
+    """Every published model, at times and with usages: their rules."""
+    if not os.path.exists(PUBLISHED):
+        print('published list: skipped, no ../shared/prices')
+        return True
+    rng, asked = random.Random(seed), []
+    with open(PUBLISHED) as f:
+        providers = json.load(f)
+    for p in providers:
+        for m in p['models']:
+            for name in list(texts_of(m['match']))[:3]:
+                if first_match(p['models'], name) is not m or \
+                        MORE.match(p['id'] + '/' + name):
+                    continue
+                for _ in range(3):
+                    ms = instant(rng.choice(WHEN)) + rng.randrange(86400000)
+                    prices = listed_prices(m, ms)
+                    have = [b for b, k in KEYS.items() if k in prices]
+                    usage = {b: rng.choice(COUNTS) for b in
+                             rng.sample(have, min(len(have), 4))}
+                    cost = have and listed_cost(prices, usage)
+                    if cost is not None and have:
+                        asked.append(({
+                            'provider': p['id'], 'model': name, 'tier': '',
+                            'geo': '', 'variant': '', 'version': '',
+                            'ms': ms, 'usage': usage}, str(cost)))
+    bad = 0
+    for (q, want), got in zip(asked, ask([q for q, _ in asked], [])):
+        if got[3] != want:
+            bad += 1
+            if bad <= 5:
+                print('asked  %r\n  got  %s\n  want %s' % (q, got, want))
+    print('%d of %d calls cost what the published list says' % (
+        len(asked) - bad, len(asked)))
+    return not bad
+
+
 def main():
     if not os.path.exists(CALC):
         print('price_calc is not built')
@@ -654,6 +759,7 @@ def main():
     files = sorted(glob.glob(os.path.join(TOP, 'conf/pricing/*.yaml')))
     seed = int(os.environ.get('SEED') or random.randrange(10 ** 6))
     good = compare(Catalog(files), [], seed, CASES)
+    good &= compare_published(seed)
     for i in range(4):
         good &= compare_made(seed + i, CASES // 8)
     sys.exit(not good)

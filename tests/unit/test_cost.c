@@ -257,8 +257,8 @@ static void test_worst(void **state)
 	struct lg_price p = look("anthropic", "claude-opus-5", "");
 
 	(void)state;
-	/* the dearest input is the one hour write */
-	assert_int_equal(lg_price_worst(&p, 1000000, 1000000), 35 * USD);
+	/* the dearest input is the one hour write, the dearest place the us */
+	assert_int_equal(lg_price_worst(&p, 1000000, 1000000), 77 * USD / 2);
 	p = look("openai", "gpt-5.4", "");
 	assert_int_equal(lg_price_worst(&p, 272000, 0), 272000 * USD / 400000);
 	assert_int_equal(lg_price_worst(&p, 272001, 1000000),

@@ -468,6 +468,28 @@ static struct lg_usage any_usage(void)
 	return u;
 }
 
+/* Where nobody said the place, the bound is that of the dearest. */
+static void test_bound_of_places(void **state)
+{
+	static const char *const at[] = {"", "us", "global"};
+	struct lg_catalog c = {
+		{(const struct lg_image *)(const void *)lg_catalog_image}, 1};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct lg_price_query q = {.provider = LG_SLICE("anthropic"),
+					   .model = LG_SLICE("claude-opus-5"),
+					   .geo = lg_slice_str(at[i]),
+					   .at_ms = INT64_C(1795305600000)};
+		struct lg_price p;
+
+		lg_price_lookup(&c, &q, &p);
+		/* at the rate of an hour-long write: $10 a million */
+		assert_int_equal(lg_price_worst(&p, 100000, 0),
+				 i < 2 ? 11 * USD / 10 : USD);
+	}
+}
+
 static const char *const tiers[] = {"", "batch", "fast", "priority",
 				    "batch+fast"};
 static const char *const places[] = {"", "us", "us-east5", "global"};
@@ -542,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_unpriced),
 		cmocka_unit_test(test_many_entries),
 		cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_bound_of_places),
 	};
 
 	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
