@@ -233,12 +233,20 @@ static void sse_dispatch(void *ctx, struct lg_slice name)
 
 static const struct lg_sse_sink sse_sink = {sse_data, sse_dispatch};
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void line_data(void *ctx, struct lg_slice piece)
 {
 	struct lg_body *b = ctx;
 
-	if (!b->scanning)
-		piece = lg_slice_trim(piece);
+	/* what stands at its end may be inside of a string */
+	while (!b->scanning && piece.len && is_space(*piece.p)) {
+		piece.p++;
+		piece.len--;
+	}
 	if (piece.len)
 		lg_body_value(b, piece);
 }
@@ -278,16 +286,18 @@ static void begin_stream(struct lg_body *b, enum lg_body_kind kind)
 		b->kind = LG_BODY_OPAQUE;
 }
 
-/* No telling Content-Type: an object or array is JSON, a word is SSE. */
-static void sniff(struct lg_body *b, const char *p, size_t len)
+/*
+ * No telling Content-Type: an object or array is JSON, a word is SSE. Returns
+ * how much white space stands before it.
+ */
+static size_t sniff(struct lg_body *b, const char *p, size_t len)
 {
 	size_t i = 0;
 
-	while (i < len &&
-	       (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n'))
+	while (i < len && is_space(p[i]))
 		i++;
 	if (i == len)
-		return;
+		return len;
 	if (p[i] == '{' || p[i] == '[')
 		begin_json(b);
 	else if (p[i] == ':' || p[i] == 'd' || p[i] == 'e' || p[i] == 'i' ||
@@ -295,6 +305,7 @@ static void sniff(struct lg_body *b, const char *p, size_t len)
 		begin_stream(b, LG_BODY_SSE);
 	else
 		b->kind = LG_BODY_OPAQUE;
+	return i;
 }
 
 static void scan_answer(void *ctx, const char *p, size_t len)
@@ -302,8 +313,12 @@ static void scan_answer(void *ctx, const char *p, size_t len)
 	struct lg_body *b = ctx;
 
 	b->bytes += len;
-	if (b->kind == LG_BODY_SNIFF)
-		sniff(b, p, len);
+	if (b->kind == LG_BODY_SNIFF) {
+		size_t skip = sniff(b, p, len);
+
+		p += skip;
+		len -= skip;
+	}
 	switch (b->kind) {
 	case LG_BODY_JSON:
 		lg_json_feed(&b->json, p, len);

@@ -176,7 +176,7 @@ static void test_lines(void **state)
 	};
 	static const char text[] =
 		"{\"model\":\"m\",\"n\":1,\"text\":\"ab\"}\n\r\n"
-		"  {\"n\":2,\"text\":\"cd\"} \r\n\n"
+		"  {\"n\":2,\"text\":\"c \"} \r\n\n"
 		"{\"n\":3,\n\"text\":\"ef\"}\n{\"n\":4,\"text\":\"gh\"}";
 	char head[100];
 
