@@ -9,6 +9,7 @@ const char tool_version[] = "0.1.0";
 const struct cmd *const tool_cmds[] = {
 	&cmd_status,
 	&cmd_run,
+	&cmd_phase,
 	&cmd_budget_set,
 	&cmd_budget_list,
 	&cmd_budget_rm,

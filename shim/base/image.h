@@ -86,6 +86,7 @@ enum lg_scope_key {
 	LG_SCOPE_CONVERSATION,
 	LG_SCOPE_PROCESS,
 	LG_SCOPE_UID,
+	LG_SCOPE_EXPERIMENT,
 	LG_SCOPE_KEYS
 };
 
@@ -149,6 +150,12 @@ struct lg_img_host {
 	struct lg_img_ref dialect; /* family: openai anthropic gemini ... */
 };
 
+enum lg_img_phase {
+	LG_IMG_PHASE_UNSAID,
+	LG_IMG_PHASE_INFER,
+	LG_IMG_PHASE_TRAIN
+};
+
 /* models: how a model is priced where its name does not say it. */
 struct lg_img_rule {
 	struct lg_img_ref match;      /* glob over the model's name */
@@ -157,7 +164,8 @@ struct lg_img_rule {
 	struct lg_img_ref price_version;
 	uint8_t free;
 	uint8_t fine_tuned;
-	uint8_t pad[6];
+	uint8_t phase; /* enum lg_img_phase */
+	uint8_t pad[5];
 };
 
 /* Rates: picodollars per 1,000,000 tokens, or per 1,000,000 units. */

@@ -21,12 +21,13 @@ static const char *const key_names[LG_SCOPE_KEYS] = {
 	[LG_SCOPE_CONVERSATION] = "conversation",
 	[LG_SCOPE_PROCESS] = "process",
 	[LG_SCOPE_UID] = "uid",
+	[LG_SCOPE_EXPERIMENT] = "experiment",
 };
 
 static const char not_a_scope[] =
 	"allowed: global, or key:value with one of project user key model "
-	"provider endpoint tag phase run conversation process uid, joined "
-	"by \" & \"";
+	"provider endpoint tag phase run conversation process uid "
+	"experiment, joined by \" & \"";
 
 const char *lg_conf_glob_why(struct lg_slice s)
 {

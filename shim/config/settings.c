@@ -245,6 +245,18 @@ static int read_pricing_id(struct lg_conf *c, const struct lg_yaml *v,
 	return lg_conf_ref(c, v, dst);
 }
 
+/* Calls of such a model are of this phase where nobody says another. */
+static int read_phase(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	static const char *const names[] = {"infer", "train"};
+	uint8_t *out = dst;
+	int err = lg_conf_enum(c, v, names, N(names), out);
+
+	if (!err)
+		*out = (uint8_t)(*out + LG_IMG_PHASE_INFER);
+	return err;
+}
+
 #define AT(f) offsetof(struct lg_img_rule, f)
 static const struct lg_conf_key rule_keys[] = {
 	{"match", read_pattern, AT(match)},
@@ -253,6 +265,7 @@ static const struct lg_conf_key rule_keys[] = {
 	{"price_version", lg_conf_ref, AT(price_version)},
 	{"free", lg_conf_bool, AT(free)},
 	{"fine_tuned", lg_conf_bool, AT(fine_tuned)},
+	{"phase", read_phase, AT(phase)},
 };
 #undef AT
 

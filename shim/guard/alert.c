@@ -131,7 +131,8 @@ static struct lg_log_kv count(const char *key, uint64_t n)
 
 void lg_alert_settled(const struct lg_exchange *x)
 {
-	static const char *const caches[] = {"none", "provider", "gateway"};
+	static const char *const caches[] = {"none", "provider", "gateway",
+					     "local"};
 	const struct lg_row *r = &x->row;
 	char money[LG_MONEY_TEXT];
 	struct lg_log_kv kv[16];
@@ -153,7 +154,7 @@ void lg_alert_settled(const struct lg_exchange *x)
 	kv[n++] =
 		text("price",
 		     lg_price_state_name((enum lg_price_state)r->price_state));
-	kv[n++] = text("cache", caches[r->cache_hit % 3]);
+	kv[n++] = text("cache", caches[r->cache_hit % 4]);
 	if (r->status)
 		kv[n++] = count("status", (uint64_t)r->status);
 	if (r->input_tokens != LG_ROW_ABSENT)

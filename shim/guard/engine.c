@@ -259,6 +259,8 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 		.last_good = old ? old->img : NULL,
 		.fail_closed = e->fail_closed,
 		.price_version = e->env.price_version,
+		.state_dir = e->state_dir,
+		.run_id = e->env.run_id,
 	};
 	struct slot *s = free_slot(e);
 	struct lg_world *w = NULL;

@@ -35,6 +35,8 @@ static const struct env_key keys[] = {
 	KEY("MAX_TRAIN_USD", max_train_usd),
 	KEY("MAX_INFER_USD", max_infer_usd),
 	KEY("MONTHLY_USD", monthly_usd),
+	KEY("EXPERIMENT_MAX_USD", experiment_max_usd),
+	KEY("ON_BREACH", on_breach),
 	KEY("IGNORE_BUDGET", ignore_budget),
 	KEY("FAIL", fail),
 	KEY("PRICING_DIR", pricing_dir),
@@ -79,6 +81,8 @@ static const struct env_budget budgets[] = {
 	 "run", NULL, 1},
 	{AMOUNT(monthly_usd, "MONTHLY_USD"), "monthly", "global", "monthly",
 	 NULL, 1},
+	{AMOUNT(experiment_max_usd, "EXPERIMENT_MAX_USD"), "experiment", NULL,
+	 "total", NULL, 1},
 };
 #define BUDGETS (sizeof(budgets) / sizeof(budgets[0]))
 
@@ -106,9 +110,50 @@ static const char *amount(const struct lg_env *env, const struct env_budget *b)
 	return env->under_run || closed ? "0" : NULL;
 }
 
+bool lg_env_is_experiment(const char *name)
+{
+	size_t n = 0;
+
+	for (; name && name[n]; n++) {
+		unsigned c = (unsigned char)name[n];
+		bool word = (c | 32) - 'a' < 26u || c - '0' < 10u;
+
+		if (n == 63 || (!word && !memchr("._-+@/=", (int)c, 7)))
+			return false;
+	}
+	return n;
+}
+
+/* Which of them only warn: those of the run where it is to go on. */
+static int is_hard(const struct lg_env *env, const struct env_budget *b)
+{
+	return b->hard && !(env->on_breach && strcmp(b->name, "monthly") &&
+			    !strcmp(env->on_breach, "continue"));
+}
+
+/* An experiment's is shared by its runs, if its name can be a scope. */
+static void place(const struct lg_env *env, const struct env_budget *b,
+		  char scope[96], struct lg_budget_text *out)
+{
+	static const char key[] = "experiment:";
+
+	out->scope = b->scope;
+	if (b->scope)
+		return;
+	if (lg_env_is_experiment(env->experiment)) {
+		memcpy(scope, key, sizeof(key));
+		strcpy(scope + sizeof(key) - 1, env->experiment);
+		out->scope = scope;
+		return;
+	}
+	out->scope = "global";
+	out->period = "run";
+}
+
 int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out)
 {
 	struct lg_budget_text text[BUDGETS];
+	char scope[96];
 	struct lg_config_error err;
 	unsigned n = 0;
 
@@ -117,15 +162,15 @@ int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out)
 
 		if (!limit)
 			continue;
-		text[n++] = (struct lg_budget_text){
+		text[n] = (struct lg_budget_text){
 			.name = budgets[i].name,
-			.scope = budgets[i].scope,
 			.period = budgets[i].period,
 			.limit_usd = limit,
-			.hard = budgets[i].hard,
+			.hard = is_hard(env, &budgets[i]),
 			.warn_at = budgets[i].warn_at,
 			.source = LG_SOURCE_ENV,
 		};
+		place(env, &budgets[i], scope, &text[n++]);
 	}
 	return n ? lg_config_compile_budgets(text, n, out, &err) : 0;
 }
@@ -144,6 +189,10 @@ static const struct {
 	 offsetof(struct lg_env, phase),
 	 {"infer", "train"},
 	 "infer, train"},
+	{"LLMGUARD_ON_BREACH",
+	 offsetof(struct lg_env, on_breach),
+	 {"stop", "block", "continue"},
+	 "stop, block, continue"},
 	{"LLMGUARD_LOG_LEVEL",
 	 offsetof(struct lg_env, log_level),
 	 {"error", "warn", "info", "debug"},
@@ -175,7 +224,7 @@ static bool is_choice(const char *text, const char *const *words)
 	return *words;
 }
 
-_Static_assert(BUDGETS + CHOICES + PATHS <= LG_ENV_BAD_MAX, "room for all");
+_Static_assert(BUDGETS + CHOICES + PATHS + 1 <= LG_ENV_BAD_MAX, "room for all");
 
 unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out)
 {
@@ -195,6 +244,12 @@ unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out)
 			out[n++] = (struct lg_env_bad){choices[i].key, v,
 						       choices[i].allowed};
 	}
+	if (env->experiment_max_usd && !lg_env_is_experiment(env->experiment))
+		out[n++] = (struct lg_env_bad){
+			"LLMGUARD_EXPERIMENT",
+			env->experiment ? env->experiment : "",
+			"letters, digits and . _ - + @ / =, at most 63: each "
+			"run has LLMGUARD_EXPERIMENT_MAX_USD for itself"};
 	for (size_t i = 0; i < PATHS; i++) {
 		v = value(env, paths[i].at);
 		if (v && v[0] != '/')

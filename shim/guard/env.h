@@ -11,7 +11,7 @@ struct lg_env {
 	const char *project, *user, *tags, *conversation, *phase;
 	const char *run_id, *experiment;
 	const char *max_usd, *warn_usd, *max_train_usd, *max_infer_usd;
-	const char *monthly_usd;
+	const char *monthly_usd, *experiment_max_usd, *on_breach;
 	const char *ignore_budget, *fail, *pricing_dir, *price_version;
 	const char *log_level, *log_format;
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
@@ -33,11 +33,18 @@ int lg_env_budgets(const struct lg_env *env, bool all, struct lg_buf *out);
 struct lg_env_bad {
 	const char *variable, *value, *allowed;
 };
-#define LG_ENV_BAD_MAX 16
+#define LG_ENV_BAD_MAX 24
 /* All of them, at most LG_ENV_BAD_MAX; their number. */
 unsigned lg_env_check(const struct lg_env *env, struct lg_env_bad *out);
 /* The same into the log. */
 void lg_env_log_bad(const struct lg_env *env);
+
+/*
+ * May this name stand in a scope? Letters, digits and . _ - + @ / = , at most
+ * 63 bytes. The budget of an experiment whose name is another counts each run
+ * by itself.
+ */
+bool lg_env_is_experiment(const char *name);
 
 /* Does the environment ask to observe only? */
 bool lg_env_ignores(const struct lg_env *env);

@@ -10,6 +10,7 @@
 #include "guard/engine.h"
 #include "guard/host.h"
 #include "guard/inject.h"
+#include "guard/phase.h"
 #include "guard/self.h"
 #include "guard/settle.h"
 #include "guard/tariff.h"
@@ -247,6 +248,7 @@ static void begin(struct lg_flow *f)
 	read_tier(x, head);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
 			    &fields, target, &f->memo, &x->row);
+	lg_phase_switched(x->world, fields.phase, &x->row);
 	if (!f->observe)
 		lg_attribution_strip(&f->held);
 	lg_exchange_request_head(x, fields.type, fields.coding);
@@ -299,6 +301,7 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 	row->stream = x->facts.stream;
 	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
 		      sizeof(row->tier));
+	lg_phase_of_model(x->world, row);
 	lg_attribution_body(lg_engine_self(f->engine), &x->facts, row);
 	if (x->route.kind == LG_ROUTE_PAID) {
 		lg_tariff_requested(x);

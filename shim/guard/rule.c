@@ -160,6 +160,9 @@ static struct lg_slice match_term(const struct lg_img_term *t,
 	case LG_SCOPE_CONVERSATION:
 		one = lg_slice_str(row->conversation);
 		break;
+	case LG_SCOPE_EXPERIMENT:
+		one = lg_slice_str(row->experiment);
+		break;
 	default:
 		return (struct lg_slice){NULL, 0};
 	}

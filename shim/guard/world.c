@@ -5,6 +5,7 @@
 
 #include "base/atomic.h"
 #include "base/mem.h"
+#include "guard/phase.h"
 #include "price/catalog.h"
 
 #define DEFAULT_HOLD_MAX ((uint64_t)32 << 20)
@@ -108,6 +109,7 @@ int lg_world_build(const struct lg_world_source *s, struct lg_world **out,
 		lg_world_del(w);
 		return -ENOMEM;
 	}
+	lg_phase_read(s->state_dir, s->run_id, w->phase);
 	w->region = s->region;
 	if (w->region) {
 		lg_add_seq(&w->region->refs, 1);

@@ -36,16 +36,18 @@ struct lg_world {
 	struct lg_zone *zone;
 	struct lg_rule *rules;
 	unsigned nrules;
-	bool blind; /* a config exists but none is usable */
+	bool blind;    /* a config exists but none is usable */
+	char phase[8]; /* of the run, as `llmguard phase` set it; "" */
 };
 
 struct lg_world_source {
 	const struct lg_settings *settings;
-	const struct lg_image *env;   /* environment's budgets, NULL none */
-	struct lg_region_ref *region; /* borrowed; gets a reference */
-	struct lg_image *last_good;   /* copied when the config is broken */
-	bool fail_closed;	      /* by the environment */
-	const char *price_version;    /* by the environment, NULL: not */
+	const struct lg_image *env;	/* environment's budgets, NULL none */
+	struct lg_region_ref *region;	/* borrowed; gets a reference */
+	struct lg_image *last_good;	/* copied when the config is broken */
+	bool fail_closed;		/* by the environment */
+	const char *price_version;	/* by the environment, NULL: not */
+	const char *state_dir, *run_id; /* whose phase may be switched; NULL */
 };
 
 /* 0 with *out; -ENOMEM. err->text tells why a config is not in force. */

@@ -38,7 +38,12 @@ enum lg_price_state {
 	LG_PRICED_PROVIDER,
 	LG_PRICED_UNKNOWN
 };
-enum lg_cache_hit { LG_CACHE_NONE, LG_CACHE_PROVIDER, LG_CACHE_GATEWAY };
+enum lg_cache_hit {
+	LG_CACHE_NONE,
+	LG_CACHE_PROVIDER,
+	LG_CACHE_GATEWAY,
+	LG_CACHE_LOCAL /* the program's own: nothing crossed the wire */
+};
 
 #define LG_ROW_ABANDONED (1u << 0)
 #define LG_ROW_IGNORED_BUDGET (1u << 1)

@@ -9,6 +9,13 @@
 #define ONE_PPM 1000000u
 #define TIER_MAX_LEN 47
 
+/* It says of what phase a call is, and nothing of its price. */
+static bool is_phase_only(const struct lg_img_rule *r)
+{
+	return r->phase && !r->free && !r->fine_tuned && !r->pricing_id.off &&
+	       !r->price_version.off;
+}
+
 static const struct lg_img_rule *find_config_rule(
 	const struct lg_catalog *c, const struct lg_price_query *q,
 	const struct lg_image **where)
@@ -19,6 +26,8 @@ static const struct lg_img_rule *find_config_rule(
 			LG_IMG_ARRAY(img, img->rules, struct lg_img_rule);
 
 		for (uint32_t k = 0; k < img->rules.n; k++) {
+			if (is_phase_only(&r[k]))
+				continue;
 			if (!lg_slice_glob(q->model,
 					   lg_img_text(img, r[k].match)))
 				continue;
