@@ -14,7 +14,8 @@ static const char *const price_states[] = {
 	"provider",
 	"unknown",
 };
-static const char *const cache_hits[] = {"none", "provider", "gateway", "local"};
+static const char *const cache_hits[] = {"none", "provider", "gateway",
+					 "local"};
 static const char *const flags[LG_ROW_FLAGS] = {
 	"abandoned", "ignored_budget", "lost",	     "joined_late",
 	"unbounded", "retry",	       "duplicate",  "wakeup",
