@@ -15,7 +15,8 @@
  */
 #define LG_REGION_MAGIC "LLMGRGN" /* 8 bytes with the NUL */
 #define LG_REGION_MAJOR 1
-#define LG_REGION_MINOR 0
+/* 1: `stat` was zeroes before, and nobody read it. */
+#define LG_REGION_MINOR 1
 
 #define LG_CELLS 2048u
 #define LG_SLOTS 1024u
@@ -26,6 +27,10 @@
 #define LG_SCOPE_CAP 128
 #define LG_VALUE_CAP 52
 #define LG_COUNTERS 24u
+#define LG_STATS 48u	     /* models with statistics */
+#define LG_STAT_OUTPUTS 128u /* buckets of output tokens, 8 an octave */
+#define LG_STAT_RATIOS 32u   /* buckets of bytes a token, 1 to 12 */
+#define LG_STAT_NAME 12u     /* words of 8 characters */
 
 /*
  * A cell's second word, its tag: window << 32 | slot << 22 | index << 17 |
@@ -126,6 +131,25 @@ struct lg_draft {
 	unsigned char bytes[LG_DRAFT_MAX];
 };
 
+/*
+ * What one model's answers were like (budget/stats.h). Nobody repairs it: each
+ * field is right by itself, or bounded where it is wrong.
+ */
+struct lg_stat {
+	struct lg_pair id;   /* hash; bit 0 of hi: being emptied. 0: free */
+	uint64_t digest;     /* what admission reads, 0: nothing learned */
+	uint32_t touched_s;  /* CLOCK_REALTIME of the last sample */
+	uint32_t outputs;    /* samples in `output` and `unfinished`, about */
+	uint32_t ratios;     /* samples in `ratio`, about */
+	uint16_t unfinished; /* answers that their maximum cut off */
+	uint16_t pad0;
+	uint64_t name[LG_STAT_NAME]; /* "provider/model", text, cut */
+	uint64_t seen;		     /* samples ever */
+	uint16_t ratio[LG_STAT_RATIOS];
+	uint16_t output[LG_STAT_OUTPUTS];
+	char pad1[48];
+};
+
 struct lg_head {
 	char magic[8];
 	uint16_t major, minor;
@@ -160,8 +184,8 @@ struct lg_map {
 	struct lg_cell_meta meta[LG_CELLS];
 	struct lg_text text[LG_TEXTS];
 	struct lg_slot slot[LG_SLOTS];
-	/* For per-model statistics, alerts and events of later versions. */
-	unsigned char reserved[36864];
+	struct lg_stat stat[LG_STATS];
+	unsigned char reserved[12288]; /* for alerts and events */
 	struct lg_draft draft[LG_BUFS];
 };
 
@@ -206,6 +230,18 @@ LG_AT(lg_slot, cell, 64);
 LG_AT(lg_slot, window, 160);
 LG_AT(lg_slot, amount_pusd, 256);
 
+_Static_assert(sizeof(struct lg_stat) == 512, "eight cache lines");
+LG_AT(lg_stat, id, 0);
+LG_AT(lg_stat, digest, 16);
+LG_AT(lg_stat, touched_s, 24);
+LG_AT(lg_stat, outputs, 28);
+LG_AT(lg_stat, ratios, 32);
+LG_AT(lg_stat, unfinished, 36);
+LG_AT(lg_stat, name, 40);
+LG_AT(lg_stat, seen, 136);
+LG_AT(lg_stat, ratio, 144);
+LG_AT(lg_stat, output, 208);
+
 _Static_assert(sizeof(struct lg_head) == 8192, "header");
 LG_AT(lg_head, major, 8);
 LG_AT(lg_head, header_size, 12);
@@ -225,7 +261,8 @@ LG_AT(lg_map, cell, 8192);
 LG_AT(lg_map, meta, 139264);
 LG_AT(lg_map, text, 401408);
 LG_AT(lg_map, slot, 450560);
-LG_AT(lg_map, reserved, 909312);
+LG_AT(lg_map, stat, 909312);
+LG_AT(lg_map, reserved, 933888);
 LG_AT(lg_map, draft, 946176);
 
 #undef LG_AT

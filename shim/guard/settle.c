@@ -11,6 +11,7 @@
 #include "guard/cost.h"
 #include "guard/engine.h"
 #include "guard/later.h"
+#include "guard/learn.h"
 #include "guard/record.h"
 #include "guard/recover.h"
 #include "ledger/ledger.h"
@@ -218,6 +219,8 @@ static void settle(struct lg_exchange *x)
 		err = settle_held(x, now);
 	else
 		err = settle_unheld(x, now);
+	if (lg_world_region(now))
+		lg_learn_settled(x, lg_world_region(now));
 	lg_alert_settled(x);
 	if (waiting && !err)
 		write_staged(x->engine, now);

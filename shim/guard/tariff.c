@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+#include "guard/learn.h"
 #include "llm/place.h"
 
 #define OUTPUT_EXPECTED 4096
+/* Less is not held on the word of what was seen so far. */
+#define OUTPUT_LEARNED_MIN 64
 /*
  * The dearest picture known: gpt-4o-mini counts 2,833 + 5,667 a tile, 8 tiles
  * at most (platform.openai.com/docs/guides/images-vision, read 2026-11).
@@ -144,20 +147,34 @@ static uint64_t calls(const struct lg_exchange *x)
 	return x->facts.requests ? x->facts.requests : 1;
 }
 
-static uint64_t expected_output(const struct lg_exchange *x)
+/* Of one choice: what it may have, or what such answers had. */
+static uint64_t one_output(const struct lg_exchange *x,
+			   const struct lg_learned *seen)
 {
 	const struct lg_facts *f = &x->facts;
 	uint64_t most = x->price.max_output_tokens;
+	uint64_t n = OUTPUT_EXPECTED;
+
+	if (f->has_max) /* whatever the catalog believes */
+		most = n = f->max_output_tokens;
+	if (seen->output_p99)
+		n = seen->output_p99;
+	if (seen->output_p99 && n < OUTPUT_LEARNED_MIN)
+		n = OUTPUT_LEARNED_MIN;
+	return most || f->has_max ? min_u64(n, most) : n;
+}
+
+static uint64_t expected_output(const struct lg_exchange *x,
+				const struct lg_learned *seen)
+{
 	uint64_t n;
 
 	if (!has_output(x) || expects(x))
 		return 0;
-	if (f->has_max) /* whatever the catalog believes */
-		return mul_u64(f->max_output_tokens, f->n);
-	n = OUTPUT_EXPECTED;
-	n = mul_u64(n, calls(x));
-	most = mul_u64(most, calls(x));
-	return mul_u64(most ? min_u64(n, most) : n, f->n);
+	n = one_output(x, seen);
+	if (!x->facts.has_max)
+		n = mul_u64(n, calls(x));
+	return mul_u64(n, x->facts.n);
 }
 
 /* False when nothing bounds it. */
@@ -233,12 +250,17 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	const struct lg_price *p = &x->price;
 	struct lg_usage u = {.n = {0}};
 	struct lg_cost cost;
+	struct lg_learned seen;
 	int64_t things;
 	uint64_t in, most;
-	bool in_ok, out_ok, things_ok;
+	bool in_ok = worst_input(x, &in), out_ok, things_ok;
 
-	out->input_tokens = lg_facts_input_estimate(&x->facts);
-	out->output_tokens = expected_output(x);
+	lg_learn_get(x, &seen);
+	out->input_tokens = seen.ratio ? min_u64(lg_facts_input_by_ratio(
+							 &x->facts, seen.ratio),
+						 in)
+				       : lg_facts_input_estimate(&x->facts);
+	out->output_tokens = expected_output(x, &seen);
 	lg_usage_set(&u, LG_BUCKET_INPUT, out->input_tokens);
 	lg_usage_set(&u, LG_BUCKET_OUTPUT, out->output_tokens);
 	if (expects(x)) {
@@ -249,7 +271,6 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 	out->expected_pusd = cost.total_pusd;
 	if (lg_tariff_is_waived(x, p) || x->facts.unsized)
 		out->expected_pusd = 0;
-	in_ok = worst_input(x, &in);
 	out_ok = worst_output(x, &most);
 	things_ok = worst_things(x, &things);
 	out->worst_pusd = lg_price_worst(p, in, most);

@@ -40,10 +40,15 @@ struct lg_estimate {
 };
 
 /*
- * expected: the prompt's estimated tokens and the declared maximum output (or
- * the model's, at most 4,096) at the standard rates, 0 where the price is
- * waived. worst: design 10.13; of a waived price it is the ceiling's all the
- * same, strict budgets let nothing pass that could not be counted.
+ * expected: the prompt's estimated tokens and the output, at the standard
+ * rates; 0 where the price is waived. The output is, for each choice, the
+ * declared maximum or what 99 of 100 answers of this model stay below, if that
+ * is less (guard/learn.h; not below 64); as long as too little was seen, the
+ * declared maximum; without one, the model's, at most 4,096. The prompt's
+ * tokens: its bytes, 4 to a token or as many as were seen, and 15 % more.
+ * worst: design 10.13, nothing learned in it; of a waived price it is the
+ * ceiling's all the same, strict budgets let nothing pass that could not be
+ * counted.
  */
 void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out);
 

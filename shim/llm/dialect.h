@@ -136,6 +136,8 @@ uint64_t lg_facts_seconds_estimate(const struct lg_facts *f);
 /* Input tokens guessed from prompt text: ceil(bytes / 4 * 1.15), + 1200 an
  * image. */
 uint64_t lg_facts_input_estimate(const struct lg_facts *f);
+/* The same where a token is not 4 bytes but ratio / 1024 of them (not 0). */
+uint64_t lg_facts_input_by_ratio(const struct lg_facts *f, uint32_t ratio);
 /* Output tokens guessed from delivered text: ceil(bytes / 4), at least 1 if
  * any. */
 uint64_t lg_answer_output_estimate(const struct lg_answer *a);

@@ -314,9 +314,10 @@ uint64_t lg_facts_seconds_estimate(const struct lg_facts *f)
 	return (f->file_bytes + SOUND_BYTES - 1) / SOUND_BYTES;
 }
 
-/* 1.15 / 4 tokens a byte, and 1200 an image or a sound, in low detail 85. */
-uint64_t lg_facts_input_estimate(const struct lg_facts *f)
+/* 1.15 times the text, 1200 for an image or a sound, in low detail 85. */
+uint64_t lg_facts_input_by_ratio(const struct lg_facts *f, uint32_t ratio)
 {
+	unsigned __int128 text;
 	uint64_t bytes = f->json_ok ? f->prompt_bytes : f->body_bytes;
 	uint64_t things = (uint64_t)f->images + f->audios;
 	uint64_t low = f->images_low;
@@ -325,5 +326,12 @@ uint64_t lg_facts_input_estimate(const struct lg_facts *f)
 		bytes = LG_COUNTER_MAX;
 	if (low > f->images)
 		low = f->images;
-	return (bytes * 115 + 399) / 400 + (things - low) * 1200 + low * 85;
+	text = (unsigned __int128)bytes * 115 * 1024;
+	text = (text + UINT64_C(100) * ratio - 1) / (UINT64_C(100) * ratio);
+	return (uint64_t)text + (things - low) * 1200 + low * 85;
+}
+
+uint64_t lg_facts_input_estimate(const struct lg_facts *f)
+{
+	return lg_facts_input_by_ratio(f, 4 * 1024);
 }

@@ -181,6 +181,7 @@ static void replay(struct rig *r, const char *dir, json_t *want,
 	unsigned n;
 
 	host_of(want, host, sizeof(host));
+	rig_forget(r);
 	rig_connect(r, host);
 	rig_write(r, q, qlen, wstep);
 	check_bytes("server's bytes", &r->server, q, qlen);

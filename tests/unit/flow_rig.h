@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "budget/swap.h"
 #include "guard/engine.h"
 #include "guard/flow.h"
 #include "ledger/checkpoint.h"
@@ -179,6 +180,15 @@ static inline void rig_answer(struct rig *r, const char *p, size_t len,
 		free(copy);
 		take_synth(r);
 	}
+}
+
+/* Nothing is known of any model: the next estimate is as the first. */
+static inline void rig_forget(struct rig *r)
+{
+	struct lg_region *region = lg_engine_region(r->e);
+
+	if (region)
+		memset(region->map->stat, 0, sizeof(region->map->stat));
 }
 
 static inline void rig_close(struct rig *r)

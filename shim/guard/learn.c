@@ -1,0 +1,94 @@
+#include "guard/learn.h"
+
+#include <string.h>
+
+/* In less, what a chat's frame adds to the text says more than the text. */
+#define PROMPT_MIN 256
+
+struct name {
+	struct lg_slice provider, model;
+};
+
+/* The catalog's names where it has them: aliases and dates are one model. */
+static struct name name_of(const struct lg_exchange *x)
+{
+	const struct lg_price *p = &x->price;
+
+	if (p->entry)
+		return (struct name){lg_img_text(p->img, p->entry->provider),
+				     lg_img_text(p->img, p->entry->model)};
+	return (struct name){lg_slice_str(x->row.host),
+			     lg_slice_str(x->row.model_requested)};
+}
+
+static bool is_learned(const struct lg_exchange *x)
+{
+	return x->route.kind == LG_ROUTE_PAID &&
+	       x->route.type == LG_REQUEST_GENERATE && !x->facts.requests &&
+	       !x->facts.unsized && !(x->d && x->d->expect);
+}
+
+void lg_learn_get(const struct lg_exchange *x, struct lg_learned *out)
+{
+	struct name n;
+
+	*out = (struct lg_learned){0};
+	if (!is_learned(x) || !x->world->region)
+		return;
+	n = name_of(x);
+	lg_stats_get(x->world->region->r, lg_stats_id(n.provider, n.model),
+		     out);
+}
+
+/* Did text alone make the input's tokens? */
+static bool is_plain(const struct lg_exchange *x)
+{
+	const struct lg_facts *f = &x->facts;
+
+	return x->whole && f->json_ok && !f->tools && !f->images &&
+	       !f->audios && !f->file_bytes && !f->upload_bytes &&
+	       !f->remote_refs && !f->server_tools &&
+	       f->prompt_bytes >= PROMPT_MIN;
+}
+
+/* Its maximum, or the guard, ended it: how long it would have been is open. */
+static bool is_unfinished(const struct lg_exchange *x, uint64_t output)
+{
+	return x->row.verdict == LG_VERDICT_CUT ||
+	       (x->facts.has_max && output >= x->facts.max_output_tokens);
+}
+
+static bool is_exact(const struct lg_exchange *x)
+{
+	const struct lg_row *row = &x->row;
+
+	return !x->denial && x->answered && row->status == 200 &&
+	       row->usage_state == LG_USAGE_EXACT &&
+	       row->cache_hit != LG_CACHE_GATEWAY && !x->answer.failed &&
+	       !(row->flags & (LG_ROW_PARTS | LG_ROW_DUPLICATE |
+			       LG_ROW_PENDING | LG_ROW_MISMATCH));
+}
+
+void lg_learn_settled(const struct lg_exchange *x, struct lg_region *r)
+{
+	const struct lg_row *row = &x->row;
+	uint64_t choices = x->facts.n ? x->facts.n : 1;
+	struct lg_sample s = {.has_output = false};
+	struct name n;
+
+	if (!is_learned(x) || !is_exact(x))
+		return;
+	if (row->output_tokens != LG_ROW_ABSENT) {
+		s.has_output = true;
+		s.output_tokens = row->output_tokens / choices +
+				  !!(row->output_tokens % choices);
+		s.unfinished = is_unfinished(x, s.output_tokens);
+	}
+	if (is_plain(x) && row->input_tokens != LG_ROW_ABSENT) {
+		s.prompt_bytes = x->facts.prompt_bytes;
+		s.prompt_tokens = row->input_tokens;
+	}
+	n = name_of(x);
+	lg_stats_learn(r, lg_stats_id(n.provider, n.model), n.provider, n.model,
+		       &s);
+}
