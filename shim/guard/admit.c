@@ -128,6 +128,7 @@ static void add_charge(struct admission *a, unsigned rule,
 		.rule = (uint16_t)rule,
 		.cell = cell,
 		.window = win->tag,
+		.hard = hard,
 		.limit_pusd = limit,
 		.hit = *hit,
 	};

@@ -93,14 +93,6 @@ static const struct lg_slice *in_env(struct lg_slice budget,
 	return text;
 }
 
-#define REMEDIES_MAX 8
-
-/* The remedies of one refusal, with one that names its model. */
-struct advice {
-	struct lg_slice text[REMEDIES_MAX];
-	char price[LG_MODEL_MAX + LG_NAME_MAX + 128];
-};
-
 /* May it stand in a command line as it is? It comes from the network. */
 static bool is_plain(struct lg_slice s)
 {
@@ -117,7 +109,7 @@ static bool is_plain(struct lg_slice s)
 	return s.len && s.p[0] != '-';
 }
 
-static struct lg_slice price_it(const struct lg_refusal *r, struct advice *a)
+static struct lg_slice price_it(const struct lg_refusal *r, struct lg_advice *a)
 {
 	struct lg_buf b;
 
@@ -140,14 +132,14 @@ static struct lg_slice price_it(const struct lg_refusal *r, struct advice *a)
 
 /* A price that is not known stands first, where it is what is in the way. */
 static void add_pricing(struct lg_refusal *r, bool unknown_price,
-			struct advice *a)
+			struct lg_advice *a)
 {
 	unsigned n = 0;
 
 	if (!unknown_price || r->should_retry)
 		return;
 	a->text[n++] = price_it(r, a);
-	for (unsigned i = 0; i < r->nremedies && n < REMEDIES_MAX; i++)
+	for (unsigned i = 0; i < r->nremedies && n < LG_ADVICE_MAX; i++)
 		a->text[n++] = r->remedies[i];
 	r->remedies = a->text;
 	r->nremedies = n;
@@ -195,10 +187,9 @@ static bool by_price(const struct lg_denial *d)
 	return d->rule >= 0 || !strcmp(d->reason, "unknown_model");
 }
 
-static void describe(const struct lg_exchange *x, struct lg_refusal *r,
-		     struct advice *a)
+void lg_block_describe(const struct lg_exchange *x, const struct lg_denial *d,
+		       struct lg_refusal *r, struct lg_advice *a)
 {
-	const struct lg_denial *d = x->denial;
 	bool env = false;
 
 	*r = (struct lg_refusal){
@@ -251,11 +242,11 @@ static void put_head(struct lg_buf *out, const struct lg_dialect *d,
 int lg_block_answer(const struct lg_exchange *x, struct lg_buf *out)
 {
 	struct lg_refusal r;
-	struct advice a;
+	struct lg_advice a;
 	struct lg_buf body;
 	int err;
 
-	describe(x, &r, &a);
+	lg_block_describe(x, x->denial, &r, &a);
 	lg_buf_init(&body, BODY_MAX);
 	err = x->d->error_body(&r, &body);
 	if (!err) {

@@ -205,6 +205,8 @@ void lg_body_value_end(struct lg_body *b, struct lg_slice name, bool done)
 	if (b->d->end_event)
 		b->d->end_event(b->answer, name, done);
 	check_part(b);
+	if (b->due && !b->cut)
+		b->cut = b->due(b->ctx);
 }
 
 static void sse_data(void *ctx, struct lg_slice piece)
@@ -308,10 +310,8 @@ static size_t sniff(struct lg_body *b, const char *p, size_t len)
 	return i;
 }
 
-static void scan_answer(void *ctx, const char *p, size_t len)
+static void scan(struct lg_body *b, const char *p, size_t len)
 {
-	struct lg_body *b = ctx;
-
 	b->bytes += len;
 	if (b->kind == LG_BODY_SNIFF) {
 		size_t skip = sniff(b, p, len);
@@ -340,6 +340,35 @@ static void scan_answer(void *ctx, const char *p, size_t len)
 	case LG_BODY_OPAQUE:
 		break;
 	}
+}
+
+/* The same piece by piece: it may have to end behind each of them. */
+static void scan_watched(struct lg_body *b, const char *p, size_t len)
+{
+	size_t at = 0, n;
+
+	/* of coded bytes all that arrived is shown, so all of it counts */
+	while (at < len && (!b->cut || b->content)) {
+		n = lg_body_piece(b, p + at, len - at);
+		scan(b, p + at, n);
+		at += n;
+		if (b->kind == LG_BODY_JSON && b->array.ended && !b->cut)
+			b->cut = b->due(b->ctx);
+	}
+	if (!b->cut)
+		return;
+	b->cut_at = at;
+	b->cut_after = at ? p[at - 1] : '\0';
+}
+
+static void scan_answer(void *ctx, const char *p, size_t len)
+{
+	struct lg_body *b = ctx;
+
+	if (b->due)
+		scan_watched(b, p, len);
+	else
+		scan(b, p, len);
 }
 
 /* Types that say it, and how they begin. */

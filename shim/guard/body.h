@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "guard/body_watch.h"
 #include "guard/codec.h"
 #include "llm/dialect.h"
 #include "llm/facts.h"
@@ -36,6 +37,8 @@ struct lg_body_frames;
 
 /* answer.part was set; for DUE finish() was called before. */
 typedef void lg_body_part_fn(void *ctx, enum lg_part part);
+/* Behind each value of a stream: true when the answer has to end here. */
+typedef bool lg_body_due_fn(void *ctx);
 
 struct lg_body {
 	const struct lg_dialect *d;    /* NULL: nothing to read */
@@ -43,7 +46,8 @@ struct lg_body {
 	struct lg_facts *facts;	       /* borrowed, as the answer */
 	struct lg_answer *answer;      /* emptied when its head comes */
 	lg_body_part_fn *on_part;      /* NULL: parts are dropped */
-	void *ctx;		       /* of on_part */
+	lg_body_due_fn *due;	       /* NULL: the answer is never cut */
+	void *ctx;		       /* of on_part and due */
 	struct lg_content *content;    /* NULL: identity */
 	struct lg_json_shapes *shapes; /* of a stream's values, mem */
 	struct lg_body_frames *frames; /* of FRAMES, mem */
@@ -55,6 +59,10 @@ struct lg_body {
 	bool scanning; /* json is in use */
 	char mark[8];  /* first bytes of an event's data */
 	uint8_t mark_len;
+	bool cut;	/* due() said so: nothing more is read */
+	size_t cut_at;	/* bytes of the last feed before that place */
+	char cut_after; /* the last of them */
+	struct lg_body_array array;
 	struct lg_sse sse;
 	struct lg_json json; /* request's, then the answer's; not zeroed */
 };

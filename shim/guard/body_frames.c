@@ -97,3 +97,9 @@ bool lg_body_frames_end(struct lg_body_frames *f)
 {
 	return lg_eventstream_end(&f->stream);
 }
+
+size_t lg_body_frames_rest(const struct lg_body_frames *f, const char *p,
+			   size_t n)
+{
+	return lg_eventstream_rest(&f->stream, p, n);
+}

@@ -15,6 +15,9 @@ bool lg_body_frames_new(struct lg_body *b);
 void lg_body_frames_del(struct lg_body_frames *f);
 /* False: the rest cannot be read. */
 bool lg_body_frames_feed(struct lg_body_frames *f, const char *p, size_t n);
+/* lg_eventstream_rest of it. */
+size_t lg_body_frames_rest(const struct lg_body_frames *f, const char *p,
+			   size_t n);
 /* False: the last frame was not whole. */
 bool lg_body_frames_end(struct lg_body_frames *f);
 

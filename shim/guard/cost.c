@@ -337,6 +337,33 @@ void lg_cost_fill(struct lg_exchange *x)
 		x->row.flags |= LG_ROW_OVERSHOOT;
 }
 
+int64_t lg_cost_running(struct lg_exchange *x, struct lg_usage *u,
+			struct lg_price *p)
+{
+	struct lg_answer *a = &x->answer;
+	struct lg_usage kept = a->usage;
+	bool final = a->usage_final;
+	struct lg_cost cost;
+	int64_t pusd = 0;
+
+	a->cache_1h = x->facts.cache_1h;
+	x->d->finish(a);
+	*u = a->usage;
+	a->usage = kept;
+	a->usage_final = final;
+	count_delivery(x, u);
+	name_answer(x);
+	find_price(x, p);
+	if (!lg_tariff_is_waived(x, p) && !a->from_gateway_cache) {
+		lg_price_cost(p, u, &cost);
+		pusd = cost.total_pusd;
+		if (u->flags & LG_USAGE_PROVIDER_COST &&
+		    u->provider_cost_pusd >= 0)
+			pusd = u->provider_cost_pusd;
+	}
+	return x->parts ? lg_money_add(pusd, x->parts->cost.total_pusd) : pusd;
+}
+
 bool lg_cost_is_told(const struct lg_exchange *x)
 {
 	if (!x->answered || x->row.status != 200 || x->parts_lost ||

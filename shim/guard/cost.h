@@ -10,6 +10,14 @@
 void lg_cost_fill(struct lg_exchange *x);
 
 /*
+ * What the answer has cost so far, from interim usage or what was delivered;
+ * *u and *p get the counts and the price that say so. 0 where it costs nothing.
+ * Needs an answer whose head is there; leaves it as it was.
+ */
+int64_t lg_cost_running(struct lg_exchange *x, struct lg_usage *u,
+			struct lg_price *p);
+
+/*
  * Of an answer that may bill a call made earlier (LG_ROUTE_LATER): is it the
  * last word on what that call used, or that it cost nothing? All lines of a
  * file of results must have been read.

@@ -74,6 +74,7 @@ void lg_exchange_answer_head(struct lg_exchange *x, struct lg_slice head,
 	x->row.status = (int32_t)status;
 	lg_body_answer_head(&x->body, head, status);
 	x->row.stream |= x->body.streamed;
+	lg_cut_arm(x);
 }
 
 void lg_exchange_answer_body(struct lg_exchange *x, const char *p, size_t n)

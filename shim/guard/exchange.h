@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "budget/hold.h"
 #include "guard/body.h"
+#include "guard/cut.h"
 #include "guard/inject_answer.h"
 #include "guard/memo.h"
 #include "guard/parts.h"
@@ -24,6 +25,7 @@ struct lg_charged {
 	uint16_t rule; /* index in the world */
 	int cell;
 	uint32_t window;
+	bool hard;		/* refuses what does not fit */
 	int64_t limit_pusd;	/* in force at admission */
 	struct lg_rule_hit hit; /* to find it again in another region */
 };
@@ -54,7 +56,8 @@ struct lg_exchange {
 
 	struct lg_hold hold;
 	struct lg_region_ref *region; /* where it was taken, NULL none */
-	int64_t held_pusd;
+	int64_t held_pusd;	      /* x->cut's holds included */
+	struct lg_cut cut;
 	uint64_t input_estimate; /* tokens */
 	unsigned ncharged;
 	struct lg_denial *denial; /* &refused, NULL: let go */

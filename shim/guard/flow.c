@@ -80,6 +80,8 @@ void lg_flow_own(struct lg_flow *f)
 		if (x->hold.slot >= 0 && x->region &&
 		    lg_hold_adopt(x->region->r, &x->hold))
 			x->disowned = true;
+		else
+			lg_cut_adopt(x);
 	}
 }
 
@@ -209,7 +211,8 @@ bool lg_flow_edits(const struct lg_flow *f)
 {
 	const struct lg_exchange *x = f->first;
 
-	return f->stash.len || (x && x->swallow_100 && !x->answered) ||
+	return f->stash.len || (x && x->body.due) ||
+	       (x && x->swallow_100 && !x->answered) ||
 	       (x && x->injected && (x->edit || !x->answered));
 }
 
@@ -246,6 +249,14 @@ bool lg_flow_wants_wakeup(struct lg_flow *f)
 	bool yes = f->wake;
 
 	f->wake = false;
+	return yes;
+}
+
+bool lg_flow_wants_close(struct lg_flow *f)
+{
+	bool yes = f->close;
+
+	f->close = false;
 	return yes;
 }
 

@@ -84,6 +84,8 @@ bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out);
 void lg_flow_synth_taken(struct lg_flow *f, size_t n);
 /* A refused request's answer waits: wake the program's event loop. */
 bool lg_flow_wants_wakeup(struct lg_flow *f);
+/* A stream was cut: the server need not go on. Close the socket both ways. */
+bool lg_flow_wants_close(struct lg_flow *f);
 /* After the synthetic answer is used up the connection looks closed. */
 bool lg_flow_is_shut(const struct lg_flow *f);
 

@@ -29,6 +29,7 @@ struct lg_flow {
 	bool observe;
 	bool out_ready; /* held may go out */
 	bool wake;	/* a refusal waits to be told */
+	bool close;	/* a stream was cut: the server has to be told */
 	bool ending;	/* it was the last answer */
 	bool shut;
 	bool deaf;	/* answers cannot be read any more */

@@ -91,17 +91,16 @@ static void on_event(struct lg_flow *f, struct lg_exchange *x,
 }
 
 static size_t step(struct lg_flow *f, struct lg_exchange *x, const char *p,
-		   size_t n, enum lg_http1_event *ev)
+		   size_t n, enum lg_http1_event *ev, struct lg_slice *body)
 {
-	struct lg_slice body;
 	size_t used;
 
 	if (!f->resp.in_body && x) {
 		f->resp.m.head_request = x->head_request;
 		f->resp.m.connect_request = x->connect_request;
 	}
-	used = lg_framer_feed(&f->resp, p, n, ev, &body);
-	on_event(f, x, *ev, body);
+	used = lg_framer_feed(&f->resp, p, n, ev, body);
+	on_event(f, x, *ev, *body);
 	return used;
 }
 
@@ -154,6 +153,59 @@ static void withhold(struct lg_flow *f, struct lg_exchange *x, struct view *v,
 	}
 }
 
+static bool is_cut(const struct lg_exchange *x, enum lg_http1_event ev)
+{
+	return x && ev == LG_HTTP1_BODY && x->body.cut;
+}
+
+/* It is the connection's last exchange, and its server is told so. */
+static void end_here(struct lg_flow *f, struct lg_exchange *x)
+{
+	f->ending = f->deaf = f->close = true;
+	f->in = LG_IN_SWALLOW;
+	f->held.len = f->sent = 0;
+	f->out_ready = false;
+	if (f->writing == x)
+		f->writing = NULL;
+	for (; x; x = answering(f)) {
+		lg_exchange_answer_end(x, false);
+		lg_settle(x);
+		lg_flow_retire(f, x);
+	}
+	f->shut = f->told == f->synth.len;
+}
+
+/*
+ * The stream ends behind x->body.cut_at bytes of this run of its body: those
+ * are shown, then the error in their place.
+ */
+static void cut(struct lg_flow *f, struct lg_exchange *x, struct view *v,
+		struct lg_slice body)
+{
+	size_t keep = x->body.content ? body.len : x->body.cut_at;
+	uint64_t rest = body.len - keep + f->resp.m.left;
+	bool told;
+
+	show(f, v, (size_t)(body.p - (v->p + v->at)) + keep);
+	told = lg_cut_tail(x, &f->resp.m,
+			   rest < INT64_MAX ? (int64_t)rest : INT64_MAX,
+			   x->body.cut_after, &f->synth);
+	if (!told)
+		x->row.flags |= LG_ROW_CUT_SHORT;
+	end_here(f, x);
+}
+
+/* The same where the answer is edited: its chunks are ours. */
+static void cut_edited(struct lg_flow *f, struct lg_exchange *x,
+		       struct lg_slice body)
+{
+	body.len = x->body.cut_at;
+	lg_inject_answer_feed(x->edit, body.p, body.len);
+	lg_inject_answer_end(x->edit, false, &f->synth);
+	lg_cut_tail(x, &f->resp.m, -1, x->body.cut_after, &f->synth);
+	end_here(f, x);
+}
+
 /*
  * The same where the answer is edited: what the program sees is written anew
  * in the synthetic bytes. Without memory for them the connection ends.
@@ -172,9 +224,16 @@ static enum lg_http1_event edit(struct lg_flow *f, struct lg_exchange *x,
 		return LG_HTTP1_BAD;
 	}
 	used = lg_framer_feed(&f->resp, v->p + v->at, n - v->at, &ev, &body);
-	if (ev == LG_HTTP1_BODY)
-		lg_inject_answer_feed(x->edit, body.p, body.len);
-	else if (ev != LG_HTTP1_MORE)
+	if (ev == LG_HTTP1_BODY) {
+		on_body(x, body);
+		v->at += used;
+		if (is_cut(x, ev))
+			cut_edited(f, x, body);
+		else
+			lg_inject_answer_feed(x->edit, body.p, body.len);
+		return ev;
+	}
+	if (ev != LG_HTTP1_MORE)
 		lg_inject_answer_end(x->edit, ev == LG_HTTP1_END, &f->synth);
 	if (ev == LG_HTTP1_BAD || ev == LG_HTTP1_TOO_LARGE)
 		show(f, v, used);
@@ -190,20 +249,22 @@ static enum lg_http1_event advance(struct lg_flow *f, struct view *v, size_t n)
 	bool hide = x && x->swallow_100 && !x->answered && !f->resp.in_body;
 	const char *from = v->p + v->at;
 	enum lg_http1_event ev;
+	struct lg_slice body;
 	size_t used;
 
 	if (x && x->edit)
 		return edit(f, x, v, n);
 	if (hide) {
 		/* the parser first: `from` may be moved over afterwards */
-		struct lg_slice body;
-
 		used = lg_framer_feed(&f->resp, from, n - v->at, &ev, &body);
 		withhold(f, x, v, used, ev);
 		on_event(f, x, ev, body);
 	} else {
-		used = step(f, x, from, n - v->at, &ev);
-		show(f, v, used);
+		used = step(f, x, from, n - v->at, &ev, &body);
+		if (is_cut(x, ev))
+			cut(f, x, v, body);
+		else
+			show(f, v, used);
 	}
 	v->at += used;
 	return ev;

@@ -156,6 +156,7 @@ static int settle_held(struct lg_exchange *x, struct lg_world *now)
 	int err = lg_hold_settle(r, &x->hold, x->row.cost_pusd, &x->row,
 				 sizeof(x->row));
 
+	lg_cut_release(x);
 	if (err && lg_region_is_sound(r))
 		return 0; /* another process has taken it over, with its row */
 	if (err) {

@@ -79,6 +79,27 @@ static bool is_time_to_release(struct lg_conn *c)
 	       lg_clock_coarse_ms() - c->last_write_ms >= RELEASE_AFTER_MS;
 }
 
+/*
+ * The stream was cut: the server sees the connection end. Without a
+ * close_notify, and none follows: nothing may be written on a dead socket.
+ */
+static void stop_server(struct lg_conn *c, SSL *s)
+{
+	struct lg_tls *t = c->tls;
+
+	t->SSL_set_shutdown(s, t->SSL_get_shutdown(s) | LG_SSL_SENT_SHUTDOWN);
+	lg_wakeup_close(c, s);
+}
+
+static size_t arrived(struct lg_conn *c, SSL *s, char *buf, size_t len)
+{
+	size_t shown = lg_flow_arrived(c->flow, buf, len);
+
+	if (LG_UNLIKELY(lg_flow_wants_close(c->flow)))
+		stop_server(c, s);
+	return shown;
+}
+
 /* One real read; *shown of its bytes are the program's. */
 static int read_step(struct lg_conn *c, SSL *s, char *buf, size_t len,
 		     size_t *shown)
@@ -94,7 +115,7 @@ static int read_step(struct lg_conn *c, SSL *s, char *buf, size_t len,
 	if (!c->flow)
 		*shown = r > 0 ? (size_t)r : 0;
 	else if (r > 0)
-		*shown = lg_flow_arrived(c->flow, buf, (size_t)r);
+		*shown = arrived(c, s, buf, (size_t)r);
 	else if (lg_flow_synth(c->flow, &(struct lg_slice){0}))
 		return 1; /* what was withheld until the end */
 	else if (is_time_to_release(c) && lg_conn_is_transient(c, s, r) &&

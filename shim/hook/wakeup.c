@@ -102,7 +102,7 @@ void lg_wakeup_find(struct lg_conn *c, SSL *s)
 		find_hello(c, random);
 }
 
-bool lg_wakeup_now(struct lg_conn *c, SSL *s)
+static bool shut_down(struct lg_conn *c, SSL *s, int how)
 {
 	int fd = c->tls->SSL_get_rfd(s);
 	int err = errno;
@@ -111,9 +111,19 @@ bool lg_wakeup_now(struct lg_conn *c, SSL *s)
 	if (fd < 0 && c->fd >= 0 && c->fd_cookie &&
 	    cookie_of(c->fd) == c->fd_cookie)
 		fd = c->fd;
-	done = fd >= 0 && !shutdown(fd, SHUT_RD);
+	done = fd >= 0 && !shutdown(fd, how);
 	errno = err;
 	return done;
+}
+
+bool lg_wakeup_now(struct lg_conn *c, SSL *s)
+{
+	return shut_down(c, s, SHUT_RD);
+}
+
+bool lg_wakeup_close(struct lg_conn *c, SSL *s)
+{
+	return shut_down(c, s, SHUT_RDWR);
 }
 
 bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s)

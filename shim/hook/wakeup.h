@@ -32,6 +32,12 @@ void lg_wakeup_find(struct lg_conn *c, SSL *s);
  */
 bool lg_wakeup_now(struct lg_conn *c, SSL *s);
 
+/*
+ * Both sides are shut down: what the server still sends meets a reset. False
+ * as above.
+ */
+bool lg_wakeup_close(struct lg_conn *c, SSL *s);
+
 /* Is the connection's descriptor in blocking mode? False when unknown. */
 bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s);
 

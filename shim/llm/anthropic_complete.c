@@ -59,4 +59,5 @@ const struct lg_dialect lg_anthropic_complete = {
 	.end_event = end_event,
 	.finish = lg_anthropic_finish,
 	.error_body = lg_anthropic_error_body,
+	.cut_event = "error",
 };

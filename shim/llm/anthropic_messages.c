@@ -161,6 +161,7 @@ const struct lg_dialect lg_anthropic_messages = {
 	.end_event = end_event,
 	.finish = lg_anthropic_finish,
 	.error_body = lg_anthropic_error_body,
+	.cut_event = "error",
 };
 
 /* Free: neither held nor read, but called by its name. */

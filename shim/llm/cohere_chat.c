@@ -88,6 +88,31 @@ static const struct lg_field event_v2[] = {
 	LG_COHERE_BILLED("delta.usage."),
 };
 
+/* What the API itself sends when it fails in mid-stream (docs, 2026-11). */
+static int cut_v1(const struct lg_refusal *r, struct lg_buf *out)
+{
+	lg_buf_puts(out, "{\"is_finished\":true,\"event_type\":\"stream-end\","
+			 "\"finish_reason\":\"ERROR\",\"response\":{"
+			 "\"text\":\"\",\"finish_reason\":\"ERROR\"},"
+			 "\"message\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, ",\"llmguard\":");
+	lg_refusal_object(r, out);
+	lg_buf_puts(out, "}");
+	return lg_refusal_end(out);
+}
+
+static int cut_v2(const struct lg_refusal *r, struct lg_buf *out)
+{
+	lg_buf_puts(out, "{\"type\":\"message-end\",\"delta\":{"
+			 "\"finish_reason\":\"ERROR\",\"error\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, "},\"llmguard\":");
+	lg_refusal_object(r, out);
+	lg_buf_puts(out, "}");
+	return lg_refusal_end(out);
+}
+
 #define CHAT(v)                                                                \
 	.family = "cohere", .type = LG_REQUEST_GENERATE,                       \
 	.request_fields = request_##v,                                         \
@@ -98,7 +123,7 @@ static const struct lg_field event_v2[] = {
 	.nevent_fields = LG_COUNT_OF(event_##v),                               \
 	.on_event = lg_cohere_on_event, .end_event = lg_cohere_end_event,      \
 	.finish = lg_cohere_finish, .sleepers = true,                          \
-	.error_body = lg_cohere_error_body
+	.error_body = lg_cohere_error_body, .cut_body = cut_##v
 
 const struct lg_dialect lg_cohere_chat_v1 = {
 	.name = "cohere-chat-v1",
@@ -108,5 +133,6 @@ const struct lg_dialect lg_cohere_chat_v1 = {
 
 const struct lg_dialect lg_cohere_chat_v2 = {
 	.name = "cohere-chat-v2",
+	.cut_event = "message-end",
 	CHAT(v2),
 };

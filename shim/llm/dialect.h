@@ -26,6 +26,7 @@ struct lg_refusal {
 	bool should_retry;		 /* x-should-retry */
 	const struct lg_slice *remedies; /* plain sentences */
 	unsigned nremedies;
+	bool cut; /* not the request: the rest of its streamed answer */
 };
 
 struct lg_dialect {
@@ -116,6 +117,16 @@ struct lg_dialect {
 	bool sleepers;
 	/* The JSON error body of a refusal. 0 or -EMSGSIZE. */
 	int (*error_body)(const struct lg_refusal *r, struct lg_buf *out);
+
+	/*
+	 * How a stream ends that is cut at the limit: one JSON value in the
+	 * stream's framing. cut_body writes it (NULL: error_body does),
+	 * cut_event is the SSE event's name (NULL: none), cut_bare: in SSE it
+	 * stands alone, without "data: ".
+	 */
+	int (*cut_body)(const struct lg_refusal *r, struct lg_buf *out);
+	const char *cut_event;
+	bool cut_bare;
 };
 
 extern const struct lg_dialect *const lg_dialects[];

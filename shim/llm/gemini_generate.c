@@ -278,6 +278,7 @@ const struct lg_dialect lg_gemini_generate = {
 	.end_event = end_event,
 	.finish = lg_gemini_finish,
 	.error_body = lg_gemini_error_body,
+	.cut_bare = true,
 };
 
 /* Free: neither held nor read, but called by its name. */

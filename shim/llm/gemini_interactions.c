@@ -243,6 +243,18 @@ static void finish(struct lg_answer *a)
 	lg_gemini_finish(a);
 }
 
+/* ai.google.dev/api/interactions-api, read 2026-11: error events. */
+static int cut_body(const struct lg_refusal *r, struct lg_buf *out)
+{
+	lg_buf_puts(out, "{\"event_type\":\"error\",\"error\":{\"code\":"
+			 "\"resource_exhausted\",\"message\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, ",\"llmguard\":");
+	lg_refusal_object(r, out);
+	lg_buf_puts(out, "}}");
+	return lg_refusal_end(out);
+}
+
 const struct lg_dialect lg_gemini_interactions = {
 	.name = "gemini-interactions",
 	.family = "gemini",
@@ -260,4 +272,6 @@ const struct lg_dialect lg_gemini_interactions = {
 	.end_event = end_event,
 	.finish = finish,
 	.error_body = lg_gemini_error_body,
+	.cut_body = cut_body,
+	.cut_event = "error",
 };

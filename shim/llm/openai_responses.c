@@ -436,6 +436,24 @@ static void finish(struct lg_answer *a)
 		a->failed = false;
 }
 
+/*
+ * ResponseErrorEvent (openai-openapi, read 2026-11) has its code and message
+ * at the top; the SDKs raise what stands under "error".
+ */
+static int cut_body(const struct lg_refusal *r, struct lg_buf *out)
+{
+	lg_buf_puts(out, "{\"type\":\"error\",\"code\":\"budget_exceeded\","
+			 "\"message\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, ",\"param\":null,\"error\":{\"message\":");
+	lg_refusal_put_message(r, out);
+	lg_buf_puts(out, ",\"type\":\"budget_exceeded\",\"param\":null,"
+			 "\"code\":\"budget_exceeded\",\"llmguard\":");
+	lg_refusal_object(r, out);
+	lg_buf_puts(out, "}}");
+	return lg_refusal_end(out);
+}
+
 const struct lg_dialect lg_openai_responses = {
 	.name = "openai-responses",
 	.family = "openai",
@@ -452,4 +470,6 @@ const struct lg_dialect lg_openai_responses = {
 	.end_event = end_event,
 	.finish = finish,
 	.error_body = lg_openai_error_body,
+	.cut_body = cut_body,
+	.cut_event = "error",
 };

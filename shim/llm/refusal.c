@@ -37,7 +37,9 @@ static void put_budget(const struct lg_refusal *r, struct lg_buf *out)
 	if (r->held_pusd)
 		put_usd(out, " and holds ", r->held_pusd);
 	put_usd(out, " of ", r->limit_pusd);
-	put_usd(out, "; this request may cost ", r->estimate_pusd);
+	put_usd(out,
+		r->cut ? "; this answer has cost " : "; this request may cost ",
+		r->estimate_pusd);
 }
 
 /* Nobody knows what it costs, and that is why. */
@@ -60,7 +62,8 @@ int lg_refusal_message(const struct lg_refusal *r, struct lg_buf *out)
 {
 	unsigned i;
 
-	lg_buf_puts(out, "llmguard blocked this request");
+	lg_buf_puts(out, r->cut ? "llmguard ended this stream"
+				: "llmguard blocked this request");
 	put_budget(r, out);
 	put_model(r, out);
 	if (r->reason.len) {

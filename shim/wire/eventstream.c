@@ -298,3 +298,89 @@ bool lg_eventstream_end(struct lg_eventstream *s)
 		frame_done(s, false);
 	return s->state == AT_PRELUDE && !s->nfixed;
 }
+
+size_t lg_eventstream_rest(const struct lg_eventstream *s, const char *p,
+			   size_t len)
+{
+	uint64_t n = 1;
+
+	switch ((enum state)s->state) {
+	case AT_PRELUDE:
+		n = PRELUDE - s->nfixed;
+		if (!s->nfixed && len >= PRELUDE)
+			n = get32((const unsigned char *)p);
+		if (n < PRELUDE && !s->nfixed)
+			n = PRELUDE; /* no length of a frame */
+		break;
+	case AT_HEADERS:
+		n = (uint64_t)s->left + s->payload + CHECK;
+		break;
+	case AT_PAYLOAD:
+		n = (uint64_t)s->left + CHECK;
+		break;
+	case AT_CHECK:
+		n = CHECK - s->nfixed;
+		break;
+	case AT_BAD:
+		n = len;
+		break;
+	}
+	return n < len ? (size_t)n : len;
+}
+
+/* -- writing -------------------------------------------------------------- */
+
+static void put32(struct lg_buf *out, uint32_t n)
+{
+	const char b[4] = {(char)(n >> 24), (char)(n >> 16), (char)(n >> 8),
+			   (char)n};
+
+	lg_buf_put(out, b, sizeof(b));
+}
+
+#define TYPE_STRING 7
+#define HEADER_OVERHEAD 4 /* a name's length, the type, a value's length */
+
+static const struct lg_slice message_type = {":message-type", 13};
+static const struct lg_slice exception_type = {":exception-type", 15};
+static const struct lg_slice content_type = {":content-type", 13};
+static const struct lg_slice exception = {"exception", 9};
+static const struct lg_slice json = {"application/json", 16};
+
+static void put_header(struct lg_buf *out, struct lg_slice name,
+		       struct lg_slice value)
+{
+	lg_buf_putc(out, (char)name.len);
+	lg_buf_put(out, name.p, name.len);
+	lg_buf_putc(out, TYPE_STRING);
+	lg_buf_putc(out, (char)(value.len >> 8));
+	lg_buf_putc(out, (char)value.len);
+	lg_buf_put(out, value.p, value.len);
+}
+
+size_t lg_eventstream_exception_overhead(struct lg_slice name)
+{
+	return OVERHEAD + 3 * HEADER_OVERHEAD + message_type.len +
+	       exception.len + exception_type.len + name.len +
+	       content_type.len + json.len;
+}
+
+int lg_eventstream_put_exception(struct lg_buf *out, struct lg_slice name,
+				 struct lg_slice payload)
+{
+	size_t from = out->len;
+	size_t over = lg_eventstream_exception_overhead(name);
+	int err = lg_buf_reserve(out, over + payload.len);
+
+	if (err)
+		return err;
+	put32(out, (uint32_t)(over + payload.len));
+	put32(out, (uint32_t)(over - OVERHEAD));
+	put32(out, crc_of(0, out->p + from, PRELUDE - CHECK));
+	put_header(out, message_type, exception);
+	put_header(out, exception_type, name);
+	put_header(out, content_type, json);
+	lg_buf_put(out, payload.p, payload.len);
+	put32(out, crc_of(0, out->p + from, out->len - from));
+	return 0;
+}

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 
 /*
@@ -63,6 +64,20 @@ void lg_eventstream_init(struct lg_eventstream *s,
 bool lg_eventstream_feed(struct lg_eventstream *s, const char *p, size_t len);
 /* No more bytes. A frame that was begun ends, not good. True: none was. */
 bool lg_eventstream_end(struct lg_eventstream *s);
+/*
+ * How many of these next bytes, not yet fed, surely belong to the frame at
+ * hand: at least 1, all of it once its length is known.
+ */
+size_t lg_eventstream_rest(const struct lg_eventstream *s, const char *p,
+			   size_t len);
+/*
+ * Append the frame of an exception: name is its :exception-type, the payload
+ * JSON. 0, -EMSGSIZE, -ENOMEM.
+ */
+int lg_eventstream_put_exception(struct lg_buf *out, struct lg_slice name,
+				 struct lg_slice payload);
+/* Bytes of that frame besides its payload. */
+size_t lg_eventstream_exception_overhead(struct lg_slice name);
 /* Of the frame at hand: its :event-type, "exception" for one that is. */
 struct lg_slice lg_eventstream_name(const struct lg_eventstream *s);
 

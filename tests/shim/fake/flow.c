@@ -250,6 +250,12 @@ void lg_flow_synth_taken(struct lg_flow *f, size_t n)
 	lg_buf_drop(&f->synth, n);
 }
 
+bool lg_flow_wants_close(struct lg_flow *f)
+{
+	(void)f;
+	return false;
+}
+
 bool lg_flow_wants_wakeup(struct lg_flow *f)
 {
 	bool wake = f->wake;
