@@ -109,9 +109,11 @@ enum lg_action_kind {
 };
 
 struct lg_img_action {
-	struct lg_img_ref arg; /* model of fallback, URL of local */
-	uint32_t kind;	       /* enum lg_action_kind */
-	uint32_t pad;
+	struct lg_img_ref arg;	/* model of fallback, URL of local */
+	struct lg_img_ref only; /* globs of models it is for, one a line;
+				   empty: all */
+	uint32_t kind;		/* enum lg_action_kind */
+	uint32_t n;		/* clamp: least tokens, throttle: longest ms */
 };
 
 enum lg_budget_source {

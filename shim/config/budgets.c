@@ -13,14 +13,11 @@ static const char *const period_names[] = {
 	"run", "hourly", "daily", "weekly", "monthly", "yearly", "total",
 };
 static const char *const mode_names[] = {"adaptive", "strict"};
-static const char *const action_names[] = {
-	"block", "warn", "clamp", "fallback", "local", "throttle", "stop",
-};
 static const char *const op_names[] = {"set", "rm"};
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-static int read_name(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+int lg_conf_name(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
 	struct lg_slice s;
 	int err = lg_conf_text(c, v, LG_CONF_NAME_MAX - 1, &s);
@@ -117,118 +114,21 @@ static int read_warns(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return err;
 }
 
-struct action_map {
-	uint8_t kind;
-	char model[LG_CONF_NAME_MAX];
-	char url[LG_CONF_NAME_MAX];
-	uint32_t at_ppm;
-};
-
-static int read_kind(struct lg_conf *c, const struct lg_yaml *v, void *dst)
-{
-	return lg_conf_enum(c, v, action_names, N(action_names), dst);
-}
-
 #define AT(s, field) offsetof(struct s, field)
-static const struct lg_conf_key action_keys[] = {
-	{"action", read_kind, AT(action_map, kind)},
-	{"model", read_name, AT(action_map, model)},
-	{"url", read_name, AT(action_map, url)},
-	{"at", lg_conf_ratio, AT(action_map, at_ppm)},
-};
-
-static int check_action(struct lg_conf *c, const struct lg_yaml *v,
-			const struct action_map *m, bool soft)
-{
-	if (m->at_ppm && !soft)
-		return lg_conf_fail(c, v, "at belongs to on_soft alone");
-	if (m->kind == LG_ACTION_FALLBACK && !m->model[0])
-		return lg_conf_fail(c, v,
-				    "fallback needs a model: "
-				    "{action: fallback, model: NAME}");
-	if (m->kind != LG_ACTION_FALLBACK && m->model[0])
-		return lg_conf_fail(c, v, "model belongs to fallback alone");
-	if (m->kind == LG_ACTION_LOCAL && !m->url[0])
-		return lg_conf_fail(c, v,
-				    "local needs a url: "
-				    "{action: local, url: URL}");
-	if (m->kind != LG_ACTION_LOCAL && m->url[0])
-		return lg_conf_fail(c, v, "url belongs to local alone");
-	return 0;
-}
-
-static int add_action(struct lg_conf *c, const struct lg_yaml *v,
-		      struct lg_conf_actions *out, bool soft)
-{
-	struct action_map m = {0};
-	uint32_t set = 0;
-	int err;
-
-	if (v->kind == LG_YAML_SCALAR)
-		err = read_kind(c, v, &m.kind);
-	else
-		err = lg_conf_map(c, v, action_keys, N(action_keys), &m, &set);
-	if (err)
-		return err;
-	if (v->kind == LG_YAML_MAP && !(set & 1))
-		return lg_conf_fail(c, v,
-				    "needs an action: block warn clamp "
-				    "fallback local throttle stop");
-	err = check_action(c, v, &m, soft);
-	if (err)
-		return err;
-	if (out->n == LG_CONF_ACTIONS_MAX)
-		return lg_conf_fail(c, v, "more than 4 actions");
-	if (m.at_ppm)
-		out->at_ppm = m.at_ppm;
-	out->a[out->n].kind = m.kind;
-	lg_slice_copy(lg_slice_str(m.model[0] ? m.model : m.url),
-		      out->a[out->n].arg, LG_CONF_NAME_MAX);
-	out->n++;
-	return 0;
-}
-
-static int read_actions(struct lg_conf *c, const struct lg_yaml *v,
-			struct lg_conf_actions *out, bool soft)
-{
-	int err = 0;
-
-	out->n = 0;
-	out->at_ppm = 0;
-	if (v->kind != LG_YAML_LIST)
-		return add_action(c, v, out, soft);
-	if (!v->child)
-		return lg_conf_fail(c, v, "allowed: at least one action");
-	for (v = v->child; v && !err; v = v->next)
-		err = add_action(c, v, out, soft);
-	return err;
-}
-
-static int read_soft(struct lg_conf *c, const struct lg_yaml *v, void *dst)
-{
-	return read_actions(c, v, dst, true);
-}
-
-static int read_hard_actions(struct lg_conf *c, const struct lg_yaml *v,
-			     void *dst)
-{
-	return read_actions(c, v, dst, false);
-}
-
 #define KEY_AT(name, fn, field)                                                \
 	{                                                                      \
 		name, fn, AT(lg_conf_budget, field)                            \
 	}
 static const struct lg_conf_key keys[] = {
-	KEY_AT("name", read_name, name),
+	KEY_AT("name", lg_conf_name, name),
 	KEY_AT("scope", read_scope, scope),
 	KEY_AT("period", read_period, period),
 	KEY_AT("limit_usd", read_limit, limit_pusd),
 	KEY_AT("hard", lg_conf_bool, hard),
 	KEY_AT("warn_at", read_warns, warns),
 	KEY_AT("mode", read_mode, mode),
-	KEY_AT("on_soft", read_soft, soft),
-	KEY_AT("on_hard", read_hard_actions, hard_actions),
+	KEY_AT("on_soft", lg_conf_soft, soft),
+	KEY_AT("on_hard", lg_conf_hard, hard_actions),
 	KEY_AT("each", lg_conf_bool, each),
 	KEY_AT("max_keys", read_keys, max_keys),
 	KEY_AT("until", lg_conf_time, until_ms),
@@ -304,8 +204,8 @@ static void set_defaults(struct lg_conf_budget *b)
 	if (!b->max_keys)
 		b->max_keys = LG_CONF_KEYS_DEFAULT;
 	if (b->hard && !b->hard_actions.n) {
-		b->hard_actions.a[0].kind = LG_ACTION_BLOCK;
-		b->hard_actions.a[0].arg[0] = 0;
+		b->hard_actions.a[0] =
+			(struct lg_conf_action){.kind = LG_ACTION_BLOCK};
 		b->hard_actions.n = 1;
 	}
 }
@@ -405,18 +305,6 @@ int lg_conf_budgets(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return err;
 }
 
-static struct lg_img_span emit_actions(struct lg_conf *c,
-				       const struct lg_conf_actions *in)
-{
-	struct lg_img_action a[LG_CONF_ACTIONS_MAX] = {0};
-
-	for (unsigned i = 0; i < in->n; i++) {
-		a[i].arg = lg_build_text(&c->b, lg_slice_str(in->a[i].arg));
-		a[i].kind = in->a[i].kind;
-	}
-	return lg_build_array(&c->b, a, in->n, sizeof(a[0]));
-}
-
 static void emit_one(struct lg_conf *c, const struct lg_conf_budget *b,
 		     struct lg_img_budget *out)
 {
@@ -431,8 +319,8 @@ static void emit_one(struct lg_conf *c, const struct lg_conf_budget *b,
 		.name = lg_build_text(&c->b, lg_slice_str(b->name)),
 		.scope = lg_build_text(&c->b, lg_slice_str(b->scope.text)),
 		.terms = lg_build_array(&c->b, t, b->scope.n, sizeof(t[0])),
-		.on_soft = emit_actions(c, &b->soft),
-		.on_hard = emit_actions(c, &b->hard_actions),
+		.on_soft = lg_conf_actions_emit(c, &b->soft),
+		.on_hard = lg_conf_actions_emit(c, &b->hard_actions),
 		.limit_pusd = b->limit_pusd,
 		.since_ms = b->since_ms,
 		.until_ms = b->until_ms,

@@ -17,7 +17,10 @@
 #define LG_CONF_NAME_MAX 128  /* a budget's name, a pattern, a model */
 #define LG_CONF_SCOPE_MAX 512 /* a canonical scope */
 #define LG_CONF_TERMS_MAX 8
-#define LG_CONF_ACTIONS_MAX 4
+#define LG_CONF_ACTIONS_MAX 8
+#define LG_CONF_MIN_OUTPUT 16u /* clamp: min_output_tokens */
+#define LG_CONF_DELAY_MS 2000u /* throttle: max_delay_ms */
+#define LG_CONF_DELAY_MAX_MS 60000u
 #define LG_CONF_BUDGETS_MAX 1024u
 #define LG_CONF_FILE_MAX ((size_t)4 << 20)
 #define LG_CONF_KEYS_DEFAULT 1024u /* max_keys */
@@ -37,7 +40,9 @@ struct lg_conf_scope {
 
 struct lg_conf_action {
 	uint32_t kind; /* enum lg_action_kind */
+	uint32_t n;
 	char arg[LG_CONF_NAME_MAX];
+	char only[LG_CONF_NAME_MAX]; /* globs, one a line */
 };
 
 struct lg_conf_actions {
@@ -126,6 +131,8 @@ int lg_conf_enum(struct lg_conf *c, const struct lg_yaml *v,
 /* Text of a scalar: not empty, no control characters, at most max bytes. */
 int lg_conf_text(struct lg_conf *c, const struct lg_yaml *v, size_t max,
 		 struct lg_slice *dst);
+/* A text of less than LG_CONF_NAME_MAX bytes. dst: char[LG_CONF_NAME_MAX]. */
+lg_conf_read_fn lg_conf_name;
 /* A glob of '*' and '?'. dst: char[LG_CONF_NAME_MAX]. */
 int lg_conf_glob(struct lg_conf *c, const struct lg_yaml *v, char *dst);
 /* true or false, to a uint8_t. */
@@ -157,6 +164,14 @@ int lg_conf_scope_parse(struct lg_slice text, struct lg_conf_scope *out,
 			const char **why);
 /* Is this a glob we match? NULL, or the static reason why not. */
 const char *lg_conf_glob_why(struct lg_slice pattern);
+
+/* -- actions.c ----------------------------------------------------------- */
+
+/* `on_soft:` and `on_hard:`: dst is a struct lg_conf_actions. */
+lg_conf_read_fn lg_conf_soft, lg_conf_hard;
+/* Into the image, in order. */
+struct lg_img_span lg_conf_actions_emit(struct lg_conf *c,
+					const struct lg_conf_actions *in);
 
 /* -- budgets.c ----------------------------------------------------------- */
 

@@ -200,6 +200,7 @@ const struct lg_dialect lg_bedrock_converse = {
 	.family = "aws",
 	.type = LG_REQUEST_GENERATE,
 	.path_prices = true,
+	.cap_at = "inferenceConfig.maxTokens",
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = on_request,

@@ -183,6 +183,8 @@ int lg_cohere_error_body(const struct lg_refusal *r, struct lg_buf *out)
 const struct lg_dialect lg_cohere_generate = {
 	.name = "cohere-generate",
 	.family = "cohere",
+	.model_at = "model",
+	.cap_at = "max_tokens",
 	.type = LG_REQUEST_GENERATE,
 	.lines = true,
 	WHOLE(generate),

@@ -114,8 +114,8 @@ static int cut_v2(const struct lg_refusal *r, struct lg_buf *out)
 }
 
 #define CHAT(v)                                                                \
-	.family = "cohere", .type = LG_REQUEST_GENERATE,                       \
-	.request_fields = request_##v,                                         \
+	.family = "cohere", .type = LG_REQUEST_GENERATE, .model_at = "model",  \
+	.cap_at = "max_tokens", .request_fields = request_##v,                 \
 	.nrequest_fields = LG_COUNT_OF(request_##v),                           \
 	.on_request = lg_facts_apply, .response_fields = response_##v,         \
 	.nresponse_fields = LG_COUNT_OF(response_##v),                         \

@@ -57,6 +57,17 @@ struct lg_dialect {
 			   const struct lg_value *v);
 
 	/*
+	 * For a request that is rewritten: its member with the model (a path's
+	 * model is found by its route), and the largest output where none is
+	 * said yet: cap_at; cap_also instead where its object stands already;
+	 * cap_own at OpenAI itself and Azure, which take the old name for old
+	 * models alone. cap_beside has to be there, or nothing is put in. A cap
+	 * that is said stands at a LG_FACT_MAX of request_fields. NULL: none.
+	 */
+	const char *model_at;
+	const char *cap_at, *cap_also, *cap_own, *cap_beside;
+
+	/*
 	 * multipart/form-data requests: the parts' names as paths ("model"),
 	 * told to on_request as strings. A file's part is told as a string
 	 * whose len is its size, with no text. NULL: not understood.

@@ -77,6 +77,7 @@ const struct lg_dialect lg_llama_completion = {
 	.name = "llama-completion",
 	.family = "openai",
 	.type = LG_REQUEST_GENERATE,
+	.cap_at = "n_predict",
 	.request_fields = request_fields,
 	.nrequest_fields = LG_COUNT_OF(request_fields),
 	.on_request = lg_facts_apply,

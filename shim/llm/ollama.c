@@ -213,12 +213,16 @@ static int error_body(const struct lg_refusal *r, struct lg_buf *out)
 
 const struct lg_dialect lg_ollama_chat = {
 	.name = "ollama-chat",
+	.model_at = "model",
+	.cap_at = "options.num_predict",
 	WHOLE(chat),
 	STREAMED(chat),
 };
 
 const struct lg_dialect lg_ollama_generate = {
 	.name = "ollama-generate",
+	.model_at = "model",
+	.cap_at = "options.num_predict",
 	WHOLE(generate),
 	STREAMED(generate),
 };
