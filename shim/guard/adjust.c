@@ -234,7 +234,7 @@ static struct lg_slice canonical_of(const struct charging *c,
 		.provider = lg_slice_str(row->provider),
 		.ceiling_provider = lg_slice_str(row->provider),
 		.host = lg_slice_str(row->host),
-		.model = lg_slice_str(row->model_requested),
+		.model = lg_slice_str(lg_row_asked(row)),
 		.at_ms = row->ts_ms,
 	};
 

@@ -36,6 +36,7 @@ static void deny(struct admission *a, const char *reason, int rule)
 	if (!x->denial)
 		memset(&x->refused, 0, sizeof(x->refused));
 	x->denial = &x->refused;
+	x->denial->cell = -1;
 	x->denial->reason = reason;
 	x->denial->rule = rule;
 	if (rule >= 0)
@@ -43,20 +44,17 @@ static void deny(struct admission *a, const char *reason, int rule)
 }
 
 /* Does a full budget refuse, or only warn? */
-static bool refuses(const struct lg_rule *r)
+static bool refuses(const struct lg_exchange *x, unsigned rule)
 {
+	const struct lg_rule *r = &x->world->rules[rule];
 	const struct lg_img_action *act =
 		LG_IMG_ARRAY(r->img, r->b->on_hard, struct lg_img_action);
 
-	if (!r->b->hard)
+	if (!r->b->hard || (r->b->on_hard.n && act[0].kind == LG_ACTION_WARN))
 		return false;
-	for (uint32_t i = 0; i < r->b->on_hard.n; i++) {
-		if (act[i].kind == LG_ACTION_WARN)
+	for (unsigned i = 0; i < x->nwaived; i++)
+		if (x->waived[i] == rule)
 			return false;
-		if (act[i].kind == LG_ACTION_BLOCK ||
-		    act[i].kind == LG_ACTION_STOP)
-			return true;
-	}
 	return true;
 }
 
@@ -106,7 +104,7 @@ static void add_charge(struct admission *a, unsigned rule,
 	struct lg_rule *r = &x->world->rules[rule];
 	const struct lg_window *win = lg_windows_get(
 		a->wins, x->world, (enum lg_period)r->b->period, x->row.ts_ms);
-	bool hard = refuses(r) && !a->never;
+	bool hard = refuses(x, rule) && !a->never;
 	int64_t limit = r->b->limit_pusd;
 	int cell = -ENOSPC;
 
@@ -252,6 +250,41 @@ static int take_patiently(struct admission *a, struct lg_hold_refusal *why)
 	return err;
 }
 
+static uint32_t ratio_ppm(int64_t used, int64_t limit)
+{
+	__int128 ppm;
+
+	if (limit <= 0)
+		return used > 0 ? UINT32_MAX - 1 : 0;
+	ppm = (__int128)(used > 0 ? used : 0) * 1000000 / limit;
+	return ppm >= UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)ppm;
+}
+
+/* Has the soft limit more to do than to warn? */
+static bool softens(const struct lg_rule *r)
+{
+	const struct lg_img_action *act =
+		LG_IMG_ARRAY(r->img, r->b->on_soft, struct lg_img_action);
+
+	return r->b->on_soft.n && act[0].kind != LG_ACTION_WARN;
+}
+
+/* Whose soft limits have something to say about a call that does not fit? */
+static void note_soft(struct lg_exchange *x)
+{
+	struct lg_region *r = lg_world_region(x->world);
+
+	for (unsigned i = 0; i < x->ncharged; i++) {
+		const struct lg_charged *c = &x->charged[i];
+		const struct lg_rule *rule = &x->world->rules[c->rule];
+		int64_t used = lg_cell_used(r, c->cell, c->window);
+
+		if (softens(rule) &&
+		    ratio_ppm(used, c->limit_pusd) >= rule->b->soft_ppm)
+			x->soft |= 1u << i;
+	}
+}
+
 /* "user:* (Ann)" where each value has a counter of its own. */
 static void name_scope(struct lg_denial *d, const struct lg_rule *r,
 		       const struct lg_rule_hit *hit)
@@ -272,7 +305,6 @@ static void refuse(struct admission *a, int err,
 		   const struct lg_hold_refusal *why)
 {
 	struct lg_exchange *x = a->x;
-	struct lg_region *r = lg_world_region(x->world);
 	unsigned i = why->index < x->ncharged ? why->index : 0;
 	const struct lg_charged *c = &x->charged[i];
 	const struct lg_rule *rule = &x->world->rules[c->rule];
@@ -293,17 +325,9 @@ static void refuse(struct admission *a, int err,
 	if (busy)
 		x->row.flags |= LG_ROW_CONTENTION;
 	name_scope(x->denial, rule, &c->hit);
-	lg_cell_note(r, c->cell, c->window, true);
-}
-
-static uint32_t ratio_ppm(int64_t used, int64_t limit)
-{
-	__int128 ppm;
-
-	if (limit <= 0)
-		return used > 0 ? UINT32_MAX - 1 : 0;
-	ppm = (__int128)(used > 0 ? used : 0) * 1000000 / limit;
-	return ppm >= UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)ppm;
+	note_soft(x);
+	x->denial->cell = c->cell;
+	x->denial->window = c->window;
 }
 
 /* How full were the budgets before this call? */
@@ -320,9 +344,11 @@ static void weigh(struct admission *a)
 					    x->held_pusd);
 		uint32_t ppm = ratio_ppm(used, c->limit_pusd);
 
-		lg_cell_note(r, c->cell, c->window, false);
 		if (ppm > most)
 			most = ppm;
+		if (b->on_soft.n && ppm >= b->soft_ppm && !a->never &&
+		    softens(&x->world->rules[c->rule]))
+			x->soft |= 1u << i;
 		if ((b->warns && ppm >= b->warn_ppm[0]) ||
 		    (b->on_soft.n && ppm >= b->soft_ppm) || ppm >= 1000000)
 			x->row.verdict = LG_VERDICT_WARN;
@@ -358,7 +384,8 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 		deny_busy(a);
 	else if (a->incomplete && closed)
 		deny(a, "not_counted", -1);
-	x->held_pusd = a->strict ? est->worst_pusd : est->expected_pusd;
+	x->held_pusd =
+		a->strict || x->clamped ? est->worst_pusd : est->expected_pusd;
 	if (x->held_pusd < 1)
 		x->held_pusd = 1; /* a paid call never fits a limit of 0 */
 	for (unsigned i = 0; i < x->ncharged; i++)
@@ -404,6 +431,54 @@ static bool is_off(const struct lg_world *w)
 {
 	return w->set.disabled ||
 	       (w->region && lg_region_is_disabled(w->region->r));
+}
+
+int64_t lg_admit_room(const struct lg_exchange *x)
+{
+	struct lg_region *r = lg_world_region(x->world);
+	int64_t own = x->hold.slot >= 0 ? x->held_pusd : 0;
+	int64_t least = INT64_MAX;
+
+	for (unsigned i = 0; r && i < x->ncharged; i++) {
+		const struct lg_charged *c = &x->charged[i];
+		int64_t used = lg_cell_used(r, c->cell, c->window);
+		int64_t left =
+			lg_money_add(lg_money_sub(c->limit_pusd, used), own);
+
+		if (c->hard && left < least)
+			least = left;
+	}
+	return least;
+}
+
+void lg_admit_note(const struct lg_exchange *x)
+{
+	struct lg_region *r = lg_world_region(x->world);
+	const struct lg_denial *d = x->denial;
+
+	if (r && d)
+		lg_cell_note(r, d->cell, d->window, true);
+	else if (r && x->hold.slot >= 0)
+		for (unsigned i = 0; i < x->ncharged; i++)
+			lg_cell_note(r, x->charged[i].cell,
+				     x->charged[i].window, false);
+}
+
+void lg_admit_undo(struct lg_exchange *x)
+{
+	if (x->hold.slot >= 0 && x->region)
+		lg_hold_release(x->region->r, &x->hold);
+	x->hold.slot = -1;
+	x->region = NULL;
+	x->ncharged = 0;
+	x->soft = 0;
+	x->denial = NULL;
+	x->row.verdict = LG_VERDICT_ALLOW;
+	x->row.reason[0] = '\0';
+	x->row.budgets[0] = '\0';
+	x->row.budget_ratio_ppm = UINT32_MAX;
+	x->row.flags &= ~(uint32_t)(LG_ROW_UNBOUNDED | LG_ROW_CONTENTION |
+				    LG_ROW_UNGUARDED);
 }
 
 void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)

@@ -14,6 +14,18 @@
  * Waits at most admit_wait_ms; may read the ledger when a cell is new.
  */
 void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never);
+/*
+ * Once a request is decided for good: its counters count one call more, or
+ * one refusal.
+ */
+void lg_admit_note(const struct lg_exchange *x);
+/* As if it had never been asked: what is held is given back. */
+void lg_admit_undo(struct lg_exchange *x);
+/*
+ * What the tightest budget that refuses has left for this call, its own hold
+ * not counted; INT64_MAX: none refuses.
+ */
+int64_t lg_admit_room(const struct lg_exchange *x);
 
 /*
  * Find and, when new, seed the cell of one hit; *limit (may be NULL) gets the

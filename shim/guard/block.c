@@ -54,6 +54,10 @@ static const struct {
 	FROM_ENV("monthly", "LLMGUARD_MONTHLY_USD"),
 };
 
+static const struct lg_slice paced[] = {
+	S("Wait: what is left of it is spread over its window."),
+	S("Raise it: llmguard budget set NAME --limit USD."),
+};
 static const struct lg_slice unbounded[] = {
 	S("Declare the largest output (max_tokens)."),
 	S("Set the budget's mode to adaptive."),
@@ -76,6 +80,7 @@ static const struct {
 } remedies[] = {
 	{S("over_budget"), LIST(over_budget)},
 	{S("contention"), LIST(busy)},
+	{S("throttled"), LIST(paced)},
 	{S("unbounded"), LIST(unbounded)},
 	{S("unknown_model"), LIST(unknown)},
 	{S(""), LIST(broken)},
@@ -147,7 +152,9 @@ static void add_pricing(struct lg_refusal *r, bool unknown_price,
 
 static void add_remedies(struct lg_refusal *r, bool transient, bool env)
 {
-	struct lg_slice reason = transient ? LG_SLICE("contention") : r->reason;
+	bool paced_out = lg_slice_eq(r->reason, LG_SLICE("throttled"));
+	struct lg_slice reason =
+		transient && !paced_out ? LG_SLICE("contention") : r->reason;
 	unsigned i = 0;
 	bool over;
 
@@ -170,7 +177,9 @@ static int32_t seconds_left(const struct lg_denial *d)
 	int64_t left = d->resets_at_ms - lg_clock_real_ms();
 
 	if (d->transient)
-		return 1;
+		return d->retry_ms > 1000
+			       ? (int32_t)((d->retry_ms + 999) / 1000)
+			       : 1;
 	if (!d->resets_at_ms)
 		return -1;
 	left = left > 0 ? (left + 999) / 1000 : 1;

@@ -38,6 +38,9 @@ struct lg_denial {
 	int64_t spent_pusd, held_pusd, limit_pusd;
 	int64_t resets_at_ms; /* 0: does not reset */
 	bool transient;	      /* only other calls' holds are in the way */
+	int cell;	      /* the counter that refused, -1: none */
+	uint32_t window;
+	int64_t retry_ms; /* worth another try then, 0: not said */
 };
 
 /*
@@ -61,6 +64,10 @@ struct lg_exchange {
 	uint64_t input_estimate; /* tokens */
 	unsigned ncharged;
 	struct lg_denial *denial; /* &refused, NULL: let go */
+	uint32_t soft;	  /* bit i: charged[i] is past a soft limit that acts */
+	unsigned nwaived; /* budgets whose chain ended in a warning */
+	uint16_t waived[LG_HOLD_CELLS_MAX];
+	int64_t nap_ns; /* the program waits so long before it is sent */
 
 	int64_t start_boot_ns;
 	struct lg_inject_answer *edit; /* NULL: the answer passes as it is */
@@ -85,6 +92,8 @@ struct lg_exchange {
 	bool disowned;	 /* another process has it (fork) */
 	bool parts_lost; /* no memory for them */
 	bool injected;	 /* asked for its usage by us */
+	bool fell_back;	 /* facts and route name another model than asked */
+	bool clamped;	 /* its output cap is ours: what it can cost is held */
 
 	/* From here on not zeroed: each has a beginning of its own. */
 	struct lg_facts facts;

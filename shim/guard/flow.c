@@ -22,6 +22,8 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 		return NULL;
 	f->engine = e;
 	f->observe = peer->observe_only;
+	f->may_sleep = peer->may_sleep;
+	f->sleeper = peer->arg;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
 	f->forks = lg_self_forks();
 	lg_slice_copy(peer->host, f->host, sizeof(f->host));
@@ -185,6 +187,14 @@ void lg_flow_write_failed(struct lg_flow *f)
 {
 	drop_held(f);
 	f->in = LG_IN_PASSING;
+}
+
+int64_t lg_flow_take_nap(struct lg_flow *f)
+{
+	int64_t ns = f->nap_ns;
+
+	f->nap_ns = 0;
+	return ns;
 }
 
 bool lg_flow_is_holding(const struct lg_flow *f)

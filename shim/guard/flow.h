@@ -28,6 +28,12 @@ struct lg_flow_peer {
 	struct lg_slice host; /* SNI, or "" (then the Host field decides) */
 	bool guarded;	      /* lg_engine_guards(host) */
 	bool observe_only;    /* tracer: never hold, never block */
+	/*
+	 * May the program's write wait a little (a blocking descriptor)? Asked
+	 * during an offer, when a budget slows calls down. NULL: it may not.
+	 */
+	bool (*may_sleep)(void *arg);
+	void *arg;
 };
 
 /* NULL out of memory (the connection then passes unguarded, counted). */
@@ -63,6 +69,12 @@ bool lg_flow_out(struct lg_flow *f, struct lg_slice *out);
 void lg_flow_sent(struct lg_flow *f, size_t n);
 /* The real write failed for good (not WANT_*). */
 void lg_flow_write_failed(struct lg_flow *f);
+
+/*
+ * How long the program has to wait before what is in lg_flow_out is written
+ * (throttle), once; 0: not at all.
+ */
+int64_t lg_flow_take_nap(struct lg_flow *f);
 
 /* True while a request is held incomplete: a blocking read would never end. */
 bool lg_flow_is_holding(const struct lg_flow *f);

@@ -32,8 +32,11 @@ struct lg_flow {
 	bool close;	/* a stream was cut: the server has to be told */
 	bool ending;	/* it was the last answer */
 	bool shut;
-	bool deaf;	/* answers cannot be read any more */
-	uint32_t forks; /* lg_self_forks() of the owner */
+	bool deaf;		      /* answers cannot be read any more */
+	uint32_t forks;		      /* lg_self_forks() of the owner */
+	bool (*may_sleep)(void *arg); /* NULL: never */
+	void *sleeper;		      /* its arg */
+	int64_t nap_ns;		      /* due before the next real write */
 	struct lg_framer req, resp;
 	struct lg_buf held;  /* taken from the program */
 	size_t sent;	     /* of it, already written */

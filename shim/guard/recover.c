@@ -184,14 +184,14 @@ static struct lg_slice canonical_of(struct folding *f, const struct lg_row *row)
 		.provider = lg_slice_str(row->provider),
 		.ceiling_provider = lg_slice_str(row->provider),
 		.host = lg_slice_str(row->host),
-		.model = lg_slice_str(row->model_requested),
+		.model = lg_slice_str(lg_row_asked(row)),
 		.at_ms = row->ts_ms,
 	};
 	struct lg_price p;
 
 	if (!f->by_model)
 		return (struct lg_slice){NULL, 0};
-	if (!strcmp(f->model, row->model_requested))
+	if (!strcmp(f->model, lg_row_asked(row)))
 		return lg_slice_str(f->canonical);
 	lg_price_lookup(&f->w->catalog, &q, &p);
 	f->canonical[0] = '\0';

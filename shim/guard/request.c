@@ -7,6 +7,7 @@
 #include "guard/admit.h"
 #include "guard/alert.h"
 #include "guard/attribution.h"
+#include "guard/degrade.h"
 #include "guard/engine.h"
 #include "guard/host.h"
 #include "guard/inject.h"
@@ -290,6 +291,18 @@ static void name_model(struct lg_exchange *x)
 	lg_slice_copy(url.len ? url : body, x->row.model, sizeof(x->row.model));
 }
 
+static void degrade(struct lg_flow *f, struct lg_exchange *x)
+{
+	const struct lg_degrade_means means = {
+		.held = f->sent ? NULL : &f->held,
+		.may_sleep = f->may_sleep,
+		.arg = f->sleeper,
+	};
+
+	lg_degrade(x, &f->wins, &means);
+	f->nap_ns += x->nap_ns;
+}
+
 static void decide(struct lg_flow *f, struct lg_exchange *x)
 {
 	struct lg_row *row = &x->row;
@@ -306,6 +319,9 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 	if (x->route.kind == LG_ROUTE_PAID) {
 		lg_tariff_requested(x);
 		lg_admit(x, &f->wins, f->observe);
+		if (!f->observe && lg_degrade_is_due(x))
+			degrade(f, x);
+		lg_admit_note(x);
 	}
 	if (x->denial && x->d) {
 		refuse(f, x);

@@ -81,9 +81,11 @@ static struct lg_slice match_model(const struct lg_row *row,
 				   struct lg_slice canonical,
 				   struct lg_slice pattern)
 {
+	/* a fallback is a call of the new model alone (design 10.10) */
+	bool fell_back = row->flags & LG_ROW_FALLBACK;
 	struct lg_slice name[3] = {
 		canonical,
-		lg_slice_str(row->model_requested),
+		lg_slice_str(fell_back ? row->model : row->model_requested),
 		lg_slice_str(row->model),
 	};
 

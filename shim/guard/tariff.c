@@ -86,6 +86,8 @@ const char *lg_tariff_name(const struct lg_exchange *x)
 {
 	if (x->route.model[0] && !x->priced_by_body)
 		return x->route.model;
+	if (x->fell_back)
+		return x->facts.model;
 	return x->row.model_requested;
 }
 
@@ -95,6 +97,8 @@ const char *lg_tariff_row_name(const struct lg_row *row, bool other)
 		lg_dialect_by_name(lg_slice_str(row->dialect));
 	bool by_path = (d && d->path_prices) || !row->model[0];
 
+	if (row->flags & LG_ROW_FALLBACK && row->model[0])
+		return row->model;
 	return by_path != other ? row->model_requested : row->model;
 }
 

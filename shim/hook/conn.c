@@ -1,6 +1,7 @@
 #include "hook/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 
 #include "base/atomic.h"
@@ -164,6 +165,17 @@ static bool is_foreign(const struct lg_tls *t, const SSL *s)
 	       (t->SSL_is_quic && t->SSL_is_quic(s));
 }
 
+bool lg_conn_may_sleep(void *conn)
+{
+	const struct lg_conn *c = conn;
+	int err = errno, flags = -1;
+
+	if (c->fd >= 0)
+		flags = fcntl(c->fd, F_GETFL);
+	errno = err;
+	return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
 /*
  * Before SSL_set_connect_state a client of TLS_method() calls itself server:
  * that is believed only once the handshake has begun.
@@ -171,7 +183,11 @@ static bool is_foreign(const struct lg_tls *t, const SSL *s)
 void lg_conn_decide(struct lg_conn *c, SSL *s, bool client)
 {
 	struct lg_engine *e = lg_conn_engine();
-	struct lg_flow_peer peer = {.observe_only = false};
+	struct lg_flow_peer peer = {
+		.observe_only = false,
+		.may_sleep = lg_conn_may_sleep,
+		.arg = c,
+	};
 	int err = errno;
 
 	if (c->mode != LG_CONN_NEW)

@@ -95,6 +95,11 @@ void lg_conn_relock(struct lg_conn *c);
 void lg_conn_after_fork(void);
 void lg_conn_unlock(struct lg_conn *c);
 
+/*
+ * Is it a descriptor that blocks? Not known is no. conn: a struct lg_conn.
+ */
+bool lg_conn_may_sleep(void *conn);
+
 /* Settle and forget the flow; all passes from here on. Locked. */
 void lg_conn_give_up(struct lg_conn *c);
 /*

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -29,11 +30,26 @@ bool lg_conn_is_shut(const struct lg_conn *c)
 	       !lg_flow_synth(c->flow, &synth);
 }
 
+/* A budget that is nearly used up spreads what is left of it. */
+static void nap(struct lg_conn *c)
+{
+	int64_t ns = c->flow ? lg_flow_take_nap(c->flow) : 0;
+	struct timespec t = {.tv_sec = ns / 1000000000,
+			     .tv_nsec = ns % 1000000000};
+
+	if (!ns)
+		return;
+	lg_conn_unlock(c);
+	nanosleep(&t, NULL);
+	lg_conn_relock(c);
+}
+
 int lg_write_flush(struct lg_conn *c, SSL *s)
 {
 	struct lg_slice out;
 	int r;
 
+	nap(c);
 	while (c->flow && lg_flow_out(c->flow, &out)) {
 		lg_conn_unlock(c);
 		r = write_real(c, s, out.p, out.len);
@@ -203,7 +219,11 @@ static bool may_be_request(const void *buf, size_t len)
 
 static bool begin_flow(struct lg_conn *c, SSL *s)
 {
-	struct lg_flow_peer peer = {.guarded = false};
+	struct lg_flow_peer peer = {
+		.guarded = false,
+		.may_sleep = lg_conn_may_sleep,
+		.arg = c,
+	};
 	int err = errno;
 
 	peer.host = lg_slice_str(c->tls->SSL_get_servername(s, 0));

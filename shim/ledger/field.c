@@ -22,6 +22,7 @@ static const char *const flags[LG_ROW_FLAGS] = {
 	"recovered", "cut_short",      "bad_json",   "bad_http",
 	"oversize",  "unguarded",      "contention", "undecodable",
 	"mismatch",  "overshoot",      "pending",    "parts",
+	"fallback",
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

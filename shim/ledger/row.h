@@ -65,7 +65,8 @@ enum lg_cache_hit {
 #define LG_ROW_OVERSHOOT (1u << 17)   /* actual above the hold */
 #define LG_ROW_PENDING (1u << 18)     /* its usage comes with a later answer */
 #define LG_ROW_PARTS (1u << 19)	      /* several calls under their own prices */
-#define LG_ROW_FLAGS 20
+#define LG_ROW_FALLBACK (1u << 20)    /* another model than was asked for */
+#define LG_ROW_FLAGS 21
 
 /*
  * Counters of `units`: the units of base/usage.h, then those token buckets
@@ -196,5 +197,12 @@ const char *lg_verdict_name(enum lg_verdict v);
 const char *lg_usage_state_name(enum lg_usage_state s);
 const char *lg_price_state_name(enum lg_price_state s);
 const char *lg_row_flag_name(unsigned bit);
+
+/* The model that was admitted: what was asked for, or its fallback. */
+static inline const char *lg_row_asked(const struct lg_row *r)
+{
+	return r->flags & LG_ROW_FALLBACK && r->model[0] ? r->model
+							 : r->model_requested;
+}
 
 #endif
