@@ -12,13 +12,14 @@
 #include "guard/engine.h"
 #include "guard/rule.h"
 #include "guard/world.h"
+#include "learned.h"
 #include "ledger/ledger.h"
 #include "spend.h"
 #include "table.h"
 #include "tool.h"
 #include "view.h"
 
-enum { O_WATCH, O_INTERVAL, O_CHECK, O_ALL, O_JSON };
+enum { O_WATCH, O_INTERVAL, O_CHECK, O_ALL, O_MODELS, O_JSON };
 static const struct opt opts[] = {
 	[O_WATCH] = {"watch", 'w', OPT_FLAG, NULL, "show it again and again"},
 	[O_INTERVAL] = {"interval", 'i', OPT_COUNT, "SECONDS",
@@ -26,6 +27,8 @@ static const struct opt opts[] = {
 	[O_CHECK] = {"check", 0, OPT_FLAG, NULL,
 		     "exit 3 when a hard budget is exceeded"},
 	[O_ALL] = {"all", 'a', OPT_FLAG, NULL, "budgets of all past runs too"},
+	[O_MODELS] = {"models", 'm', OPT_FLAG, NULL,
+		      "what was learned of each model's answers"},
 	[O_JSON] = OPT_JSON,
 	OPT_END,
 };
@@ -101,7 +104,7 @@ static uint64_t lost_rows(const struct picture *p)
 	return p->r ? lg_region_counter(p->r, LG_COUNT_LOST) : 0;
 }
 
-static int print_json(struct picture *p)
+static int print_json(struct picture *p, bool models)
 {
 	struct json j;
 	unsigned i;
@@ -130,6 +133,8 @@ static int print_json(struct picture *p)
 	for (i = 0; i < p->views.n; i++)
 		view_json(&j, &p->views.v[i]);
 	json_close(&j, ']');
+	if (models)
+		learned_json(&j, p->r);
 	spend_json(&j, &p->month);
 	json_close(&j, '}');
 	json_line(&j);
@@ -283,13 +288,17 @@ static void print_region(const struct picture *p, struct lg_buf *out)
 				 "enable\n");
 }
 
-static int print_text(struct picture *p, bool clear)
+static int print_text(struct picture *p, bool clear, bool models)
 {
 	struct lg_buf out;
 
 	lg_buf_init(&out, (size_t)1 << 26);
 	if (clear)
 		lg_buf_puts(&out, "\033[H\033[2J");
+	if (models) {
+		learned_table(p->e, p->r, &out);
+		return tool_print(&out);
+	}
 	print_budgets(p, &out);
 	print_bounds(p, &out);
 	print_coverage(p, &out);
@@ -301,10 +310,12 @@ static int show(struct picture *p, struct call *c)
 {
 	int err = look(p, c->v[O_ALL].set), ret;
 	bool clear = c->v[O_WATCH].set && isatty(STDOUT_FILENO);
+	bool models = c->v[O_MODELS].set;
 
 	if (err)
 		return tool_fail("%s", strerror(-err));
-	ret = c->v[O_JSON].set ? print_json(p) : print_text(p, clear);
+	ret = c->v[O_JSON].set ? print_json(p, models)
+			       : print_text(p, clear, models);
 	if (!ret && c->v[O_CHECK].set && p->views.exceeded)
 		ret = EXIT_OVER;
 	views_fini(&p->views);

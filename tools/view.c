@@ -59,37 +59,21 @@ static enum view_state state_of(const struct view *v, const struct lg_rule *r)
 	return v->ratio_ppm >= first ? VIEW_WARN : VIEW_OK;
 }
 
-/* What this held call could cost beyond its hold. */
-static int64_t beyond_hold(struct lg_engine *e, const struct lg_row *row,
-			   int64_t held)
+/* What this call could cost beyond its hold; the rest of one is no call. */
+static int64_t beyond_hold(const struct lg_row *row, int64_t held)
 {
-	struct lg_price_query q = {
-		.provider = lg_slice_str(row->provider),
-		.host = lg_slice_str(row->host),
-		.model = lg_slice_str(row->model_requested),
-		.tier = lg_slice_str(row->tier),
-		.at_ms = row->ts_ms,
-	};
-	struct lg_price p;
-	uint64_t input;
-	int64_t worst;
-
-	lg_price_lookup(lg_engine_catalog(e), &q, &p);
-	if (!p.max_output_tokens)
-		return INT64_MAX;
-	input = row->request_bytes;
-	if (p.context_window && input > p.context_window)
-		input = p.context_window;
-	worst = lg_price_worst(&p, input, p.max_output_tokens);
-	return worst > held ? worst - held : 0;
+	if (row->kind != LG_ROW_CALL || row->worst_pusd <= held)
+		return 0;
+	return row->worst_pusd == INT64_MAX ? INT64_MAX
+					    : row->worst_pusd - held;
 }
 
 /*
  * Strict: none. Adaptive: what the calls that are under way now could cost
  * beyond what they hold. A budget that does not block has no bound.
  */
-static int64_t overshoot(struct lg_engine *e, struct lg_region *r,
-			 unsigned cell, const struct lg_cell_view *c)
+static int64_t overshoot(struct lg_region *r, unsigned cell,
+			 const struct lg_cell_view *c)
 {
 	static _Alignas(16) char draft[LG_DRAFT_MAX];
 	const struct lg_row *row = (const void *)draft;
@@ -99,10 +83,10 @@ static int64_t overshoot(struct lg_engine *e, struct lg_region *r,
 
 	if (!c->hard)
 		return INT64_MIN;
-	if (c->strict)
+	if (c->strict || !c->held_pusd)
 		return 0;
 	for (i = 0; i < lg_hold_slots(r); i++) {
-		if (lg_hold_view(r, i, &h, draft))
+		if (lg_hold_view(r, i, &h, draft) || h.staged || h.settling)
 			continue;
 		for (k = 0; k < h.ncells; k++)
 			if (h.cell[k] == (int)cell && h.amount_pusd[k])
@@ -111,7 +95,7 @@ static int64_t overshoot(struct lg_engine *e, struct lg_region *r,
 			continue;
 		if (!lg_row_is_sound(draft, h.draft_len))
 			return INT64_MIN;
-		sum = lg_money_add(sum, beyond_hold(e, row, h.amount_pusd[k]));
+		sum = lg_money_add(sum, beyond_hold(row, h.amount_pusd[k]));
 	}
 	return sum == INT64_MAX ? INT64_MIN : sum;
 }
@@ -148,8 +132,8 @@ static void apply_rule(struct view *v, const struct lg_rule *r)
 		v->note = "another config names it too; the lower limit rules";
 }
 
-static void fill(struct view *v, struct lg_engine *e, struct lg_region *reg,
-		 unsigned cell, const struct lg_world *w)
+static void fill(struct view *v, struct lg_region *reg, unsigned cell,
+		 const struct lg_world *w)
 {
 	const struct lg_rule *r = rule_of(w, &v->cell);
 
@@ -165,7 +149,7 @@ static void fill(struct view *v, struct lg_engine *e, struct lg_region *reg,
 		v->remaining_pusd = 0;
 	v->ratio_ppm = ratio_ppm(v->spent_pusd, v->cell.limit_pusd);
 	v->state = state_of(v, r);
-	v->overshoot_pusd = overshoot(e, reg, cell, &v->cell);
+	v->overshoot_pusd = overshoot(reg, cell, &v->cell);
 }
 
 static int by_name(const void *a, const void *b)
@@ -238,7 +222,7 @@ int views_read(struct lg_engine *e, bool all, struct views *out)
 			out->hidden++;
 			continue;
 		}
-		fill(v, e, r, i, w);
+		fill(v, r, i, w);
 		out->exceeded |= v->cell.hard && v->state == VIEW_EXCEEDED;
 		out->n++;
 	}

@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
+    local cmds="status run phase budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -15,8 +15,9 @@ _llmguard()
     'config ') words=' check show' ;;
     esac
     case "$at" in
-    'status'*) opts='--watch --interval --check --all --json --help' ;;
+    'status'*) opts='--watch --interval --check --all --models --json --help' ;;
     'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --project --tags --user --conversation --phase --experiment --model --config --price-version --quiet --help' ;;
+    'phase'*) opts='--json --help' ;;
     'budget set'*) opts='--limit --period --scope --mode --hard --soft --each --warn-at --until --json --help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;

@@ -496,6 +496,7 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 		x->row.flags |= LG_ROW_IGNORED_BUDGET;
 	lg_tariff_estimate(x, &est);
 	x->input_estimate = est.input_tokens;
+	x->row.worst_pusd = est.bounded ? est.worst_pusd : INT64_MAX;
 	x->held_pusd = est.expected_pusd;
 	draft(x, est.expected_pusd);
 	if (lg_price_is_free(&x->price)) {

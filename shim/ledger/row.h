@@ -95,7 +95,10 @@ struct lg_row {
 	int64_t estimate_pusd, cost_pusd, economic_pusd;
 	int64_t input_cost_pusd, output_cost_pusd;
 	int64_t provider_cost_pusd; /* INT64_MIN: null */
-	uint32_t budget_ratio_ppm;  /* at admission, UINT32_MAX: null */
+	/* Of a call under way, not in the ledger: what it can cost at most;
+	   INT64_MAX: nothing bounds it. */
+	int64_t worst_pusd;
+	uint32_t budget_ratio_ppm; /* at admission, UINT32_MAX: null */
 	uint32_t pad2;
 	/* Totals as the row shows them: see design 6 "Ledger row". */
 	uint64_t input_tokens, cache_read_tokens;
