@@ -20,7 +20,7 @@ static const char *const recodings[] = {
 #define RECODINGS (sizeof(recodings) / sizeof(recodings[0]))
 #define RECODE_MAX ((size_t)64 << 20)
 
-static bool recode_zlib(struct lg_buf *b, int bits)
+static inline bool recode_zlib(struct lg_buf *b, int bits)
 {
 	z_stream z = {0};
 	size_t cap = b->len + b->len / 10 + 200;
@@ -43,7 +43,7 @@ static bool recode_zlib(struct lg_buf *b, int bits)
 	return good;
 }
 
-static bool recode_br(struct lg_buf *b)
+static inline bool recode_br(struct lg_buf *b)
 {
 	size_t cap = b->len + b->len / 10 + 200;
 	struct lg_buf out;
@@ -60,7 +60,7 @@ static bool recode_br(struct lg_buf *b)
 	return good;
 }
 
-static bool recode_zstd(struct lg_buf *b)
+static inline bool recode_zstd(struct lg_buf *b)
 {
 	size_t cap = ZSTD_compressBound(b->len);
 	struct lg_buf out;
@@ -75,7 +75,7 @@ static bool recode_zstd(struct lg_buf *b)
 	return good;
 }
 
-static bool recode_body(struct lg_buf *b, const char *how)
+static inline bool recode_body(struct lg_buf *b, const char *how)
 {
 	if (strstr(how, "gzip") && !recode_zlib(b, 31))
 		return false;
@@ -86,15 +86,16 @@ static bool recode_body(struct lg_buf *b, const char *how)
 	return !strstr(how, "zstd") || recode_zstd(b);
 }
 
-static void recode_take(void *ctx, const char *p, size_t n)
+static inline void recode_take(void *ctx, const char *p, size_t n)
 {
 	lg_buf_put(ctx, p, n);
 }
 
 /* The body's own bytes, what stands before its head, and whether its framing
  * came to its end. */
-static bool recode_plain(const char *p, size_t len, struct lg_buf *before,
-			 struct lg_buf *head, struct lg_buf *body, bool *whole)
+static inline bool recode_plain(const char *p, size_t len,
+				struct lg_buf *before, struct lg_buf *head,
+				struct lg_buf *body, bool *whole)
 {
 	static char storage[LG_HTTP1_HEAD_MAX];
 	struct lg_content *c = NULL;
@@ -130,8 +131,8 @@ static bool recode_plain(const char *p, size_t len, struct lg_buf *before,
 	return ev != LG_HTTP1_BAD;
 }
 
-static void recode_head(struct lg_slice head, const char *how,
-			struct lg_buf *out)
+static inline void recode_head(struct lg_slice head, const char *how,
+			       struct lg_buf *out)
 {
 	while (head.len > 2) {
 		const char *nl = memchr(head.p, '\n', head.len);
@@ -150,8 +151,8 @@ static void recode_head(struct lg_slice head, const char *how,
 }
 
 /* out is the caller's to fini. False: the recording cannot be understood. */
-static bool recode(const char *p, size_t len, unsigned which, size_t chunk,
-		   struct lg_buf *out)
+static inline bool recode(const char *p, size_t len, unsigned which,
+			  size_t chunk, struct lg_buf *out)
 {
 	struct lg_buf head, body;
 	bool whole = false, good;
