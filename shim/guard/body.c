@@ -272,6 +272,7 @@ static const struct lg_lines_sink line_sink = {line_data, line_end};
 static void begin_json(struct lg_body *b)
 {
 	b->kind = LG_BODY_JSON;
+	b->streamed = false;
 	b->scanning = true;
 	lg_json_init(&b->json, &b->codec->response, on_response, b);
 }
@@ -288,25 +289,42 @@ static void begin_stream(struct lg_body *b, enum lg_body_kind kind)
 		b->kind = LG_BODY_OPAQUE;
 }
 
-/*
- * No telling Content-Type: an object or array is JSON, a word is SSE. Returns
- * how much white space stands before it.
- */
+/* A stream of lines was asked for, or the dialect knows nothing else. */
+static bool is_lines(const struct lg_body *b)
+{
+	return b->d->lines && b->d->event_fields &&
+	       (b->facts->stream || !b->d->response_fields);
+}
+
+/* An object or array is JSON, a word is SSE, whatever Content-Type says. */
+static enum lg_body_kind kind_of_byte(char c, enum lg_body_kind otherwise)
+{
+	if (c == '{' || c == '[')
+		return LG_BODY_JSON;
+	if (c == ':' || c == 'd' || c == 'e' || c == 'i' || c == 'r')
+		return LG_BODY_SSE;
+	return otherwise;
+}
+
+/* Returns how much white space stands before the first byte that tells. */
 static size_t sniff(struct lg_body *b, const char *p, size_t len)
 {
+	enum lg_body_kind kind;
 	size_t i = 0;
 
 	while (i < len && is_space(p[i]))
 		i++;
 	if (i == len)
 		return len;
-	if (p[i] == '{' || p[i] == '[')
+	kind = kind_of_byte(p[i], b->told);
+	if (kind == LG_BODY_JSON && b->told == LG_BODY_SSE && is_lines(b))
+		kind = LG_BODY_LINES;
+	if (kind == LG_BODY_JSON)
 		begin_json(b);
-	else if (p[i] == ':' || p[i] == 'd' || p[i] == 'e' || p[i] == 'i' ||
-		 p[i] == 'r')
-		begin_stream(b, LG_BODY_SSE);
+	else if (kind == LG_BODY_OPAQUE)
+		b->kind = kind;
 	else
-		b->kind = LG_BODY_OPAQUE;
+		begin_stream(b, kind);
 	return i;
 }
 
@@ -401,13 +419,6 @@ static enum lg_body_kind kind_of_type(struct lg_slice type)
 	return LG_BODY_UNSEEN;
 }
 
-/* A stream of lines was asked for, or the dialect knows nothing else. */
-static bool is_lines(const struct lg_body *b)
-{
-	return b->d->lines && b->d->event_fields &&
-	       (b->facts->stream || !b->d->response_fields);
-}
-
 static void choose_kind(struct lg_body *b, struct lg_slice type,
 			unsigned status)
 {
@@ -425,30 +436,71 @@ static void choose_kind(struct lg_body *b, struct lg_slice type,
 	if (kind == LG_BODY_UNSEEN &&
 	    lg_slice_icontains(type, LG_SLICE("json")))
 		kind = LG_BODY_JSON;
-	if (kind == LG_BODY_JSON)
-		begin_json(b);
-	else if (kind == LG_BODY_UNSEEN)
-		b->kind = LG_BODY_SNIFF;
-	else
+	if (kind == LG_BODY_LINES || kind == LG_BODY_FRAMES) {
 		begin_stream(b, kind);
+		return;
+	}
+	b->told = kind == LG_BODY_UNSEEN ? LG_BODY_OPAQUE : kind;
+	b->kind = LG_BODY_SNIFF;
+	b->streamed = kind == LG_BODY_SSE;
 }
 
 /* -- answer ---------------------------------------------------------------- */
 
+/* Codings in the order in which they were applied; too many: not known. */
+struct codings {
+	char text[128];
+	size_t len;
+};
+
+static void codings_add(struct codings *c, struct lg_slice list)
+{
+	struct lg_slice one;
+
+	while (list.len) {
+		list = lg_slice_cut(list, ',', &one);
+		one = lg_slice_trim(one);
+		if (!one.len || lg_slice_ieq(one, LG_SLICE("chunked")))
+			continue;
+		if (one.len > sizeof(c->text) - c->len - 1)
+			one = LG_SLICE("?");
+		if (c->len + one.len >= sizeof(c->text))
+			return;
+		memcpy(c->text + c->len, one.p, one.len);
+		c->len += one.len;
+		c->text[c->len++] = ',';
+	}
+}
+
+static void read_codings(struct codings *c, struct lg_slice head)
+{
+	static const struct lg_slice names[] = {
+		{"content-encoding", 16},
+		{"transfer-encoding", 17},
+	};
+	struct lg_slice value;
+
+	c->len = 0;
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned n = 0; n < 8; n++) {
+			value = lg_http1_field(head, names[i], n);
+			if (!value.p)
+				break;
+			codings_add(c, value);
+		}
+}
+
 static void read_head(struct lg_body *b, struct lg_slice head,
-		      struct lg_slice *type, struct lg_slice *coding)
+		      struct lg_slice *type)
 {
 	struct lg_slice name, value;
 	size_t pos = 0;
 
-	*type = *coding = (struct lg_slice){"", 0};
+	*type = (struct lg_slice){"", 0};
 	while (lg_http1_next_field(head, &pos, &name, &value)) {
 		value = lg_slice_trim(value);
 		if (!type->len && lg_slice_ieq(name, LG_SLICE("content-type")))
 			*type = value;
-		else if (!coding->len &&
-			 lg_slice_ieq(name, LG_SLICE("content-encoding")))
-			*coding = value;
 		if (!b->d)
 			continue;
 		lg_gateway_header(b->answer, name, value);
@@ -460,15 +512,18 @@ static void read_head(struct lg_body *b, struct lg_slice head,
 void lg_body_answer_head(struct lg_body *b, struct lg_slice head,
 			 unsigned status)
 {
-	struct lg_slice type, coding;
+	struct codings c;
+	struct lg_slice type;
 
 	if (b->d && b->d->begin && status < 300)
 		b->d->begin(b->answer, b->facts);
-	read_head(b, head, &type, &coding);
+	read_head(b, head, &type);
 	choose_kind(b, type, status);
 	if (b->kind == LG_BODY_OPAQUE)
 		return;
-	if (lg_content_new(coding, scan_answer, b, &b->content)) {
+	read_codings(&c, head);
+	if (lg_content_new((struct lg_slice){c.text, c.len}, scan_answer, b,
+			   &b->content)) {
 		b->flags |= LG_ROW_UNDECODABLE;
 		b->kind = LG_BODY_OPAQUE;
 	}
@@ -500,6 +555,13 @@ static void end_stream(struct lg_body *b, bool complete)
 	}
 }
 
+static bool is_bad_json(struct lg_body *b)
+{
+	if (b->kind == LG_BODY_JSON)
+		return lg_json_end(&b->json) == LG_JSON_BAD;
+	return b->kind == LG_BODY_SNIFF && b->told == LG_BODY_JSON;
+}
+
 void lg_body_answer_end(struct lg_body *b, bool complete)
 {
 	if (!complete)
@@ -507,8 +569,7 @@ void lg_body_answer_end(struct lg_body *b, bool complete)
 	if (b->content && complete && b->kind != LG_BODY_OPAQUE &&
 	    lg_content_end(b->content))
 		b->flags |= LG_ROW_CUT_SHORT;
-	if (b->kind == LG_BODY_JSON && lg_json_end(&b->json) == LG_JSON_BAD &&
-	    complete && b->bytes)
+	if (is_bad_json(b) && complete && b->bytes)
 		b->flags |= LG_ROW_BAD_JSON;
 	else
 		end_stream(b, complete);

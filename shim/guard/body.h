@@ -24,7 +24,7 @@
  */
 enum lg_body_kind {
 	LG_BODY_UNSEEN,
-	LG_BODY_SNIFF, /* no telling Content-Type: by first byte */
+	LG_BODY_SNIFF, /* by first byte: Content-Type may be wrong or none */
 	LG_BODY_JSON,
 	LG_BODY_SSE,
 	LG_BODY_LINES,	/* a JSON value a line */
@@ -55,9 +55,10 @@ struct lg_body {
 	uint64_t bytes;		       /* of the answer, decoded */
 	uint32_t flags;		       /* LG_ROW_*: what could not be read */
 	enum lg_body_kind kind;
-	bool streamed; /* the answer is a stream */
-	bool scanning; /* json is in use */
-	char mark[8];  /* first bytes of an event's data */
+	enum lg_body_kind told; /* by Content-Type, of SNIFF */
+	bool streamed;		/* the answer is a stream */
+	bool scanning;		/* json is in use */
+	char mark[8];		/* first bytes of an event's data */
 	uint8_t mark_len;
 	bool cut;	/* due() said so: nothing more is read */
 	size_t cut_at;	/* bytes of the last feed before that place */

@@ -384,6 +384,65 @@ static void test_headers(void **state)
 	assert_int_equal(body.flags, LG_ROW_UNDECODABLE);
 }
 
+static void test_codings(void **state)
+{
+	/* {"n":3}, by gzip, then by br; and by gzip alone */
+	static const char both[] =
+		"\013\015\200\037\213\010\000\000\000\000\000\002\003\253"
+		"\126\312\123\262\062\256\005\000\374\131\175\346\007\000"
+		"\000\000\003";
+	static const char gz[] =
+		"\037\213\010\000\000\000\000\000\002\003\253\126\312\123"
+		"\262\062\256\005\000\374\131\175\346\007\000\000\000";
+	static const char *const heads[] = {
+		"Content-Encoding: gzip, br",
+		"Content-Encoding: gzip\r\ncontent-encoding: br",
+		"Content-Encoding: gzip\r\nTransfer-Encoding: br, chunked",
+		"Transfer-Encoding: gzip\r\nTransfer-Encoding: br, chunked",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		begin();
+		answer_of(heads[i], both, sizeof(both) - 1, 7, 200);
+		assert_int_equal(output(), 3);
+		assert_int_equal(body.flags, 0);
+	}
+	begin();
+	answer_of("Transfer-Encoding: gzip, chunked", gz, sizeof(gz) - 1, 7,
+		  200);
+	assert_int_equal(output(), 3);
+	assert_int_equal(body.flags, 0);
+	begin();
+	answer_of("Content-Encoding: gzip\r\nContent-Encoding: zz", gz,
+		  sizeof(gz) - 1, 7, 200);
+	assert_int_equal(body.flags, LG_ROW_UNDECODABLE);
+}
+
+/* What the first byte says wins over a type that is wrong. */
+static void test_wrong_type(void **state)
+{
+	static const char sse[] = "data: {\"n\":3}\n\ndata: [DONE]\n\n";
+
+	(void)state;
+	for (size_t piece = 1; piece < sizeof(sse); piece++) {
+		begin();
+		answer_of("Content-Type: application/json", sse,
+			  sizeof(sse) - 1, piece, 200);
+		assert_int_equal(output(), 3);
+		assert_int_equal(body.flags, 0);
+		assert_true(body.streamed);
+	}
+	begin();
+	answer_of("Content-Type: text/event-stream", " {\"n\":3}", 8, 3, 200);
+	assert_int_equal(output(), 3);
+	assert_int_equal(body.flags, 0);
+	assert_false(body.streamed);
+	begin();
+	answer_of("Content-Type: application/json", "  \n", 3, 1, 200);
+	assert_int_equal(body.flags, LG_ROW_BAD_JSON);
+}
+
 static void request_of(const char *type, const char *coding, const char *p,
 		       size_t n, size_t piece, bool whole)
 {
@@ -475,6 +534,8 @@ int main(void)
 		cmocka_unit_test(test_wrapped),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_codings),
+		cmocka_unit_test(test_wrong_type),
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_request_coding),
 	};
