@@ -19,15 +19,6 @@
 #define HALT_NS INT64_C(20000000) /* shorter was no stop */
 #define HALTS_MAX 3		  /* of such */
 
-static const struct lg_img_action *chain_of(const struct lg_rule *r, bool soft,
-					    unsigned *n)
-{
-	struct lg_img_span s = soft ? r->b->on_soft : r->b->on_hard;
-
-	*n = s.n;
-	return LG_IMG_ARRAY(r->img, s, struct lg_img_action);
-}
-
 bool lg_degrade_is_due(const struct lg_exchange *x)
 {
 	const struct lg_img_action *act;
@@ -37,8 +28,13 @@ bool lg_degrade_is_due(const struct lg_exchange *x)
 		return x->soft;
 	if (x->denial->rule < 0)
 		return false;
-	act = chain_of(&x->world->rules[x->denial->rule], false, &n);
-	return n && (n > 1 || act[0].kind != LG_ACTION_BLOCK);
+	for (unsigned i = 0; i < x->ncharged; i++) {
+		act = lg_chain_of(&x->world->rules[x->charged[i].rule], false,
+				  &n);
+		if (n && (n > 1 || act[0].kind != LG_ACTION_BLOCK))
+			return true;
+	}
+	return false;
 }
 
 static void took(struct lg_degrade *d, enum lg_verdict v, int rule)
@@ -53,87 +49,6 @@ static void took(struct lg_degrade *d, enum lg_verdict v, int rule)
 		d->verdict = (uint8_t)v;
 	if (d->rule < 0)
 		d->rule = rule;
-}
-
-/* -- chains -----------------------------------------------------------------
- */
-
-static bool is_for(const struct lg_degrade *d, const struct lg_rule *r,
-		   const struct lg_img_action *a)
-{
-	struct lg_slice rest = lg_img_text(r->img, a->only), one;
-	struct lg_slice model = lg_slice_str(d->x->row.model_requested);
-
-	if (!rest.len)
-		return true;
-	while (rest.len) {
-		rest = lg_slice_cut(rest, '\n', &one);
-		if (lg_slice_glob(model, one))
-			return true;
-	}
-	return false;
-}
-
-/* Is this very model one of the fallbacks at or behind i? Never upwards. */
-static bool is_passed(const struct lg_degrade *d, const struct lg_rule *r,
-		      const struct lg_img_action *a, unsigned i, unsigned n)
-{
-	struct lg_slice model = lg_slice_str(d->x->row.model_requested);
-
-	for (; i < n; i++)
-		if (a[i].kind == LG_ACTION_FALLBACK &&
-		    lg_slice_eq(lg_img_text(r->img, a[i].arg), model))
-			return true;
-	return false;
-}
-
-/* The next action of a chain that is for this request; *at moves on. */
-static const struct lg_img_action *next(const struct lg_degrade *d,
-					const struct lg_rule *r, bool soft,
-					uint16_t *at)
-{
-	unsigned n, i;
-	const struct lg_img_action *a = chain_of(r, soft, &n);
-
-	for (i = *at; i < n; i++) {
-		if (!is_for(d, r, &a[i]) || (a[i].kind == LG_ACTION_FALLBACK &&
-					     is_passed(d, r, a, i, n)))
-			continue;
-		*at = (uint16_t)(i + 1);
-		return &a[i];
-	}
-	*at = (uint16_t)n;
-	return NULL;
-}
-
-static struct lg_cursor *cursor_of(struct lg_degrade *d, int rule)
-{
-	unsigned i = 0;
-
-	while (i < d->ncur && d->cur[i].rule != rule)
-		i++;
-	if (i < d->ncur)
-		return &d->cur[i];
-	if (i == LG_DEGRADE_RULES_MAX)
-		return NULL;
-	d->ncur++;
-	d->cur[i] = (struct lg_cursor){(uint16_t)rule, 0, UINT32_MAX};
-	return &d->cur[i];
-}
-
-/* A clamp that failed for one model may do for the next. */
-static const struct lg_img_action *clamp_again(struct lg_degrade *d,
-					       struct lg_cursor *c)
-{
-	const struct lg_rule *r = &d->x->world->rules[c->rule];
-	unsigned n, i;
-	const struct lg_img_action *a = chain_of(r, false, &n);
-
-	for (i = 0; i < n && i < c->at; i++)
-		if (a[i].kind == LG_ACTION_CLAMP && c->clamped != d->plans &&
-		    is_for(d, r, &a[i]))
-			return &a[i];
-	return NULL;
 }
 
 /* -- what actions do --------------------------------------------------------
@@ -290,37 +205,6 @@ static bool do_hard(struct lg_degrade *d, int rule,
 	}
 }
 
-/* Another chain that was begun and has more to say; -1: none. */
-static int open_chain(const struct lg_degrade *d)
-{
-	for (unsigned i = 0; i < d->ncur; i++) {
-		const struct lg_rule *r = &d->x->world->rules[d->cur[i].rule];
-
-		if (d->cur[i].at < r->b->on_hard.n)
-			return d->cur[i].rule;
-	}
-	return -1;
-}
-
-static const struct lg_img_action *next_hard(struct lg_degrade *d, int rule)
-{
-	struct lg_cursor *c = cursor_of(d, rule);
-	const struct lg_img_action *a;
-
-	if (!c)
-		return NULL;
-	a = next(d, &d->x->world->rules[rule], false, &c->at);
-	if (!a)
-		a = clamp_again(d, c);
-	if (a && a->kind == LG_ACTION_CLAMP)
-		c->clamped = d->plans;
-	if (!a || a->kind != LG_ACTION_BLOCK)
-		return a;
-	/* nothing behind a block is ever tried */
-	c->at = (uint16_t)d->x->world->rules[rule].b->on_hard.n;
-	return clamp_again(d, c);
-}
-
 /*
  * Past a soft limit its chain holds for every request: also before one is
  * refused that fits no more as it is.
@@ -333,7 +217,7 @@ static bool solve_softly(struct lg_degrade *d)
 		uint16_t at = 0;
 		bool again;
 
-		while ((a = next(d, r, true, &at)))
+		while ((a = lg_chain_next(d, r, true, &at)))
 			if ((a->kind == LG_ACTION_FALLBACK ||
 			     a->kind == LG_ACTION_CLAMP ||
 			     a->kind == LG_ACTION_LOCAL) &&
@@ -343,24 +227,54 @@ static bool solve_softly(struct lg_degrade *d)
 	return false;
 }
 
+static int64_t left_of(const struct lg_exchange *x, const struct lg_charged *c)
+{
+	struct lg_region *r = lg_world_region(x->world);
+
+	return lg_money_sub(c->limit_pusd, lg_cell_used(r, c->cell, c->window));
+}
+
+/*
+ * All budgets that it does not fit have a say, whichever refused first; they
+ * are asked in the order of their names.
+ */
+static int begin_chains(struct lg_degrade *d)
+{
+	const struct lg_exchange *x = d->x;
+	int first = x->denial->rule;
+
+	for (unsigned i = 0; i < x->ncharged; i++) {
+		const struct lg_charged *c = &x->charged[i];
+
+		if (!c->hard || left_of(x, c) >= x->held_pusd)
+			continue;
+		lg_chain_cursor(d, c->rule);
+		if (first >= 0 && c->rule < first)
+			first = c->rule;
+	}
+	return first;
+}
+
 /* The denial is a budget's; true: it found a way. */
 static bool solve(struct lg_degrade *d)
 {
 	const struct lg_exchange *x = d->x;
-	int rule = x->denial->rule;
+	int rule = begin_chains(d);
 
 	d->reason = x->denial->reason;
 	for (unsigned turn = 0; turn < TURNS_MAX && rule >= 0; turn++) {
-		const struct lg_img_action *a = next_hard(d, rule);
+		const struct lg_img_action *a = lg_chain_next_hard(d, rule);
 		bool again = false;
 
 		if (!a) {
-			rule = open_chain(d);
+			rule = lg_chain_open(d);
 			continue;
 		}
 		if (do_hard(d, rule, a, &again))
 			return true;
-		if (x->denial && (again || x->denial->rule >= 0))
+		if (x->denial && again)
+			rule = begin_chains(d);
+		else if (x->denial && x->denial->rule >= 0)
 			rule = x->denial->rule;
 	}
 	return x->denial && x->denial->rule >= 0 && solve_softly(d);
@@ -368,13 +282,6 @@ static bool solve(struct lg_degrade *d)
 
 /* -- soft limits ------------------------------------------------------------
  */
-
-static int64_t left_of(const struct lg_exchange *x, const struct lg_charged *c)
-{
-	struct lg_region *r = lg_world_region(x->world);
-
-	return lg_money_sub(c->limit_pusd, lg_cell_used(r, c->cell, c->window));
-}
 
 /* The program cannot wait: it is told when to ask again. */
 static void postpone(struct lg_degrade *d, const struct lg_charged *was,
@@ -497,7 +404,8 @@ static void soften(struct lg_degrade *d)
 		bool done = false;
 
 		while (!done && !x->denial && d->verdict != LG_VERDICT_LOCAL &&
-		       (a = next(d, &x->world->rules[rules[i]], true, &at)))
+		       (a = lg_chain_next(d, &x->world->rules[rules[i]], true,
+					  &at)))
 			done = do_soft(d, rules[i], a);
 	}
 }
@@ -531,6 +439,11 @@ static void let_go(struct lg_degrade *d)
 	struct lg_exchange *x = d->x;
 	struct lg_buf *held = d->means->held, old;
 
+	/* also what did not suffice alone */
+	if (x->fell_back)
+		took(d, LG_VERDICT_FALLBACK, d->rule);
+	if (x->clamped)
+		took(d, LG_VERDICT_CLAMP, d->rule);
 	if (held && d->out.len) {
 		old = *held;
 		*held = d->out;

@@ -51,6 +51,25 @@ struct lg_degrade {
 	unsigned nsoft;
 };
 
+/* -- degrade_chain.c ------------------------------------------------------ */
+
+/* The actions of a budget and how many they are. */
+const struct lg_img_action *lg_chain_of(const struct lg_rule *r, bool soft,
+					unsigned *n);
+/* The next that is for this request; *at moves behind it. NULL: no more. */
+const struct lg_img_action *lg_chain_next(const struct lg_degrade *d,
+					  const struct lg_rule *r, bool soft,
+					  uint16_t *at);
+/* Where a budget's hard chain stands, begun if need be; NULL: too many. */
+struct lg_cursor *lg_chain_cursor(struct lg_degrade *d, int rule);
+/*
+ * The next of its hard chain before a block; a clamp once more for each other
+ * model.
+ */
+const struct lg_img_action *lg_chain_next_hard(struct lg_degrade *d, int rule);
+/* A budget whose chain was begun and has more to say; -1: none. */
+int lg_chain_open(const struct lg_degrade *d);
+
 /* -- degrade_plan.c ------------------------------------------------------- */
 
 enum lg_carried {
