@@ -149,7 +149,7 @@ void lg_conn_reset(struct lg_conn *c)
 	c->fd_cookie = 0;
 	c->mode = LG_CONN_NEW;
 	c->look = c->begun = c->handshaken = false;
-	c->pass_pending = c->released = c->early = false;
+	c->pass_pending = c->released = c->early = c->stopped = false;
 	errno = err;
 }
 

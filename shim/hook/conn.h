@@ -54,6 +54,7 @@ struct lg_conn {
 	bool pass_pending;     /* libssl holds a half-sent PASS write */
 	bool released;	       /* lg_flow_out has bytes nobody waits for */
 	bool early;	       /* early data went through the flow */
+	bool stopped;	       /* the socket was shut down both ways */
 };
 
 /* May anything be guarded in this process (kill switch, environment)? */

@@ -161,6 +161,10 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 			t->SSL_set_shutdown(s,
 					    t->SSL_get_shutdown(s) |
 						    LG_SSL_RECEIVED_SHUTDOWN);
+		/* a write on a socket that is shut would be a SIGPIPE */
+		if (c->stopped)
+			t->SSL_set_shutdown(s, t->SSL_get_shutdown(s) |
+						       LG_SSL_SENT_SHUTDOWN);
 		lg_conn_unlock(c);
 	}
 	return LG_REAL(s, t->SSL_shutdown(s));

@@ -79,24 +79,13 @@ static bool is_time_to_release(struct lg_conn *c)
 	       lg_clock_coarse_ms() - c->last_write_ms >= RELEASE_AFTER_MS;
 }
 
-/*
- * The stream was cut: the server sees the connection end. Without a
- * close_notify, and none follows: nothing may be written on a dead socket.
- */
-static void stop_server(struct lg_conn *c, SSL *s)
-{
-	struct lg_tls *t = c->tls;
-
-	t->SSL_set_shutdown(s, t->SSL_get_shutdown(s) | LG_SSL_SENT_SHUTDOWN);
-	lg_wakeup_close(c, s);
-}
-
 static size_t arrived(struct lg_conn *c, SSL *s, char *buf, size_t len)
 {
 	size_t shown = lg_flow_arrived(c->flow, buf, len);
 
+	/* the server sees its stream end, without a close_notify */
 	if (LG_UNLIKELY(lg_flow_wants_close(c->flow)))
-		stop_server(c, s);
+		c->stopped = lg_wakeup_close(c, s);
 	return shown;
 }
 
