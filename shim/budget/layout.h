@@ -15,8 +15,8 @@
  */
 #define LG_REGION_MAGIC "LLMGRGN" /* 8 bytes with the NUL */
 #define LG_REGION_MAJOR 1
-/* 1: `stat` was zeroes before, and nobody read it. */
-#define LG_REGION_MINOR 1
+/* 1: `stat`, 2: `events`: zeroes before, and nobody read them. */
+#define LG_REGION_MINOR 2
 
 #define LG_CELLS 2048u
 #define LG_SLOTS 1024u
@@ -31,6 +31,9 @@
 #define LG_STAT_OUTPUTS 128u /* buckets of output tokens, 8 an octave */
 #define LG_STAT_RATIOS 32u   /* buckets of bytes a token, 1 to 12 */
 #define LG_STAT_NAME 12u     /* words of 8 characters */
+#define LG_EVENTS 16u	     /* the last ones */
+#define LG_EVENT_WORDS 77u   /* of 8 bytes: a line of JSON */
+#define LG_ONCES 248u	     /* what was told in this window */
 
 /*
  * A cell's second word, its tag: window << 32 | slot << 22 | index << 17 |
@@ -150,6 +153,23 @@ struct lg_stat {
 	char pad1[48];
 };
 
+/* One line of events.jsonl (budget/events.h). */
+struct lg_event_slot {
+	uint64_t turn; /* number << 2 | enum lg_event_state */
+	uint64_t id;
+	uint32_t len;
+	uint32_t at_s; /* CLOCK_REALTIME */
+	uint64_t text[LG_EVENT_WORDS];
+};
+
+struct lg_event_area {
+	uint64_t next; /* number of the next event */
+	uint64_t lost; /* overwritten before they were in the file */
+	char pad0[48];
+	uint64_t once[LG_ONCES]; /* hash << 16 | hour; 0 free */
+	struct lg_event_slot slot[LG_EVENTS];
+};
+
 struct lg_head {
 	char magic[8];
 	uint16_t major, minor;
@@ -185,7 +205,7 @@ struct lg_map {
 	struct lg_text text[LG_TEXTS];
 	struct lg_slot slot[LG_SLOTS];
 	struct lg_stat stat[LG_STATS];
-	unsigned char reserved[12288]; /* for alerts and events */
+	struct lg_event_area events;
 	struct lg_draft draft[LG_BUFS];
 };
 
@@ -242,6 +262,15 @@ LG_AT(lg_stat, seen, 136);
 LG_AT(lg_stat, ratio, 144);
 LG_AT(lg_stat, output, 208);
 
+_Static_assert(sizeof(struct lg_event_slot) == 640, "ten cache lines");
+LG_AT(lg_event_slot, id, 8);
+LG_AT(lg_event_slot, len, 16);
+LG_AT(lg_event_slot, text, 24);
+
+_Static_assert(sizeof(struct lg_event_area) == 12288, "three pages");
+LG_AT(lg_event_area, once, 64);
+LG_AT(lg_event_area, slot, 2048);
+
 _Static_assert(sizeof(struct lg_head) == 8192, "header");
 LG_AT(lg_head, major, 8);
 LG_AT(lg_head, header_size, 12);
@@ -262,7 +291,7 @@ LG_AT(lg_map, meta, 139264);
 LG_AT(lg_map, text, 401408);
 LG_AT(lg_map, slot, 450560);
 LG_AT(lg_map, stat, 909312);
-LG_AT(lg_map, reserved, 933888);
+LG_AT(lg_map, events, 933888);
 LG_AT(lg_map, draft, 946176);
 
 #undef LG_AT

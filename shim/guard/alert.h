@@ -4,12 +4,21 @@
 #include "guard/exchange.h"
 
 /*
- * Lines of the log that a person should see. Crossed thresholds: once per
- * window for all processes together. Refusals: each. Calls that were let go:
- * each, at level info. Any thread.
+ * What a person should see: lines of the log, and events (guard/event.h).
+ * Crossed thresholds, the start of a window and its forecast: once a window
+ * for all processes together. Refusals: each in the log, one event a window
+ * and budget. Calls that were let go: each in the log, at level info. Prices
+ * that are not known: one event a day and model. What could not be counted or
+ * written: one an hour, or a day. Any thread.
  */
 void lg_alert_crossed(struct lg_exchange *x);
 void lg_alert_blocked(const struct lg_exchange *x);
-void lg_alert_settled(const struct lg_exchange *x);
+/* r: the region now in force, NULL none. */
+void lg_alert_settled(struct lg_exchange *x, struct lg_region *r);
+/* Its row is not in the ledger: staged, or lost. */
+void lg_alert_unwritten(struct lg_exchange *x, struct lg_region *r, bool lost);
+/* The settings are not in force. */
+void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
+		      const char *text);
 
 #endif

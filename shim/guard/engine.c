@@ -14,6 +14,7 @@
 #include "budget/hold.h"
 #include "budget/layout.h"
 #include "config/config.h"
+#include "guard/alert.h"
 #include "guard/file.h"
 #include "guard/host.h"
 #include "guard/sandbox.h"
@@ -227,12 +228,15 @@ static bool is_stale(struct lg_engine *e, const struct lg_world *w)
 	       e->broken;
 }
 
-static void tell_trouble(struct lg_engine *e, const struct lg_config_error *err)
+static void tell_trouble(struct lg_engine *e, const struct lg_world *w,
+			 const struct lg_config_error *err)
 {
 	struct lg_log_kv kv = {"error", lg_slice_str(err->text), 0};
 
-	if (err->text[0] && strcmp(err->text, e->trouble.text) != 0)
+	if (err->text[0] && strcmp(err->text, e->trouble.text) != 0) {
 		lg_log(LG_LOG_ERROR, "config_error", &kv, 1);
+		lg_alert_trouble(e, lg_world_region(w), err->text);
+	}
 	e->trouble = *err;
 }
 
@@ -280,7 +284,7 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 	e->broken = err.text[0]
 			    ? lg_settings_signature(&e->settings, w->img, &err)
 			    : 0;
-	tell_trouble(e, &err);
+	tell_trouble(e, w, &err);
 	lg_store_relaxed(&e->ledger.durability, w->set.durability);
 	publish(e, s, w);
 	return 0;

@@ -22,7 +22,8 @@ struct lg_rule {
 	unsigned nterms;
 	struct lg_slice name, scope;
 	struct lg_hash128 id; /* without a value */
-	uint64_t memo;	      /* window << 32 | thresholds known as fired */
+	uint64_t memo;	      /* window << 32 | what is known as told */
+	int64_t forecast_ms;  /* coarse: when to look at its rate again */
 };
 
 /* zone and week_start are part of a window's, so of a cell's identity. */

@@ -16,7 +16,8 @@
 #include "guard/recover.h"
 #include "ledger/ledger.h"
 
-static void tell_unwritten(struct lg_exchange *x, bool lost, int err)
+static void tell_unwritten(struct lg_exchange *x, struct lg_region *r,
+			   bool lost, int err)
 {
 	struct lg_log_kv kv[] = {
 		{"id", lg_slice_str(x->row.id), 0},
@@ -25,6 +26,7 @@ static void tell_unwritten(struct lg_exchange *x, bool lost, int err)
 	};
 
 	lg_log(LG_LOG_ERROR, lost ? "row_lost" : "row_staged", kv, 3);
+	lg_alert_unwritten(x, r, lost);
 }
 
 static void close_row(struct lg_exchange *x)
@@ -140,11 +142,11 @@ static int write_row(struct lg_exchange *x, struct lg_region *r,
 		return 0;
 	}
 	if (h->slot < 0 || lg_hold_stage(r, h) == -ENOSPC) {
-		tell_unwritten(x, true, err);
+		tell_unwritten(x, r, true, err);
 		return err;
 	}
 	lg_engine_note_staged(x->engine, true);
-	tell_unwritten(x, false, err);
+	tell_unwritten(x, r, false, err);
 	return err;
 }
 
@@ -222,7 +224,7 @@ static void settle(struct lg_exchange *x)
 		err = settle_unheld(x, now);
 	if (lg_world_region(now))
 		lg_learn_settled(x, lg_world_region(now));
-	lg_alert_settled(x);
+	lg_alert_settled(x, lg_world_region(now));
 	if (waiting && !err)
 		write_staged(x->engine, now);
 	due = !err && lg_world_region(now) &&
