@@ -77,7 +77,7 @@ def case_images(box):
              {'model': 'gpt-image-1', 'prompt': 'x'}),
     ])
     is_row(rows[0], 'openai-images', 'image', '0.12', model='dall-e-3',
-           price_state='exact', units={'images': 1})
+           price_state='estimated', units={'images': 1})
     is_row(rows[1], 'openai-images', 'image', '0.048', units={'images': 3})
     is_row(rows[2], 'openai-images', 'image', '0.036', units={'images': 2},
            model_requested='dall-e-2')
