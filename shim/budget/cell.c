@@ -10,6 +10,7 @@
 #define SEED_LEASE_NS INT64_C(2000000000)
 #define SEED_WAIT_ROUNDS 10000
 #define TOUCH_S 60u
+#define FULLS 8u
 #define CLAIM_S (24u * 3600)
 /* A window that begins later than this after now is a clock's fault. */
 #define CLOCK_FAULT_MS (10 * 60 * 1000)
@@ -268,9 +269,62 @@ static int find_or_insert(struct lg_map *m, const struct lg_cell_spec *s,
 	return err == -ESTALE ? -EBUSY : err;
 }
 
-int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s, bool *fresh)
+/* -- each: budgets that are full ------------------------------------------- */
+
+/*
+ * Which ones were found full in this second: a hash's 40 bits | the second's
+ * 24. A key that nobody has comes with each call of such a budget; the lock
+ * and a walk over all cells for each would be most of its cost.
+ */
+static uint64_t full[FULLS];
+
+static uint64_t full_word(const struct lg_map *m, struct lg_hash128 other)
+{
+	uint64_t uuid;
+
+	memcpy(&uuid, m->head.uuid, sizeof(uuid));
+	return ((other.a ^ uuid) & ~UINT64_C(0xffffff)) |
+	       ((uint64_t)(lg_clock_real_ms() / 1000) & 0xffffff);
+}
+
+static bool is_full(uint64_t word)
+{
+	return lg_load_relaxed(&full[(word >> 32) % FULLS]) == word;
+}
+
+static void note_full(uint64_t word)
+{
+	lg_store_relaxed(&full[(word >> 32) % FULLS], word);
+}
+
+static int find_each(struct lg_map *m, const struct lg_cell_spec *s,
+		     bool *fresh)
 {
 	struct lg_cell_spec other;
+	uint64_t word;
+	int i;
+
+	if (lg_cell_probe(m, s->id) >= 0) {
+		i = find_or_insert(m, s, fresh);
+		if (i != -EDQUOT && i != -ENOSPC)
+			return i;
+	}
+	other = *s;
+	other.id = lg_cell_other_id(s);
+	other.value = LG_SLICE("*other*");
+	other.max_keys = 0;
+	word = full_word(m, other.id);
+	if (!is_full(word)) {
+		i = find_or_insert(m, s, fresh);
+		if (i != -EDQUOT && i != -ENOSPC)
+			return i;
+		note_full(word);
+	}
+	return find_or_insert(m, &other, fresh);
+}
+
+int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s, bool *fresh)
+{
 	int i;
 
 	*fresh = false;
@@ -281,14 +335,9 @@ int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s, bool *fresh)
 				       (uint32_t)i,
 				       lg_load_acquire(&r->map->meta[i].epoch));
 	}
-	i = find_or_insert(r->map, s, fresh);
-	if (i != -EDQUOT && !(i == -ENOSPC && s->each))
-		return i;
-	other = *s;
-	other.id = lg_cell_other_id(s);
-	other.value = LG_SLICE("*other*");
-	other.max_keys = 0;
-	return find_or_insert(r->map, &other, fresh);
+	if (s->each)
+		return find_each(r->map, s, fresh);
+	return find_or_insert(r->map, s, fresh);
 }
 
 /* -- limit --------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "budget/stats.h"
 #include "budget/swap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,6 +40,32 @@ static int on_row(void *ctx, enum lg_swept what, const void *draft, size_t len)
 	(void)draft;
 	*(size_t *)ctx += len + what;
 	return len % 2 ? -1 : 0;
+}
+
+static void use_stats(struct lg_region *r)
+{
+	const struct lg_slice p = LG_SLICE("p"), m = LG_SLICE("model");
+	struct lg_sample sample = {true, false, 70, 1000, 300};
+	struct lg_hash128 id = lg_stats_id(p, m);
+	struct lg_stats_view v;
+	struct lg_learned l;
+	unsigned i;
+
+	for (i = 0; i < 9; i++) {
+		sample.unfinished = i == 3;
+		lg_stats_learn(r, id, p, m, &sample);
+	}
+	for (i = 0; i < lg_stats_count(r); i++)
+		if (!lg_stats_view(r, i, &v) &&
+		    (strlen(v.name) >= sizeof(v.name) ||
+		     v.learned.output_p99 > LG_STATS_OUTPUT_MAX ||
+		     v.learned.ratio > LG_STATS_RATIO_MAX))
+			abort();
+	lg_stats_get(r, id, &l);
+	if (l.output_p99 > LG_STATS_OUTPUT_MAX ||
+	    (l.ratio &&
+	     (l.ratio < LG_STATS_RATIO_ONE || l.ratio > LG_STATS_RATIO_MAX)))
+		abort();
 }
 
 static void use_all(struct lg_region *r)
@@ -79,6 +106,7 @@ static void use_all(struct lg_region *r)
 	if (lg_hold_row(r, draft, 7, &rows) == 0)
 		lg_hold_stage(r, &rows);
 	lg_hold_sweep(r, true, on_row, &n);
+	use_stats(r);
 	lg_region_generation(r);
 	lg_region_is_disabled(r);
 }
@@ -107,6 +135,8 @@ static void furnish(struct lg_region *r)
 	lg_hold_settle(r, &h[3], 7, "row", 3);
 	lg_hold_stage(r, &h[3]);
 	r->map->slot[h[0].slot].owner.lo |= LG_OWNER_BUSY;
+	for (i = 0; i < 8; i++)
+		use_stats(r);
 }
 
 static void start(void)
@@ -136,10 +166,12 @@ static size_t place(size_t at)
 		 sizeof(struct lg_cell_meta) * 16},
 		{offsetof(struct lg_map, text), 4096},
 		{offsetof(struct lg_map, slot), sizeof(struct lg_slot[1024])},
+		{offsetof(struct lg_map, stat), sizeof(struct lg_stat[48])},
 	};
-	size_t k = at % 6;
+	const size_t n = sizeof(part) / sizeof(part[0]);
+	size_t k = at % n;
 
-	return part[k][0] + (at / 6) % part[k][1];
+	return part[k][0] + (at / n) % part[k][1];
 }
 
 static void patch(unsigned char *map, const uint8_t *p, size_t n)

@@ -270,6 +270,13 @@ static void keys_are_capped(void **state)
 	}
 	assert_string_equal(view(other).value, "*other*");
 	assert_string_equal(view(c[0]).value, "someone");
+	/* A full budget looks again a second later: its cap was raised. */
+	s = key_spec(12, 500);
+	s.max_keys = 12;
+	lg_clock_set_real_ms(NOW + 2000);
+	c[12] = lg_cell_find(r, &s, &fresh);
+	assert_true(c[12] >= 0 && c[12] != other && fresh);
+	lg_cell_seed(r, c[12], 500, 0);
 	/* In another window, an hour after the last one's end, they may go. */
 	lg_clock_set_real_ms(NOW + 4 * HOUR);
 	for (i = 20; i < 30; i++) {
