@@ -85,17 +85,23 @@ int books_refresh(struct books *b)
 	return lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
 }
 
-int books_open(struct books *b, struct lg_engine *e)
+int books_open_at(struct books *b, struct lg_engine *e,
+		  const struct lg_ledger_pos *from)
 {
 	int err;
 
 	b->e = e;
 	strmap_init(&b->fixes, sizeof(struct fix));
-	memset(&b->pos, 0, sizeof(b->pos));
+	b->pos = *from;
 	err = books_refresh(b);
 	if (err)
 		books_close(b);
 	return err;
+}
+
+int books_open(struct books *b, struct lg_engine *e)
+{
+	return books_open_at(b, e, &(struct lg_ledger_pos){.offset = 0});
 }
 
 void books_close(struct books *b)

@@ -33,6 +33,9 @@ struct fix {
 
 /* 0, -ENOMEM, -errno of the ledger. */
 int books_open(struct books *b, struct lg_engine *e);
+/* Only corrections that stand after this place. */
+int books_open_at(struct books *b, struct lg_engine *e,
+		  const struct lg_ledger_pos *from);
 void books_close(struct books *b);
 /* Take in the corrections that came since. 0, -ENOMEM, -errno. */
 int books_refresh(struct books *b);

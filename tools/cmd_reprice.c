@@ -154,7 +154,8 @@ static void put_cost(struct lg_row *r, const struct lg_price *p,
 
 	lg_price_cost(p, u, &cost);
 	r->economic_pusd = cost.economic_pusd;
-	if (r->cache_hit == LG_CACHE_GATEWAY) /* nobody was asked */
+	if (r->cache_hit == LG_CACHE_GATEWAY ||
+	    r->cache_hit == LG_CACHE_LOCAL) /* nobody was asked */
 		cost = (struct lg_cost){.rate_missing = cost.rate_missing};
 	r->cost_pusd = cost.total_pusd;
 	r->input_cost_pusd = cost.input_pusd;

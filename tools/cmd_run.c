@@ -3,161 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/money.h"
 #include "cmds.h"
 #include "cover.h"
 #include "guard/engine.h"
 #include "preload.h"
+#include "run.h"
 #include "run_prices.h"
-#include "spend.h"
 #include "tool.h"
-#include "view.h"
-
-enum {
-	O_MAX,
-	O_WARN,
-	O_MAX_TRAIN,
-	O_MAX_INFER,
-	O_PROJECT,
-	O_TAGS,
-	O_USER,
-	O_CONVERSATION,
-	O_PHASE,
-	O_EXPERIMENT,
-	O_MODEL,
-	O_CONFIG,
-	O_PRICE_VERSION,
-	O_QUIET,
-};
-static const struct opt opts[] = {
-	[O_MAX] = {"max-usd", 'm', OPT_MONEY, "USD",
-		   "block calls beyond this amount"},
-	[O_WARN] = {"warn-usd", 'w', OPT_MONEY, "USD", "warn at this amount"},
-	[O_MAX_TRAIN] = {"max-train-usd", 0, OPT_MONEY, "USD",
-			 "the same for phase train"},
-	[O_MAX_INFER] = {"max-infer-usd", 0, OPT_MONEY, "USD",
-			 "the same for phase infer"},
-	[O_PROJECT] = {"project", 'p', OPT_TEXT, "NAME",
-		       "project that rows name"},
-	[O_TAGS] = {"tags", 't', OPT_TEXT, "A,B", "tags that rows carry"},
-	[O_USER] = {"user", 'u', OPT_TEXT, "NAME", "user that rows name"},
-	[O_CONVERSATION] = {"conversation", 'c', OPT_TEXT, "ID",
-			    "conversation that rows name"},
-	[O_PHASE] = {"phase", 0, OPT_TEXT, "infer|train", "phase of its calls"},
-	[O_EXPERIMENT] = {"experiment", 'e', OPT_TEXT, "NAME",
-			  "experiment that rows name"},
-	[O_MODEL] = {"model", 0, OPT_TEXT, "A,B",
-		     "models that it will use: their prices are seen to"},
-	[O_CONFIG] = {"config", 0, OPT_TEXT, "FILE",
-		      "settings and budgets from this file"},
-	[O_PRICE_VERSION] = {"price-version", 0, OPT_TEXT, "VERSION",
-			     "charge by this version of the price lists"},
-	[O_QUIET] = {"quiet", 'q', OPT_FLAG, NULL, "no summary at the end"},
-	OPT_END,
-};
-
-static const struct variable {
-	int option;
-	const char *variable;
-	bool is_cap; /* an outer run's lower amount stays */
-} variables[] = {
-	{O_MAX, "LLMGUARD_MAX_USD", true},
-	{O_WARN, "LLMGUARD_WARN_USD", false},
-	{O_MAX_TRAIN, "LLMGUARD_MAX_TRAIN_USD", true},
-	{O_MAX_INFER, "LLMGUARD_MAX_INFER_USD", true},
-	{O_PROJECT, "LLMGUARD_PROJECT", false},
-	{O_TAGS, "LLMGUARD_TAGS", false},
-	{O_USER, "LLMGUARD_USER", false},
-	{O_CONVERSATION, "LLMGUARD_CONVERSATION", false},
-	{O_PHASE, "LLMGUARD_PHASE", false},
-	{O_EXPERIMENT, "LLMGUARD_EXPERIMENT", false},
-	{O_CONFIG, "LLMGUARD_CONFIG", false},
-	{O_PRICE_VERSION, "LLMGUARD_PRICE_VERSION", false},
-};
-
-static volatile sig_atomic_t child;
-
-static void forward(int sig)
-{
-	int saved = errno;
-
-	if (child > 0)
-		kill((pid_t)child, sig);
-	errno = saved;
-}
-
-/* The terminal itself sends INT and QUIT to the child. */
-static void catch_signals(void)
-{
-	static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-	struct sigaction sa = {.sa_handler = forward, .sa_flags = SA_RESTART};
-	size_t i;
-
-	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
-		sigaction(passed[i], &sa, NULL);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-}
-
-static bool is_lower(const char *a, const char *b)
-{
-	int64_t x, y;
-
-	return a && *a && !lg_money_parse(lg_slice_str(a), &x) &&
-	       !lg_money_parse(lg_slice_str(b), &y) && x < y;
-}
-
-/* The command may go elsewhere: a file is named from the root. */
-static void set_variable(const struct variable *to, const char *text)
-{
-	char *real = to->option == O_CONFIG ? realpath(text, NULL) : NULL;
-
-	setenv(to->variable, real ? real : text, 1);
-	free(real);
-}
-
-static void set_variables(const struct call *c, bool nested)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		const struct opt_value *v = &c->v[variables[i].option];
-		const char *old = getenv(variables[i].variable);
-
-		if (!v->set)
-			continue;
-		if (nested && variables[i].is_cap && is_lower(old, v->text)) {
-			tool_warn("inside another run: its $%s stays", old);
-			continue;
-		}
-		set_variable(&variables[i], v->text);
-	}
-}
-
-/* A run inside a run is part of it: it cannot escape the outer budget. */
-static const char *run_id(bool *nested)
-{
-	static char id[64];
-	const char *outer = getenv("LLMGUARD_RUN_ID");
-	uint64_t r = 0;
-
-	*nested = outer && *outer;
-	if (*nested)
-		return outer;
-	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
-		r = (uint64_t)lg_clock_boot_ns();
-	snprintf(id, sizeof(id), "run-%llx-%d-%08llx",
-		 (unsigned long long)lg_clock_real_ms() / 1000, getpid(),
-		 (unsigned long long)r & 0xffffffff);
-	setenv("LLMGUARD_RUN_ID", id, 1);
-	return id;
-}
 
 static int set_preload(void)
 {
@@ -205,88 +62,6 @@ static void warn_if_off(struct lg_engine *e)
 		tool_warn("LLMGUARD_IGNORE_BUDGET is set: nothing is blocked");
 }
 
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 127 << 8;
-	return status;
-}
-
-static int start(struct call *c)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return -errno;
-	if (!pid) {
-		execvp(c->argv[0], c->argv);
-		tool_warn("%s: %s", c->argv[0], strerror(errno));
-		_exit(errno == ENOENT ? 127 : 126);
-	}
-	child = pid;
-	catch_signals();
-	return 0;
-}
-
-static void summary(const struct spend *s)
-{
-	const char *max = getenv("LLMGUARD_MAX_USD");
-
-	fprintf(stderr, "llmguard: %llu call%s, %s",
-		(unsigned long long)(s->calls - s->blocked),
-		s->calls - s->blocked == 1 ? "" : "s", tool_usd(s->cost_pusd));
-	if (max && *max)
-		fprintf(stderr, " of $%s", max);
-	if (s->by[SPEND_UNKNOWN].calls)
-		fprintf(stderr, ", %llu at an unknown price",
-			(unsigned long long)s->by[SPEND_UNKNOWN].calls);
-	if (s->blocked)
-		fprintf(stderr, "; %llu refused (%s not spent): %s",
-			(unsigned long long)s->blocked,
-			tool_usd(s->refused_pusd), s->reason);
-	fputc('\n', stderr);
-}
-
-/* The ledger cannot be written: the region knows what was refused. */
-static bool has_refused(struct lg_engine *e, const char *run_id)
-{
-	struct views vs;
-	bool yes = false;
-	unsigned i;
-
-	if (views_read(e, true, &vs))
-		return false;
-	for (i = 0; i < vs.n; i++)
-		yes |= vs.v[i].cell.period == LG_PERIOD_RUN &&
-		       !strcmp(vs.v[i].cell.value, run_id) &&
-		       vs.v[i].cell.blocked;
-	views_fini(&vs);
-	if (yes)
-		tool_warn("calls of this run were refused; their rows wait to "
-			  "be written to the ledger");
-	return yes;
-}
-
-/* Was something of this run refused? */
-static bool report(struct call *c, struct lg_engine *e, struct spend *s,
-		   bool nested)
-{
-	int err;
-
-	lg_engine_refresh(e);
-	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
-		lg_engine_sweep(e);
-	err = spend_read(s, e);
-	if (err)
-		tool_warn("ledger: %s", strerror(-err));
-	else if (!c->v[O_QUIET].set)
-		summary(s);
-	return s->blocked || s->cut || (!nested && has_refused(e, s->run_id));
-}
-
 static int end_as(int status)
 {
 	struct rlimit none = {0, 0};
@@ -307,40 +82,172 @@ static bool trains(const struct call *c)
 {
 	const char *phase = getenv("LLMGUARD_PHASE");
 
-	return c->v[O_MAX_TRAIN].set || (phase && !strcmp(phase, "train"));
+	return c->v[RO_MAX_TRAIN].set || (phase && !strcmp(phase, "train"));
+}
+
+/* The ledger cannot be written: the region knows what was refused. */
+static bool has_refused(const struct run *r)
+{
+	bool yes = false;
+	unsigned i;
+
+	if (r->nested || r->resumed || r->watch.refused)
+		return r->watch.refused;
+	for (i = 0; i < r->watch.ncells; i++)
+		yes |= r->watch.cell[i].blocked &&
+		       strcmp(r->watch.cell[i].name, "experiment");
+	if (yes)
+		tool_warn("calls of this run were refused; their rows wait to "
+			  "be written to the ledger");
+	return yes;
+}
+
+/* Cancelled by somebody, failed by itself, or well done. */
+static void judge(struct run *r, bool refused)
+{
+	int sig = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0;
+	bool well = WIFEXITED(r->status) && !WEXITSTATUS(r->status);
+
+	if (r->end == RUN_CANCELLED || well)
+		return;
+	if (r->signalled || sig == SIGINT || sig == SIGTERM || sig == SIGHUP) {
+		r->end = RUN_CANCELLED;
+		snprintf(r->reason, sizeof(r->reason), "signal SIG%s",
+			 sigabbrev_np(r->signalled ? r->signalled : sig));
+		return;
+	}
+	r->end = refused ? RUN_CANCELLED : RUN_FAILED;
+	if (refused)
+		snprintf(r->reason, sizeof(r->reason), "%s",
+			 r->breached ? r->breach : "calls were refused");
+}
+
+/* All that is left to do once the command has ended. Its exit code. */
+static int finish(struct run *r)
+{
+	bool guard = r->end == RUN_CANCELLED, refused;
+	int err;
+
+	lg_engine_refresh(r->e);
+	if (lg_engine_region(r->e) && !lg_engine_is_readonly(r->e))
+		lg_engine_sweep(r->e);
+	run_watch_look(r);
+	r->ended_ms = lg_clock_real_ms();
+	refused = has_refused(r) || r->watch.cut;
+	if (r->breached && r->c->v[RO_HALT].set && !r->ignored)
+		run_halt_write(r);
+	judge(r, refused);
+	if (r->artifacts[0]) {
+		run_tally(r);
+		run_artifacts_write(r, false);
+	} else {
+		err = run_tally(r);
+		if (err)
+			tool_warn("ledger: %s", strerror(-err));
+	}
+	run_record_write(r, run_end_name(r->end));
+	run_report(r);
+	return guard || refused ? EXIT_OVER : -1;
+}
+
+/* It is not started: what there is to say of that. */
+static int refuse(struct run *r, int ret)
+{
+	if (ret != EXIT_OVER)
+		return ret;
+	r->end = RUN_CANCELLED;
+	r->ended_ms = lg_clock_real_ms();
+	if (r->resumed)
+		run_tally(r);
+	run_artifacts_write(r, false);
+	run_record_write(r, run_end_name(r->end));
+	if (r->c->v[RO_JSON].set)
+		run_report(r);
+	return ret;
+}
+
+/* A run that goes on needs something to go on with. */
+static int check_left(struct run *r)
+{
+	unsigned i;
+
+	for (i = 0; r->resumed && !r->ignored && i < r->watch.ncells; i++) {
+		const struct run_cell *c = &r->watch.cell[i];
+
+		if (strcmp(c->name, "run") || c->spent_pusd < c->limit_pusd ||
+		    r->on_breach == BREACH_CONTINUE)
+			continue;
+		snprintf(r->reason, sizeof(r->reason),
+			 "not started: nothing is left of %s",
+			 tool_usd(c->limit_pusd));
+		return tool_fail("run %s: nothing is left of %s (%s spent); "
+				 "give it more with --add-usd",
+				 r->id, tool_usd(c->limit_pusd),
+				 tool_usd(c->spent_pusd)) == EXIT_FAILED
+			       ? EXIT_OVER
+			       : EXIT_FAILED;
+	}
+	return -1;
+}
+
+/* Everything before the command. -1, or an exit code. */
+static int prepare(struct run *r)
+{
+	int ret;
+
+	warn_if_off(r->e);
+	if (!r->nested)
+		run_prices(r->e, r->c->v[RO_MODEL].text, trains(r->c));
+	/* the cells are seeded from the ledger before they are looked at */
+	lg_engine_touch(r->e);
+	tool_ledger_end(r->e, 0, &r->pos);
+	run_watch_begin(r);
+	run_watch_cells(r);
+	ret = run_artifacts_begin(r);
+	if (ret < 0)
+		ret = run_halt_check(r);
+	if (ret < 0)
+		ret = check_left(r);
+	if (ret < 0)
+		ret = run_estimate(r);
+	return ret;
+}
+
+static int go(struct run *r)
+{
+	int ret = prepare(r);
+
+	if (ret >= 0)
+		return refuse(r, ret);
+	run_record_write(r, NULL);
+	run_artifacts_write(r, true);
+	ret = run_child_start(r);
+	if (ret)
+		return tool_fail("%s: %s", r->c->argv[0], strerror(-ret));
+	run_child_wait(r);
+	ret = finish(r);
+	return ret;
 }
 
 static int run(struct call *c)
 {
-	struct spend s = {.since_ms = lg_clock_real_ms()};
-	struct lg_engine *e;
-	int ret, status;
-	bool nested;
+	static struct run r;
+	int ret;
 
+	r.c = c;
 	warn_if_uncovered(c->argv[0]);
 	ret = set_preload();
+	if (ret < 0)
+		ret = run_limits_set(&r);
+	if (ret < 0)
+		ret = tool_open(&r.e);
 	if (ret >= 0)
 		return ret;
-	s.run_id = run_id(&nested);
-	set_variables(c, nested);
-	ret = tool_open(&e);
-	if (ret >= 0)
-		return ret;
-	warn_if_off(e);
-	if (!nested)
-		run_prices(e, c->v[O_MODEL].text, trains(c));
-	tool_ledger_end(e, 0, &s.pos);
-	ret = start(c);
-	if (ret) {
-		lg_engine_close(e);
-		return tool_fail("%s: %s", c->argv[0], strerror(-ret));
-	}
-	status = wait_for((pid_t)child);
-	child = 0;
-	ret = report(c, e, &s, nested) ? EXIT_OVER : -1;
-	spend_fini(&s);
-	lg_engine_close(e);
-	return ret >= 0 ? ret : end_as(status);
+	ret = go(&r);
+	run_tally_fini(&r.tally);
+	free(r.estimate.line);
+	lg_engine_close(r.e);
+	return ret >= 0 ? ret : end_as(r.status);
 }
 
 const struct cmd cmd_run = {
@@ -350,8 +257,16 @@ const struct cmd cmd_run = {
 	.about =
 		"The command and all its children are one run: one budget, one "
 		"id in the ledger.\nExits as the command does, or 3 when the "
-		"guard refused one of its calls. A run\ninside a run is part "
-		"of it and cannot raise its limits.\n\nModels named by "
+		"guard refused one of its calls, ended it or\ndid not let it "
+		"start. A run inside a run is part of it and cannot raise its "
+		"limits.\n\nWith --calls, --examples, --train-calls or "
+		"--estimate an estimate is made before it\nstarts; where it "
+		"exceeds a limit the start is asked for (elsewhere than on a "
+		"terminal:\nrefused) unless --yes is given. Without a FILE "
+		"the calls of the last 31 days of this\nexperiment, project or "
+		"--model say what one costs.\n\nWhat is left of a run's limits "
+		"can be spent by --resume RUN_ID. Runs of one\n--experiment "
+		"share --experiment-max-usd.\n\nModels named by "
 		"--model, "
 		"by models:, budgets and fallbacks of the config, or by one "
 		"of\nLLMGUARD_MODEL, OPENAI_MODEL, OPENAI_MODEL_NAME, "
@@ -364,7 +279,7 @@ const struct cmd cmd_run = {
 		"LLMGUARD_PRICING_NONINTERACTIVE=1, stderr says what "
 		"unknown_model does.\n\n"
 		"  llmguard run --max-usd 5 -- ./agent.py",
-	.opts = opts,
+	.opts = run_opts,
 	.min_args = 1,
 	.max_args = -1,
 	.run = run,

@@ -12,7 +12,7 @@ extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 	cmd_enable, cmd_disable, cmd_checkpoint, cmd_completion, cmd_help,
 	cmd_reprice, cmd_reconcile;
 
-extern const struct cmd cmd_phase;
+extern const struct cmd cmd_phase, cmd_record;
 
 /* All commands with one line each, to stdout. */
 int help_overview(void);

@@ -241,13 +241,22 @@ struct lg_exchange *explain_request_read(struct lg_engine *e,
 					 struct doc_arena *a,
 					 struct explain_request *r)
 {
-	struct parts p = {0};
-	struct lg_exchange *x;
 	struct lg_slice text;
-	const char *why;
 
 	if (doc_read(a, r->file, &text, &r->err))
 		return NULL;
+	return explain_request_text(e, a, r, text);
+}
+
+struct lg_exchange *explain_request_text(struct lg_engine *e,
+					 struct doc_arena *a,
+					 struct explain_request *r,
+					 struct lg_slice text)
+{
+	struct parts p = {0};
+	struct lg_exchange *x;
+	const char *why;
+
 	if (is_http(text)) {
 		why = read_http(a, text, &p);
 		if (!why && r->url)

@@ -22,5 +22,10 @@ struct explain_request {
 struct lg_exchange *explain_request_read(struct lg_engine *e,
 					 struct doc_arena *a,
 					 struct explain_request *r);
+/* The same of a text that stands in the arena; r->file names it. */
+struct lg_exchange *explain_request_text(struct lg_engine *e,
+					 struct doc_arena *a,
+					 struct explain_request *r,
+					 struct lg_slice text);
 
 #endif

@@ -10,6 +10,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_status,
 	&cmd_run,
 	&cmd_phase,
+	&cmd_record,
 	&cmd_budget_set,
 	&cmd_budget_list,
 	&cmd_budget_rm,

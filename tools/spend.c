@@ -35,7 +35,7 @@ static enum spend_class classify(const struct lg_row *r)
 	return SPEND_EXACT;
 }
 
-static bool was_refused(const struct lg_row *r)
+bool spend_is_refusal(const struct lg_row *r)
 {
 	return r->verdict == LG_VERDICT_BLOCK ||
 	       r->verdict == LG_VERDICT_DENY || r->verdict == LG_VERDICT_STOP ||
@@ -122,7 +122,7 @@ static int add(void *ctx, const struct lg_row *r,
 	s->cut += r->verdict == LG_VERDICT_CUT;
 	add_tokens(&s->input_tokens, r->input_tokens);
 	add_tokens(&s->output_tokens, r->output_tokens);
-	if (was_refused(r)) {
+	if (spend_is_refusal(r)) {
 		s->blocked++;
 		s->refused_pusd =
 			lg_money_add(s->refused_pusd, r->estimate_pusd);

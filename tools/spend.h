@@ -1,6 +1,7 @@
 #ifndef LG_TOOLS_SPEND_H
 #define LG_TOOLS_SPEND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "json.h"
@@ -41,6 +42,8 @@ int spend_read(struct spend *s, struct lg_engine *e);
 void spend_fini(struct spend *s);
 /* "totals" and "coverage" of `status --json`. */
 void spend_json(struct json *j, const struct spend *s);
+/* Was this call kept from its provider? */
+bool spend_is_refusal(const struct lg_row *call);
 const char *spend_class_name(enum spend_class c);
 
 #endif

@@ -1,0 +1,165 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/money.h"
+#include "doc.h"
+#include "guard/engine.h"
+#include "guard/file.h"
+#include "guard/phase.h"
+#include "json.h"
+#include "run.h"
+#include "tool.h"
+
+/* When this process id began, in clock ticks since the boot; 0: not there. */
+static uint64_t start_of(pid_t pid)
+{
+	char path[64], buf[1024], *p;
+	unsigned long long start = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (lg_file_peek(path, buf, sizeof(buf)) <= 0)
+		return 0;
+	p = strrchr(buf, ')');
+	/* field 22; the third follows the name */
+	if (!p || sscanf(p + 1,
+			 " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
+			 "%*d %*d %*d %*d %*d %*d %llu",
+			 &start) != 1)
+		return 0;
+	return start;
+}
+
+bool run_record_is_live(const struct run_record *rec)
+{
+	return !strcmp(rec->status, "running") && rec->pid &&
+	       rec->pid <= INT32_MAX &&
+	       start_of((pid_t)rec->pid) == rec->pid_start;
+}
+
+static void put_limit(struct json *j, const char *key, int64_t pusd)
+{
+	json_usd(j, key, pusd);
+}
+
+static void put_record(const struct run *r, const char *status, struct json *j)
+{
+	static const char *const breaches[] = {"block", "stop", "continue"};
+
+	json_open(j, NULL, '{');
+	json_u64(j, "v", 1);
+	json_text(j, "run_id", r->id);
+	json_text(j, "experiment", r->experiment);
+	json_text(j, "project", r->project);
+	json_text(j, "status", status ? status : "running");
+	json_text(j, "cancel_reason", r->reason);
+	json_u64(j, "pid", (uint64_t)getpid());
+	json_u64(j, "pid_start", start_of(getpid()));
+	json_u64(j, "begun_ms", (uint64_t)r->begun_ms);
+	json_text(j, "on_breach", breaches[r->on_breach]);
+	put_limit(j, "max_usd", r->limits.max);
+	put_limit(j, "warn_usd", r->limits.warn);
+	put_limit(j, "max_train_usd", r->limits.train);
+	put_limit(j, "max_infer_usd", r->limits.infer);
+	put_limit(j, "experiment_max_usd", r->limits.experiment);
+	json_close(j, '}');
+	json_line(j);
+}
+
+void run_record_write(const struct run *r, const char *status)
+{
+	const char *dir = lg_engine_state_dir(r->e);
+	char path[360];
+	struct json j;
+	int err;
+
+	if (r->nested)
+		return;
+	json_init(&j);
+	put_record(r, status, &j);
+	err = lg_path_join(path, sizeof(path), dir, LG_RUNS_DIR);
+	if (!err && mkdir(path, 0700) && errno != EEXIST)
+		err = -errno;
+	if (!err)
+		err = lg_run_path(dir, r->id, ".json", path, sizeof(path));
+	if (!err)
+		err = j.b.overflow ? -ENOMEM
+				   : lg_file_replace(path, j.b.p, j.b.len);
+	lg_buf_fini(&j.b);
+	if (err)
+		tool_warn("this run cannot be resumed: its record cannot be "
+			  "written: %s",
+			  strerror(-err));
+}
+
+static void get_text(const struct doc *d, const char *key, char *out,
+		     size_t cap)
+{
+	lg_slice_copy(doc_text(doc_get(d, key)), out, cap);
+}
+
+static uint64_t get_u64(const struct doc *d, const char *key)
+{
+	uint64_t n = 0;
+
+	return lg_slice_u64(doc_text(doc_get(d, key)), &n) ? 0 : n;
+}
+
+static int64_t get_limit(const struct doc *d, const char *key)
+{
+	const struct doc *v = doc_get(d, key);
+	int64_t pusd;
+
+	if (!v || v->kind != DOC_NUMBER || lg_money_parse(v->text, &pusd) ||
+	    pusd < 0 || pusd > LG_MONEY_LIMIT_MAX)
+		return RUN_NO_LIMIT;
+	return pusd;
+}
+
+static void take_record(const struct doc *d, struct run_record *out)
+{
+	get_text(d, "run_id", out->id, sizeof(out->id));
+	get_text(d, "experiment", out->experiment, sizeof(out->experiment));
+	get_text(d, "project", out->project, sizeof(out->project));
+	get_text(d, "status", out->status, sizeof(out->status));
+	get_text(d, "on_breach", out->on_breach, sizeof(out->on_breach));
+	out->limits = (struct run_limits){
+		.max = get_limit(d, "max_usd"),
+		.warn = get_limit(d, "warn_usd"),
+		.train = get_limit(d, "max_train_usd"),
+		.infer = get_limit(d, "max_infer_usd"),
+		.experiment = get_limit(d, "experiment_max_usd"),
+	};
+	out->begun_ms = (int64_t)(get_u64(d, "begun_ms") & INT64_MAX);
+	out->pid = get_u64(d, "pid");
+	out->pid_start = get_u64(d, "pid_start");
+}
+
+int run_record_read(const char *state_dir, const char *id,
+		    struct run_record *out)
+{
+	struct doc_arena a = {NULL, 0};
+	char path[400];
+	struct doc *d = NULL;
+	struct doc_error why;
+	struct lg_slice text;
+	int err = lg_run_path(state_dir, id, ".json", path, sizeof(path));
+
+	memset(out, 0, sizeof(*out));
+	if (!err)
+		err = doc_read(&a, path, &text, &why);
+	if (!err)
+		err = doc_parse_json(&a, path, text, &d, &why);
+	if (!err) {
+		take_record(d, out);
+		/* another id with the same file name is another run */
+		if (strcmp(out->id, id))
+			err = -ENOENT;
+	}
+	doc_arena_fini(&a);
+	return err;
+}
