@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
+    local cmds="status run phase record budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -16,8 +16,9 @@ _llmguard()
     esac
     case "$at" in
     'status'*) opts='--watch --interval --check --all --models --json --help' ;;
-    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --project --tags --user --conversation --phase --experiment --model --config --price-version --quiet --help' ;;
+    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
     'phase'*) opts='--json --help' ;;
+    'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
     'budget set'*) opts='--limit --period --scope --mode --hard --soft --each --warn-at --until --json --help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;
@@ -44,7 +45,12 @@ _llmguard()
     'reconcile'*) opts='--format --provider --day-zone --from --to --tolerance --gaps --adjust --yes --json --help' ;;
     esac
     case " $prev" in
+    *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
+    *' --estimate-detail') COMPREPLY=($(compgen -W 'none short full' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --cache-hit') COMPREPLY=($(compgen -W 'local gateway none' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --type') COMPREPLY=($(compgen -W 'generate embed image audio rerank batch train other' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
