@@ -157,10 +157,13 @@ static bool find(const struct lg_catalog *cat, const struct doc *e,
 	return price_find(cat, &q, p) && p->entry;
 }
 
+/* What a list says that is entered by hand itself is the later word. */
 static bool is_manual(const struct merge *m, const struct doc *e)
 {
 	struct lg_price p;
 
+	if (m->f->source && !strcmp(m->f->source, "manual"))
+		return false;
 	return find(&m->own, e, &p) &&
 	       (p.how == LG_PRICE_MATCH_RULE ||
 		lg_slice_ieq(lg_img_text(p.img, p.entry->model),

@@ -8,7 +8,8 @@ struct lg_engine;
 /*
  * What a list says that the user's price file does not say yet. Prices are
  * never replaced: a changed one is a new entry that holds from now on. Those
- * that somebody entered by hand (source: manual) stay in force.
+ * that somebody entered by hand (source: manual) stay in force, unless this
+ * list is entered by hand, too.
  */
 struct catalog_merge {
 	struct doc **entry; /* to append, in the arena */

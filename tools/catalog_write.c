@@ -253,16 +253,29 @@ static int beside(const char *file, const char *tail, char out[PATH_CAP])
 		       : -ENAMETOOLONG;
 }
 
+/* The file behind links. One that leads nowhere is not written over. */
+static int resolve(struct writer *w, const char *file)
+{
+	char *real = realpath(file, NULL);
+	int err = real ? 0 : -errno;
+	struct stat st;
+
+	if (!real && (lstat(file, &st) || !S_ISLNK(st.st_mode)))
+		err = 0;
+	snprintf(w->file, sizeof(w->file), "%s", real ? real : file);
+	free(real);
+	return err;
+}
+
 static int open_writer(struct writer *w, const char *file)
 {
 	char lock[PATH_CAP];
-	char *real = realpath(file, NULL);
 	int err;
 
 	w->lock = -1;
-	snprintf(w->file, sizeof(w->file), "%s", real ? real : file);
-	free(real);
-	err = make_dirs(w->file);
+	err = resolve(w, file);
+	if (!err)
+		err = make_dirs(w->file);
 	if (!err)
 		err = beside(w->file, ".lock", lock);
 	if (!err)

@@ -132,8 +132,8 @@ static int check_model(struct call *c)
 
 	if (!s.len || !lg_slice_copy(s, text, sizeof(text)))
 		return tool_usage(c->cmd,
-				  "%s: allowed: 1 to 127 bytes without "
-				  "control characters",
+				  "MODEL %.200s: allowed: 1 to 127 bytes "
+				  "without control characters",
 				  c->argv[0]);
 	return -1;
 }

@@ -433,6 +433,18 @@ def case_per1k(box):
     eq((e['openai/gpt-4o']['input_per_1m'], e['acme/mine']['output_per_1m'],
         e['openai/gpt-4o']['context_window'], e['acme/mine']['source']),
        (Decimal('2.6'), 2, 64000, 'manual'), 'figures')
+    # one's own list is entered by hand, too: its later figures count
+    box.cli('pricing', 'set', 'mine', '-p', 'acme', '--input-per-1m', '9',
+            '--output-per-1m', '9')
+    for per_1k, written in ((0.003, 1), (0.003, 0)):
+        p = box.cli('pricing', 'import', '--json', save(
+            box, 'pricing.json', json.dumps({'mine': {
+                'input_cost_per_1k': per_1k, 'output_cost_per_1k': 0.002,
+                'provider': 'acme'}})))
+        eq((load(p.stdout)['written'], load(p.stdout)['kept']), (written, 0),
+           'imported again')
+    eq(load(box.cli('pricing', 'show', 'mine', '-p', 'acme', '--json').stdout)
+       ['rates_per_1m']['input'], 3, 'in force')
     for bad in ({'a': {'input_cost_per_1k': 1}},
                 {'a': {'input_cost_per_1k': 1, 'output_cost_per_1k': 'x',
                        'provider': 'p'}},

@@ -276,6 +276,12 @@ static void test_mode_and_link(void **state)
 	assert_int_equal(stat(real, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_int_equal(count(NULL), 1);
+	/* a link that leads nowhere is not written over */
+	assert_int_equal(unlink(real), 0);
+	assert_true(append(0, 1, &err) < 0);
+	assert_non_null(strstr(err.text, file));
+	assert_int_equal(lstat(file, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
 }
 
 /* What a crash of another writer left does not get in the way. */
