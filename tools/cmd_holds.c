@@ -14,8 +14,11 @@
 enum { O_JSON };
 static const struct opt opts[] = {[O_JSON] = OPT_JSON, OPT_END};
 
-static const char *state_of(const struct lg_hold_view *h)
+static const char *state_of(const struct lg_hold_view *h,
+			    const struct lg_row *row)
 {
+	if (h->alive && row->verdict == LG_VERDICT_STOP)
+		return "stopped";
 	if (h->staged)
 		return "row waits";
 	if (h->settling)
@@ -52,7 +55,7 @@ static void put_json(struct json *j, struct lg_region *r,
 	json_bool(j, "foreign", h->foreign);
 	json_bool(j, "dispatched", h->dispatched);
 	json_bool(j, "staged", h->staged);
-	json_text(j, "state", state_of(h));
+	json_text(j, "state", state_of(h, row));
 	json_i64(j, "age_ms", age_ms);
 	json_text(j, "id", row->id);
 	json_text(j, "comm", row->comm);
@@ -86,7 +89,7 @@ static void put_cells(struct table *t, const struct lg_hold_view *h,
 		 (long long)age_ms / 100 % 10);
 	table_cell(t, text);
 	table_cell(t, tool_usd(largest(h)));
-	table_cell(t, state_of(h));
+	table_cell(t, state_of(h, row));
 	table_cell(t, row->host);
 	table_cell(t, row->model_requested);
 	table_cell(t, row->budgets);
@@ -136,7 +139,8 @@ const struct cmd cmd_holds = {
 	.args = "",
 	.summary = "calls under way and what each holds",
 	.about = "Also rows that could not be written yet. With --json one "
-		 "hold a line.",
+		 "hold a line. A process that a budget has stopped is listed "
+		 "until it goes on (llmguard resume).",
 	.opts = opts,
 	.run = run,
 };

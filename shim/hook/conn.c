@@ -1,7 +1,6 @@
 #include "hook/conn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 
 #include "base/atomic.h"
@@ -122,6 +121,7 @@ struct lg_conn *lg_conn_make(struct lg_tls *t, SSL *s)
 	if (!c)
 		return NULL;
 	c->tls = t;
+	c->ssl = s;
 	c->fd = -1;
 	c->ctx_alpn = lg_alpn_of_ctx(t, t->SSL_get_SSL_CTX(s));
 	lg_buf_init(&c->queue, QUEUE_MAX);
@@ -167,13 +167,9 @@ static bool is_foreign(const struct lg_tls *t, const SSL *s)
 
 bool lg_conn_may_sleep(void *conn)
 {
-	const struct lg_conn *c = conn;
-	int err = errno, flags = -1;
+	struct lg_conn *c = conn;
 
-	if (c->fd >= 0)
-		flags = fcntl(c->fd, F_GETFL);
-	errno = err;
-	return flags >= 0 && !(flags & O_NONBLOCK);
+	return lg_wakeup_is_blocking(c, c->ssl);
 }
 
 /*

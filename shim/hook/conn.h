@@ -35,6 +35,7 @@ struct lg_alpn_set {
 
 struct lg_conn {
 	struct lg_tls *tls;
+	SSL *ssl;	      /* whose it is: it goes with that */
 	struct lg_flow *flow; /* NULL in LOOK until a request begins */
 	struct lg_buf queue;  /* arrived, seen by the flow, not yet read */
 	struct lg_alpn *alpn; /* set on this SSL, or NULL */

@@ -46,7 +46,10 @@ class Call:
             b.get('max_output_tokens')
         cap = cap if isinstance(cap, int) and cap > 0 else 20
         self.tin = number(self.opts, 'in', prompt_tokens(b))
-        self.tout = number(self.opts, 'out', min(20, cap))
+        cap = b.get('generationConfig', {}).get('maxOutputTokens', cap) \
+            if isinstance(b.get('generationConfig'), dict) else cap
+        self.tout = cap if self.opts.get('out') == 'cap' else \
+            number(self.opts, 'out', min(20, cap))
         self.cached = number(self.opts, 'cached', 0)
         self.reason = number(self.opts, 'reason', 0)
         self.text = words(number(self.opts, 'text', 40))

@@ -11,7 +11,8 @@ whole request ("request") and every one that did not come to its end
 
 A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
 `metadata: {"x-test": ...}` in its body):
-  in=N out=N cached=N reason=N   the usage that is reported
+  in=N out=N cached=N reason=N   the usage that is reported (out=cap: as much
+                    as the request allows)
   cw=N cw1h=N       Anthropic: tokens written to the cache
   text=N            characters of answer text (default 40)
   events=N          text deltas of a stream (default 4)
@@ -194,6 +195,7 @@ class Conn:
         self.srv.log.put(event='request', conn=self.n, seq=seq, method=method,
                          path=path, headers=headers, model=call.model,
                          body_len=len(body), head=head.decode('latin1'),
+                         said=body[:600].decode('latin1'),
                          sha256=hashlib.sha256(body).hexdigest())
         return call
 
