@@ -51,43 +51,56 @@ static bool is_plain(const struct lg_exchange *x)
 	       f->prompt_bytes >= PROMPT_MIN;
 }
 
-/* Its maximum, or the guard, ended it: how long it would have been is open. */
+/* Its maximum ended it: how long it would have been is open. */
 static bool is_unfinished(const struct lg_exchange *x, uint64_t output)
 {
-	return x->row.verdict == LG_VERDICT_CUT ||
-	       (x->facts.has_max && output >= x->facts.max_output_tokens);
+	return x->facts.has_max && output >= x->facts.max_output_tokens;
 }
 
-static bool is_exact(const struct lg_exchange *x)
+/* An answer of this model, whole or ended by the guard. */
+static bool is_answer(const struct lg_exchange *x)
 {
 	const struct lg_row *row = &x->row;
 
 	return !x->denial && x->answered && row->status == 200 &&
-	       row->usage_state == LG_USAGE_EXACT &&
+	       row->verdict != LG_VERDICT_LOCAL &&
 	       row->cache_hit != LG_CACHE_GATEWAY && !x->answer.failed &&
 	       !(row->flags & (LG_ROW_PARTS | LG_ROW_DUPLICATE |
 			       LG_ROW_PENDING | LG_ROW_MISMATCH));
 }
 
-void lg_learn_settled(const struct lg_exchange *x, struct lg_region *r)
+static uint64_t of_one(uint64_t tokens, uint64_t choices)
+{
+	return choices ? tokens / choices + !!(tokens % choices) : tokens;
+}
+
+static void sample(const struct lg_exchange *x, struct lg_sample *s)
 {
 	const struct lg_row *row = &x->row;
-	uint64_t choices = x->facts.n ? x->facts.n : 1;
-	struct lg_sample s = {.has_output = false};
+	bool exact = row->usage_state == LG_USAGE_EXACT;
+
+	*s = (struct lg_sample){.has_output = false};
+	if (row->verdict == LG_VERDICT_CUT) {
+		s->has_output = s->unfinished = true;
+	} else if (exact && row->output_tokens != LG_ROW_ABSENT) {
+		s->has_output = true;
+		s->output_tokens = of_one(row->output_tokens, x->facts.n);
+		s->unfinished = is_unfinished(x, s->output_tokens);
+	}
+	if (exact && is_plain(x) && row->input_tokens != LG_ROW_ABSENT) {
+		s->prompt_bytes = x->facts.prompt_bytes;
+		s->prompt_tokens = row->input_tokens;
+	}
+}
+
+void lg_learn_settled(const struct lg_exchange *x, struct lg_region *r)
+{
+	struct lg_sample s;
 	struct name n;
 
-	if (!is_learned(x) || !is_exact(x))
+	if (!is_learned(x) || !is_answer(x))
 		return;
-	if (row->output_tokens != LG_ROW_ABSENT) {
-		s.has_output = true;
-		s.output_tokens = row->output_tokens / choices +
-				  !!(row->output_tokens % choices);
-		s.unfinished = is_unfinished(x, s.output_tokens);
-	}
-	if (is_plain(x) && row->input_tokens != LG_ROW_ABSENT) {
-		s.prompt_bytes = x->facts.prompt_bytes;
-		s.prompt_tokens = row->input_tokens;
-	}
+	sample(x, &s);
 	n = name_of(x);
 	lg_stats_learn(r, lg_stats_id(n.provider, n.model), n.provider, n.model,
 		       &s);

@@ -15,7 +15,8 @@
 void lg_learn_get(const struct lg_exchange *x, struct lg_learned *out);
 /*
  * A settled call: its row is filled. Only exact counts of one whole answer
- * that the provider made; of the prompt only where it was nothing but text.
+ * that the provider made; of the prompt only where it was nothing but text. A
+ * stream that the guard cut says that answers are longer.
  */
 void lg_learn_settled(const struct lg_exchange *x, struct lg_region *r);
 
