@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/maker.h"
 #include "base/mem.h"
 #include "base/money.h"
 
@@ -218,6 +219,29 @@ static bool has_glob(const struct lg_conf_scope *s)
 	return false;
 }
 
+/* A fallback that the one provider of the scope does not sell. */
+static const char *foreign_model(const struct lg_conf_budget *b)
+{
+	const struct lg_conf_actions *chain[] = {&b->soft, &b->hard_actions};
+
+	for (unsigned t = 0; t < b->scope.n; t++) {
+		const struct lg_conf_term *term = &b->scope.term[t];
+
+		if (term->key != LG_SCOPE_PROVIDER)
+			continue;
+		for (unsigned i = 0; i < 2 * LG_CONF_ACTIONS_MAX; i++) {
+			const struct lg_conf_actions *all = chain[i & 1];
+			const struct lg_conf_action *a = &all->a[i / 2];
+
+			if (i / 2 < all->n && a->kind == LG_ACTION_FALLBACK &&
+			    lg_maker_is_other(lg_slice_str(term->pattern),
+					      lg_slice_str(a->arg)))
+				return a->arg;
+		}
+	}
+	return NULL;
+}
+
 int lg_conf_budget_finish(struct lg_conf *c, struct lg_conf_budget *b,
 			  uint32_t line)
 {
@@ -239,6 +263,12 @@ int lg_conf_budget_finish(struct lg_conf *c, struct lg_conf_budget *b,
 				       lg_slice_str(b->scope.text),
 				       "each: true needs a scope with *, like "
 				       "\"user:*\"");
+	why = foreign_model(b);
+	if (why)
+		return lg_conf_fail_at(
+			c, line, LG_SLICE("fallback"), lg_slice_str(why),
+			"this provider does not have the model; "
+			"allowed: models of the scope's provider");
 	return 0;
 }
 

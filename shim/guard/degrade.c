@@ -19,15 +19,24 @@
 #define HALT_NS INT64_C(20000000) /* shorter was no stop */
 #define HALTS_MAX 3		  /* of such */
 
+/* Is it for the chains to say what follows? A pause, a fault are not. */
+static bool is_money(const struct lg_denial *no)
+{
+	return no->rule >= 0 && (!strcmp(no->reason, "over_budget") ||
+				 !strcmp(no->reason, "unbounded"));
+}
+
 bool lg_degrade_is_due(const struct lg_exchange *x)
 {
 	const struct lg_img_action *act;
 	unsigned n;
 
-	if (x->soft || !x->denial)
+	if (!x->denial)
 		return x->soft;
-	if (x->denial->rule < 0)
+	if (!is_money(x->denial))
 		return false;
+	if (x->soft)
+		return true;
 	for (unsigned i = 0; i < x->ncharged; i++) {
 		act = lg_chain_of(&x->world->rules[x->charged[i].rule], false,
 				  &n);
@@ -71,6 +80,13 @@ static bool do_fallback(struct lg_degrade *d, const struct lg_rule *r,
 	return true;
 }
 
+/* Or is its cap just what the program said itself? */
+static bool is_lowered(const struct lg_degrade *d)
+{
+	return d->x->clamped &&
+	       !(d->asked.has_cap && d->plan.cap >= d->asked.cap);
+}
+
 static bool do_clamp(struct lg_degrade *d, const struct lg_img_action *a,
 		     int rule)
 {
@@ -80,7 +96,8 @@ static bool do_clamp(struct lg_degrade *d, const struct lg_img_action *a,
 	if (room == INT64_MAX || !lg_plan_cap(d, room, a->n))
 		return false;
 	if (lg_plan_carry_out_or(d, &was)) {
-		took(d, LG_VERDICT_CLAMP, rule);
+		if (is_lowered(d))
+			took(d, LG_VERDICT_CLAMP, rule);
 		return true;
 	}
 	lg_plan_restore_cap(d);
@@ -274,10 +291,10 @@ static bool solve(struct lg_degrade *d)
 			return true;
 		if (x->denial && again)
 			rule = begin_chains(d);
-		else if (x->denial && x->denial->rule >= 0)
+		else if (x->denial && is_money(x->denial))
 			rule = x->denial->rule;
 	}
-	return x->denial && x->denial->rule >= 0 && solve_softly(d);
+	return x->denial && is_money(x->denial) && solve_softly(d);
 }
 
 /* -- soft limits ------------------------------------------------------------
@@ -442,7 +459,7 @@ static void let_go(struct lg_degrade *d)
 	/* also what did not suffice alone */
 	if (x->fell_back)
 		took(d, LG_VERDICT_FALLBACK, d->rule);
-	if (x->clamped)
+	if (is_lowered(d))
 		took(d, LG_VERDICT_CLAMP, d->rule);
 	if (held && d->out.len) {
 		old = *held;
@@ -498,7 +515,7 @@ void lg_degrade(struct lg_exchange *x, struct lg_windows *wins,
 		soften(d);
 	/* what fitted may have been taken by others meanwhile */
 	if (x->denial && d->verdict != LG_VERDICT_THROTTLE &&
-	    x->denial->rule >= 0 && !d->ncur)
+	    is_money(x->denial) && !d->ncur)
 		solve(d);
 	if (x->denial)
 		give_back(d);

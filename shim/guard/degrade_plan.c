@@ -8,7 +8,8 @@
 #include "guard/tariff.h"
 #include "llm/gateway.h"
 
-#define CAP_MAX (UINT64_C(1) << 24) /* where no model says its own */
+#define CAP_MAX (UINT64_C(1) << 24)
+#define CAP_UNKNOWN 4096 /* where neither request nor model says one */
 
 void lg_plan_remember(struct lg_degrade *d)
 {
@@ -140,7 +141,7 @@ static uint64_t top_cap(const struct lg_degrade *d)
 		return d->asked.cap < CAP_MAX ? d->asked.cap : CAP_MAX;
 	if (x->price.max_output_tokens)
 		return x->price.max_output_tokens;
-	return x->price.context_window ? x->price.context_window : CAP_MAX;
+	return CAP_UNKNOWN;
 }
 
 /*
@@ -151,12 +152,15 @@ bool lg_plan_cap(struct lg_degrade *d, int64_t room, uint64_t least)
 {
 	struct lg_exchange *x = d->x;
 	uint64_t low = least, high = top_cap(d);
+	const uint64_t was = x->facts.max_output_tokens;
+	const bool had = x->facts.has_max;
 
 	if (x->facts.reasoning_budget >= low)
 		low = x->facts.reasoning_budget + 1;
 	if (room <= 0 || high < low || x->d->expect ||
 	    !lg_rewrite_is_possible(x, held_of(d)) || !fits(x, low, room)) {
-		lg_plan_restore_cap(d);
+		x->facts.max_output_tokens = was;
+		x->facts.has_max = had;
 		return false;
 	}
 	if (fits(x, high, room))

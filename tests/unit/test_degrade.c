@@ -528,6 +528,63 @@ static void test_not_possible(void **state)
 	}
 }
 
+static void send_claude(struct rig *r, const char *body)
+{
+	snprintf(text, sizeof(text),
+		 "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com\r\n"
+		 "x-api-key: k\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
+	rig_connect(r, "api.anthropic.com");
+	rig_write(r, text, strlen(text), 0);
+}
+
+#define THINK(budget)                                                          \
+	"{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":8000,\"thinking\":{"  \
+	"\"type\":\"enabled\",\"budget_tokens\":" budget "},\"messages\":[{"   \
+	"\"role\":\"user\",\"content\":\"hi\"}]}"
+
+/* The output has to be more than what may be thought. */
+static void test_thinking(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, BUDGETS BUDGET("cap", "global", "0.05",
+				     ", on_hard: [clamp, block]"));
+	send_claude(&r, THINK("2000"));
+	assert_true(cap_in(&r, "\"max_tokens\":") > 2000);
+	rig_close(&r);
+	rig_stop(&r);
+	rig_start(&r, BUDGETS BUDGET("cap", "global", "0.05",
+				     ", on_hard: [clamp, block]"));
+	send_claude(&r, THINK("4000"));
+	assert_refused(&r);
+	rig_stop(&r);
+}
+
+/* A soft clamp that has nothing to lower changes nothing. */
+static void test_soft_clamp(void **state)
+{
+	struct rig r;
+	struct lg_row row;
+
+	(void)state;
+	rig_start(&r, BUDGETS BUDGET("cap", "global", "1",
+				     ", on_soft: {at: 0.5, action: clamp}"));
+	spend(&r, 60000, 1);
+	send_body(&r, DEAR);
+	assert_body(&r, DEAR);
+	row = answered(&r, answer_of("gpt-4o", 2), 2);
+	assert_int_equal(row.verdict, LG_VERDICT_WARN);
+	/* without a cap it gets one that it cannot exceed */
+	send_body(&r, ASK("gpt-4o", ""));
+	assert_int_equal(cap_in(&r, "\"max_completion_tokens\":"), 16384);
+	row = answered(&r, answer_of("gpt-4o", 2), 3);
+	assert_int_equal(row.verdict, LG_VERDICT_CLAMP);
+	rig_stop(&r);
+}
+
 /* Another maker's model is not asked of this one's own host. */
 static void test_foreign(void **state)
 {
@@ -558,6 +615,8 @@ int main(void)
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_not_possible),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_thinking),
+		cmocka_unit_test(test_soft_clamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,6 +221,23 @@ static const struct {
 	 "needs a model"},
 	{B("name: a, period: daily, limit_usd: 1, on_hard: {model: x}"),
 	 "needs an action"},
+	{B("name: a, period: daily, limit_usd: 1, on_hard: {action: clamp, "
+	   "max_delay_ms: 5}"),
+	 "max_delay_ms belongs to throttle alone"},
+	{B("name: a, period: daily, limit_usd: 1, on_hard: {action: warn, "
+	   "min_output_tokens: 5}"),
+	 "min_output_tokens belongs to clamp alone"},
+	{B("name: a, period: daily, limit_usd: 1, on_soft: block"),
+	 "on_hard alone"},
+	{B("name: a, period: daily, limit_usd: 1, on_hard: {fallback: [a, b, "
+	   "c, d, e, f, g, h, i]}"),
+	 "more than 8"},
+	{B("name: a, period: daily, limit_usd: 1, on_hard: {fallback: a, "
+	   "model: b}"),
+	 "one of them"},
+	{B("name: a, scope: \"provider:anthropic\", period: daily, limit_usd: "
+	   "1, on_hard: {fallback: gpt-4o-mini}"),
+	 "this provider does not have the model"},
 	{B("name: a, period: daily, limit_usd: 1, on_hard: []"),
 	 "at least one"},
 	{B("name: a, period: daily, limit_usd: 1, until: tomorrow"),
