@@ -1,31 +1,38 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/money.h"
-#include "budget/region.h"
+#include "budget_change.h"
 #include "cmds.h"
-#include "config/config.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
 #include "guard/world.h"
+#include "json.h"
 #include "table.h"
 #include "tool.h"
-#include "json.h"
+#include "when.h"
 
 enum {
 	O_LIMIT,
 	O_PERIOD,
+	O_HOURLY,
+	O_DAILY,
+	O_WEEKLY,
+	O_MONTHLY,
+	O_YEARLY,
+	O_TOTAL,
 	O_SCOPE,
+	O_PROJECT,
+	O_MODEL,
+	O_USER,
 	O_MODE,
 	O_HARD,
+	O_HARD_LIMIT,
 	O_SOFT,
+	O_FALLBACK,
 	O_EACH,
 	O_WARN_AT,
+	O_ALERT_AT,
 	O_UNTIL,
 	O_JSON,
 };
@@ -34,17 +41,35 @@ static const struct opt set_opts[] = {
 	[O_PERIOD] = {"period", 'p', OPT_TEXT,
 		      "run|hourly|daily|weekly|monthly|yearly|total",
 		      "how long a window is"},
+	[O_HOURLY] = {"hourly", 0, OPT_MONEY, "USD",
+		      "--period hourly --limit USD"},
+	[O_DAILY] = {"daily", 0, OPT_MONEY, "USD",
+		     "--period daily --limit USD"},
+	[O_WEEKLY] = {"weekly", 0, OPT_MONEY, "USD", "likewise"},
+	[O_MONTHLY] = {"monthly", 0, OPT_MONEY, "USD", "likewise"},
+	[O_YEARLY] = {"yearly", 0, OPT_MONEY, "USD", "likewise"},
+	[O_TOTAL] = {"total", 0, OPT_MONEY, "USD", "likewise"},
 	[O_SCOPE] =
 		{"scope", 's', OPT_TEXT, "SCOPE",
 		 "what it counts: global, project:x, \"user:a & model:b*\""},
+	[O_PROJECT] = {"project", 0, OPT_TEXT, "NAME",
+		       "the scope has project:NAME"},
+	[O_MODEL] = {"model", 0, OPT_TEXT, "NAME",
+		     "the scope has model:NAME (* and ? allowed)"},
+	[O_USER] = {"user", 0, OPT_TEXT, "NAME", "the scope has user:NAME"},
 	[O_MODE] = {"mode", 'm', OPT_TEXT, "strict|adaptive",
 		    "hold the worst case, or what is likely"},
 	[O_HARD] = {"hard", 0, OPT_FLAG, NULL, "block beyond the limit"},
+	[O_HARD_LIMIT] = {"hard-limit", 0, OPT_FLAG, NULL, "the same"},
 	[O_SOFT] = {"soft", 0, OPT_FLAG, NULL, "only warn"},
+	[O_FALLBACK] = {"fallback", 0, OPT_TEXT, "MODELS",
+			"beyond the limit ask these instead, in order (a,b), "
+			"then block"},
 	[O_EACH] = {"each", 0, OPT_FLAG, NULL,
 		    "one counter for each value of a scope like user:*"},
 	[O_WARN_AT] = {"warn-at", 'w', OPT_TEXT, "RATIOS",
 		       "warn at these, like 0.75,0.9,1.0"},
+	[O_ALERT_AT] = {"alert-at", 0, OPT_TEXT, "RATIOS", "the same"},
 	[O_UNTIL] = {"until", 'u', OPT_TEXT, "DATE",
 		     "the change ends here: 2026-12-31, or RFC 3339"},
 	[O_JSON] = OPT_JSON,
@@ -54,178 +79,15 @@ static const struct opt set_opts[] = {
 enum { R_JSON };
 static const struct opt plain_opts[] = {[R_JSON] = OPT_JSON, OPT_END};
 
-struct change {
-	struct lg_engine *e;
-	char path[512];
-	struct lg_buf line;
-	const char *name;
+enum { U_UNTIL, U_JSON };
+static const struct opt raise_opts[] = {
+	[U_UNTIL] = {"until", 'u', OPT_TEXT, "DATE",
+		     "when it ends: 2026-12-31 (00:00 UTC), or RFC 3339"},
+	[U_JSON] = OPT_JSON,
+	OPT_END,
 };
 
-static int read_file(const char *path, struct lg_buf *out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	char buf[4096];
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (n = read(fd, buf, sizeof(buf))) > 0)
-		err = lg_buf_put(out, buf, (size_t)n);
-	close(fd);
-	return err;
-}
-
-static int write_file(const char *path, int flags, struct lg_slice s)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags,
-		      0600);
-	ssize_t n;
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, s.p, s.len);
-	err = n < 0 ? -errno : (size_t)n == s.len ? 0 : -EIO;
-	if (!err && fsync(fd))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* Lines of a file of live changes that would be passed over. */
-static int count_skipped(struct change *ch, const char *live,
-			 struct lg_config_error *err)
-{
-	const char *config = lg_engine_config_path(ch->e);
-	struct lg_config_paths paths = {
-		.config = *config ? config : NULL,
-		.live = live,
-		.pricing_dir = lg_engine_pricing_dir(ch->e),
-	};
-	struct lg_buf img;
-	int ret;
-
-	memset(err, 0, sizeof(*err));
-	lg_buf_init(&img, (size_t)1 << 28);
-	ret = lg_config_compile(&paths, &img, err);
-	lg_buf_fini(&img);
-	return ret ? ret : (int)err->skipped;
-}
-
-/* "<file>: <line>: what": the file is a copy that is gone by now. */
-static const char *without_place(const char *warning)
-{
-	const char *what = strstr(warning, "value ");
-
-	return what ? what : warning;
-}
-
-/*
- * Would the line be taken? Tried on a copy of the file, so that nothing that
- * a reader would pass over gets into it.
- */
-static int rehearse(struct change *ch)
-{
-	struct lg_config_error before, after;
-	struct lg_buf all;
-	char tmp[600];
-	int err, n, m;
-
-	lg_buf_init(&all, (size_t)1 << 26);
-	snprintf(tmp, sizeof(tmp), "%s.%d", ch->path, getpid());
-	n = count_skipped(ch, ch->path, &before);
-	if (n < 0) {
-		lg_buf_fini(&all);
-		return tool_fail("%s", before.text);
-	}
-	err = read_file(ch->path, &all);
-	if (!err && all.len && all.p[all.len - 1] != '\n')
-		err = lg_buf_putc(&all, '\n');
-	if (!err)
-		err = lg_buf_put(&all, ch->line.p, ch->line.len);
-	if (!err)
-		err = write_file(tmp, O_TRUNC, lg_buf_slice(&all));
-	lg_buf_fini(&all);
-	m = err ? 0 : count_skipped(ch, tmp, &after);
-	unlink(tmp);
-	if (err)
-		return tool_fail("%s: %s", tmp, strerror(-err));
-	if (m < 0)
-		return tool_fail("%s", after.text);
-	if (m > n)
-		return tool_fail("%s", without_place(after.warning));
-	return -1;
-}
-
-static bool ends_torn(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char last = '\n';
-
-	if (fd < 0)
-		return false;
-	if (!fstat(fd, &st) && st.st_size &&
-	    pread(fd, &last, 1, st.st_size - 1) != 1)
-		last = '\n';
-	close(fd);
-	return last != '\n';
-}
-
-static int apply(struct change *ch, const char *note)
-{
-	struct lg_buf out;
-	int err;
-
-	lg_buf_init(&out, 1 << 20);
-	if (ends_torn(ch->path))
-		lg_buf_putc(&out, '\n');
-	lg_buf_put(&out, ch->line.p, ch->line.len);
-	err = write_file(ch->path, O_APPEND, lg_buf_slice(&out));
-	lg_buf_fini(&out);
-	if (err)
-		return tool_fail("%s: %s", ch->path, strerror(-err));
-	err = tool_audit(ch->e, note);
-	if (err)
-		tool_warn("the change is made, but the ledger has no row of "
-			  "it: %s",
-			  strerror(-err));
-	if (lg_engine_region(ch->e) && !lg_engine_is_readonly(ch->e))
-		lg_region_bump(lg_engine_region(ch->e));
-	return -1;
-}
-
-static int begin(struct change *ch, const char *name)
-{
-	int ret = tool_open(&ch->e);
-
-	if (ret >= 0)
-		return ret;
-	ch->name = name;
-	lg_buf_init(&ch->line, 1 << 16);
-	if (snprintf(ch->path, sizeof(ch->path), "%s/budgets.jsonl",
-		     lg_engine_state_dir(ch->e)) >= (int)sizeof(ch->path))
-		return tool_fail("the state folder's path is too long");
-	return -1;
-}
-
-static void end(struct change *ch)
-{
-	lg_buf_fini(&ch->line);
-	lg_engine_close(ch->e);
-}
-
-static const struct lg_rule *find(const struct lg_world *w, const char *name)
-{
-	unsigned i;
-
-	for (i = 0; i < w->nrules; i++)
-		if (lg_slice_eq(w->rules[i].name, lg_slice_str(name)))
-			return &w->rules[i];
-	return NULL;
-}
-
-static const char *const sources[] = {"config", "live", "env"};
+#define TEXT_MAX 1024
 
 static void rule_json(struct json *j, const struct lg_rule *r)
 {
@@ -244,23 +106,36 @@ static void rule_json(struct json *j, const struct lg_rule *r)
 	for (i = 0; i < r->b->warns && i < LG_WARN_MAX; i++)
 		json_ppm(j, NULL, r->b->warn_ppm[i]);
 	json_close(j, ']');
-	json_text(j, "source", sources[r->b->source % 3]);
+	json_text(j, "source", change_source(r));
 	json_time(j, "since", r->b->since_ms);
 	json_time(j, "until", r->b->until_ms);
+	if (r->b->raised_pusd) {
+		json_usd(j, "raised_usd", r->b->raised_pusd);
+		json_time(j, "raised_until", r->b->raised_until_ms);
+	}
 	json_close(j, '}');
 }
 
-/* Say what is in force now under this name. */
-static int tell(struct change *ch, bool as_json)
+static void rule_text(struct lg_engine *e, const struct lg_rule *r)
 {
-	const struct lg_rule *r;
-	struct lg_world *w;
+	printf("%.*s: %s %s of %.*s, %s, from %s", (int)r->name.len, r->name.p,
+	       tool_usd(r->b->limit_pusd),
+	       lg_period_name((enum lg_period)r->b->period), (int)r->scope.len,
+	       r->scope.p, r->b->hard ? "hard" : "soft", change_source(r));
+	if (r->b->raised_pusd)
+		printf("; %s of it until %s", tool_usd(r->b->raised_pusd),
+		       tool_time(e, r->b->raised_until_ms));
+	putchar('\n');
+}
+
+/* Say what is in force now under this name. */
+static int tell(struct change *ch, const char *name, bool as_json)
+{
+	struct lg_world *w = lg_engine_pin(ch->e);
+	const struct lg_rule *r = change_find(w, name);
 	struct json j;
 	int ret = EXIT_OK;
 
-	lg_engine_refresh(ch->e);
-	w = lg_engine_pin(ch->e);
-	r = find(w, ch->name);
 	if (as_json) {
 		json_init(&j);
 		if (r)
@@ -270,79 +145,240 @@ static int tell(struct change *ch, bool as_json)
 		json_line(&j);
 		ret = tool_print(&j.b);
 	} else if (r) {
-		printf("%s: %s %s of %.*s, %s, from %s\n", ch->name,
-		       tool_usd(r->b->limit_pusd),
-		       lg_period_name((enum lg_period)r->b->period),
-		       (int)r->scope.len, r->scope.p,
-		       r->b->hard ? "hard" : "soft", sources[r->b->source % 3]);
+		rule_text(ch->e, r);
 	} else {
-		printf("%s: no such budget any more\n", ch->name);
+		printf("%s: no such budget any more\n", name);
 	}
 	lg_engine_unpin(ch->e, w);
 	return ret;
 }
 
-static bool is_defined(struct change *ch)
-{
-	struct lg_world *w = lg_engine_pin(ch->e);
-	bool yes = find(w, ch->name);
+/* -- set --------------------------------------------------------------------
+ */
 
-	lg_engine_unpin(ch->e, w);
-	return yes;
+static const struct {
+	unsigned opt;
+	const char *period;
+} periods[] = {
+	{O_HOURLY, "hourly"},	{O_DAILY, "daily"},   {O_WEEKLY, "weekly"},
+	{O_MONTHLY, "monthly"}, {O_YEARLY, "yearly"}, {O_TOTAL, "total"},
+};
+#define PERIODS (sizeof(periods) / sizeof(periods[0]))
+
+static const struct {
+	unsigned opt;
+	const char *key;
+} parts[] = {
+	{O_PROJECT, "project:"},
+	{O_MODEL, "model:"},
+	{O_USER, "user:"},
+};
+
+/* --scope, --project and the others together, all of which must match. */
+static const char *scope_of(const struct call *c, char out[TEXT_MAX])
+{
+	const char *text = c->v[O_SCOPE].text;
+	size_t i, at = 0;
+
+	*out = 0;
+	if (text)
+		at = (size_t)snprintf(out, TEXT_MAX, "%s", text);
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (c->v[parts[i].opt].set && at < TEXT_MAX)
+			at += (size_t)snprintf(out + at, TEXT_MAX - at,
+					       "%s%s%s", at ? " & " : "",
+					       parts[i].key,
+					       c->v[parts[i].opt].text);
+	return at ? out : NULL;
+}
+
+/* "project-x-daily", where nobody gave a name. */
+static void name_it(const struct call *c, const char *period, bool alone,
+		    char out[TEXT_MAX])
+{
+	size_t i, at = 0;
+
+	*out = 0;
+	if (c->argc && alone) {
+		snprintf(out, TEXT_MAX, "%s", c->argv[0]);
+		return;
+	}
+	if (c->argc)
+		at = (size_t)snprintf(out, TEXT_MAX, "%s-", c->argv[0]);
+	for (i = 0; !c->argc && i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (c->v[parts[i].opt].set && at < TEXT_MAX)
+			at += (size_t)snprintf(
+				out + at, TEXT_MAX - at, "%.*s-%s-",
+				(int)strlen(parts[i].key) - 1, parts[i].key,
+				c->v[parts[i].opt].text);
+	if (at < TEXT_MAX)
+		snprintf(out + at, TEXT_MAX - at, "%s", period);
+}
+
+static int set_one(struct change *ch, struct call *c, const char *name,
+		   const char *period, const char *limit)
+{
+	char scope[TEXT_MAX];
+	struct lg_budget_text b = {
+		.name = name,
+		.scope = scope_of(c, scope),
+		.period = period,
+		.limit_usd = limit,
+		.mode = c->v[O_MODE].text,
+		.hard = c->v[O_HARD].set || c->v[O_HARD_LIMIT].set ? 1
+			: c->v[O_SOFT].set			   ? 0
+								   : -1,
+		.each = c->v[O_EACH].set ? 1 : -1,
+		.warn_at = c->v[O_ALERT_AT].set ? c->v[O_ALERT_AT].text
+						: c->v[O_WARN_AT].text,
+		.until = c->v[O_UNTIL].text,
+		.fallback = c->v[O_FALLBACK].text,
+		.source = LG_SOURCE_LIVE,
+	};
+	struct lg_config_error err;
+	struct before was;
+	int ret;
+
+	change_look(ch, name, &was);
+	if (!(limit && period) && !was.there)
+		return tool_usage(c->cmd,
+				  "%s is new: it needs --limit and --period",
+				  name);
+	ch->line.len = 0;
+	if (lg_config_budget_line(&b, LG_CONFIG_SET, lg_clock_real_ms(),
+				  "llmguard budget set", &ch->line, &err))
+		return tool_usage(c->cmd, "%s", err.text);
+	ret = change_rehearse(ch);
+	if (ret < 0)
+		ret = change_apply(ch);
+	if (ret >= 0)
+		return ret;
+	change_audit(ch, "budget set", name, &was);
+	return tell(ch, name, c->v[O_JSON].set);
+}
+
+static int check_set(struct call *c, unsigned given)
+{
+	bool hard = c->v[O_HARD].set || c->v[O_HARD_LIMIT].set;
+
+	if (hard && c->v[O_SOFT].set)
+		return tool_usage(c->cmd, "--hard and --soft exclude each "
+					  "other");
+	if (given && (c->v[O_LIMIT].set || c->v[O_PERIOD].set))
+		return tool_usage(c->cmd, "--limit and --period, or --daily "
+					  "and the like");
+	if (!given && !c->argc)
+		return tool_usage(c->cmd, "needs a NAME, or --daily and the "
+					  "like");
+	return -1;
 }
 
 static int set(struct call *c)
 {
-	struct lg_budget_text b = {
-		.name = c->argv[0],
-		.scope = c->v[O_SCOPE].text,
-		.period = c->v[O_PERIOD].text,
-		.limit_usd = c->v[O_LIMIT].text,
-		.mode = c->v[O_MODE].text,
-		.hard = c->v[O_HARD].set   ? 1
-			: c->v[O_SOFT].set ? 0
-					   : -1,
-		.each = c->v[O_EACH].set ? 1 : -1,
-		.warn_at = c->v[O_WARN_AT].text,
-		.until = c->v[O_UNTIL].text,
-		.source = LG_SOURCE_LIVE,
-	};
-	struct lg_config_error err;
+	char name[TEXT_MAX];
 	struct change ch;
-	char note[101];
+	unsigned given = 0;
+	size_t i;
 	int ret;
 
-	if (c->v[O_HARD].set && c->v[O_SOFT].set)
-		return tool_usage(c->cmd, "--hard and --soft exclude each "
-					  "other");
-	ret = begin(&ch, b.name);
+	for (i = 0; i < PERIODS; i++)
+		given += c->v[periods[i].opt].set;
+	ret = check_set(c, given);
+	if (ret < 0)
+		ret = change_begin(&ch);
 	if (ret >= 0)
 		return ret;
-	if (!(b.limit_usd && b.period) && !is_defined(&ch)) {
-		ret = tool_usage(c->cmd,
-				 "%s is new: it needs --limit and "
-				 "--period",
-				 b.name);
-		goto out;
+	if (!given)
+		ret = set_one(&ch, c, c->argv[0], c->v[O_PERIOD].text,
+			      c->v[O_LIMIT].text);
+	for (i = 0; i < PERIODS && ret <= EXIT_OK; i++) {
+		if (!c->v[periods[i].opt].set)
+			continue;
+		name_it(c, periods[i].period, given == 1, name);
+		ret = set_one(&ch, c, name, periods[i].period,
+			      c->v[periods[i].opt].text);
 	}
-	ret = EXIT_FAILED;
-	if (lg_config_budget_line(&b, LG_CONFIG_SET, lg_clock_real_ms(),
-				  "llmguard budget set", &ch.line, &err)) {
-		tool_usage(c->cmd, "%s", err.text);
-		ret = EXIT_USAGE;
-		goto out;
-	}
-	snprintf(note, sizeof(note), "budget set %s%s%s%s%s", b.name,
-		 b.limit_usd ? " limit_usd=" : "",
-		 b.limit_usd ? b.limit_usd : "", b.period ? " period=" : "",
-		 b.period ? b.period : "");
-	ret = rehearse(&ch);
+	change_end(&ch);
+	return ret;
+}
+
+/* -- raise, rm ---------------------------------------------------------------
+ */
+
+static int make(struct change *ch, struct call *c, enum lg_config_op op,
+		const struct lg_budget_text *b, const struct before *was)
+{
+	struct lg_config_error err;
+	bool as_json = c->v[op == LG_CONFIG_RM ? R_JSON : U_JSON].set;
+	int ret;
+
+	if (lg_config_budget_line(b, op, lg_clock_real_ms(),
+				  op == LG_CONFIG_RM ? "llmguard budget rm"
+						     : "llmguard budget raise",
+				  &ch->line, &err))
+		return tool_usage(c->cmd, "%s", err.text);
+	ret = change_rehearse(ch);
 	if (ret < 0)
-		ret = apply(&ch, note);
+		ret = change_apply(ch);
+	if (ret >= 0)
+		return ret;
+	change_audit(ch, c->cmd->name, b->name, was);
+	return tell(ch, b->name, as_json);
+}
+
+static int is_ahead(struct change *ch, struct call *c, const char *name)
+{
+	struct before now;
+
+	(void)c;
+	change_look(ch, name, &now);
+	if (!now.there)
+		return tool_fail("%s: no such budget", name);
+	if (now.b.source == LG_SOURCE_ENV)
+		return tool_fail("%s: comes from the environment; change it "
+				 "there",
+				 name);
+	return -1;
+}
+
+static int raise_limit(struct call *c)
+{
+	struct lg_budget_text b = {
+		.name = c->argv[0],
+		.limit_usd = c->argv[1],
+		.until = c->v[U_UNTIL].text,
+		.hard = -1,
+		.each = -1,
+	};
+	struct before was, now;
+	int64_t end;
+	struct change ch;
+	int ret;
+
+	if (!c->v[U_UNTIL].set)
+		return tool_usage(c->cmd,
+				  "--until: when does it end? (for "
+				  "good: budget set %s --limit)",
+				  b.name);
+	if (when_parse(lg_slice_str(b.until), NULL, false, &end) ||
+	    end <= lg_clock_real_ms())
+		return tool_usage(c->cmd,
+				  "--until %s: must be a date or "
+				  "RFC 3339 time ahead",
+				  b.until);
+	ret = change_begin(&ch);
+	if (ret >= 0)
+		return ret;
+	change_look(&ch, b.name, &was);
+	ret = is_ahead(&ch, c, b.name);
 	if (ret < 0)
-		ret = tell(&ch, c->v[O_JSON].set);
-out:
-	end(&ch);
+		ret = make(&ch, c, LG_CONFIG_RAISE, &b, &was);
+	change_look(&ch, b.name, &now);
+	if (!ret && now.b.raised_pusd == was.b.raised_pusd)
+		ret = tool_fail("%s: raised by nothing: no limit is above "
+				"$9,000,000",
+				b.name);
+	change_end(&ch);
 	return ret;
 }
 
@@ -353,44 +389,32 @@ static int rm(struct call *c)
 		.hard = -1,
 		.each = -1,
 	};
-	struct lg_config_error err;
-	const struct lg_rule *r;
-	struct lg_world *w;
+	struct before was;
 	struct change ch;
-	char note[101];
-	bool live;
-	int ret = begin(&ch, b.name);
+	int ret = change_begin(&ch);
 
 	if (ret >= 0)
 		return ret;
-	w = lg_engine_pin(ch.e);
-	r = find(w, b.name);
-	live = r && r->b->source == LG_SOURCE_LIVE;
-	lg_engine_unpin(ch.e, w);
-	if (!live) {
-		ret = tool_fail(r ? "%s: comes from the config or the "
-				    "environment; nothing to take back"
-				  : "%s: no such budget",
+	change_look(&ch, b.name, &was);
+	if (was.there && (was.b.source == LG_SOURCE_LIVE || was.b.raised_pusd))
+		ret = make(&ch, c, LG_CONFIG_RM, &b, &was);
+	else
+		ret = tool_fail(was.there ? "%s: comes from the config or the "
+					    "environment; nothing to take back"
+					  : "%s: no such budget",
 				b.name);
-		goto out;
-	}
-	if (lg_config_budget_line(&b, LG_CONFIG_RM, lg_clock_real_ms(),
-				  "llmguard budget rm", &ch.line, &err)) {
-		ret = tool_fail("%s", err.text);
-		goto out;
-	}
-	snprintf(note, sizeof(note), "budget rm %s", b.name);
-	ret = apply(&ch, note);
-	if (ret < 0)
-		ret = tell(&ch, c->v[R_JSON].set);
-out:
-	end(&ch);
+	change_end(&ch);
 	return ret;
 }
+
+/* -- list -------------------------------------------------------------------
+ */
 
 static void rule_cells(struct table *t, struct lg_engine *e,
 		       const struct lg_rule *r)
 {
+	int64_t until =
+		r->b->raised_until_ms ? r->b->raised_until_ms : r->b->until_ms;
 	char text[256];
 
 	lg_slice_copy(r->name, text, sizeof(text));
@@ -399,11 +423,12 @@ static void rule_cells(struct table *t, struct lg_engine *e,
 	table_cell(t, text);
 	table_cell(t, lg_period_name((enum lg_period)r->b->period));
 	table_cell(t, tool_usd(r->b->limit_pusd));
+	table_cell(t, r->b->raised_pusd ? tool_usd(r->b->raised_pusd) : "");
 	table_cell(t, r->b->hard ? "hard" : "soft");
 	table_cell(t, r->b->mode == LG_MODE_STRICT ? "strict" : "adaptive");
 	table_cell(t, r->b->each ? "yes" : "");
-	table_cell(t, sources[r->b->source % 3]);
-	table_cell(t, r->b->until_ms ? tool_time(e, r->b->until_ms) : "");
+	table_cell(t, change_source(r));
+	table_cell(t, until ? tool_time(e, until) : "");
 }
 
 static int list(struct call *c)
@@ -420,8 +445,8 @@ static int list(struct call *c)
 		return ret;
 	json_init(&j);
 	lg_buf_init(&out, (size_t)1 << 26);
-	table_init(&t, "BUDGET\tSCOPE\tPERIOD\tLIMIT\rKIND\tMODE\tEACH\tSOURCE"
-		       "\tUNTIL");
+	table_init(&t, "BUDGET\tSCOPE\tPERIOD\tLIMIT\rRAISED\rKIND\tMODE\tEACH"
+		       "\tSOURCE\tUNTIL");
 	w = lg_engine_pin(e);
 	for (i = 0; i < w->nrules; i++) {
 		rule_cells(&t, e, &w->rules[i]);
@@ -441,19 +466,38 @@ static int list(struct call *c)
 
 const struct cmd cmd_budget_set = {
 	.name = "budget set",
-	.args = "NAME",
+	.args = "[NAME]",
 	.summary = "make a budget, or change one while programs run",
 	.about = "What is not given stays as the config file or an earlier "
-		 "change has it; a new\nbudget needs --limit and --period. "
-		 "Running programs see it at their next\nrequest. The change "
+		 "change has it; a new\nbudget needs --limit and --period, or "
+		 "--daily and the like. Several of these make\nseveral "
+		 "budgets: NAME-daily, NAME-monthly. Without NAME they are "
+		 "called by what\nthey count: project-x-daily. Running "
+		 "programs see the change at their next\nrequest. It "
 		 "lasts until `budget rm`, --until, or a newer config file.\n\n"
 		 "  llmguard budget set month --limit 80\n"
-		 "  llmguard budget set gpt4o --scope 'model:gpt-4o*' "
-		 "--period daily --limit 5 --hard",
+		 "  llmguard budget set --project x --daily 5 --monthly 80 "
+		 "--hard-limit\n"
+		 "  llmguard budget set gpt4o --model 'gpt-4o*' "
+		 "--daily 5 --fallback gpt-4o-mini",
 	.opts = set_opts,
-	.min_args = 1,
+	.min_args = 0,
 	.max_args = 1,
 	.run = set,
+};
+
+const struct cmd cmd_budget_raise = {
+	.name = "budget raise",
+	.args = "NAME USD",
+	.summary = "more for a while",
+	.about = "Adds USD to the budget's limit, whatever that is, and takes "
+		 "it back by itself at\n--until. Raises add up; `budget rm` "
+		 "and `budget set NAME --limit` end them at\nonce.\n\n"
+		 "  llmguard budget raise month 10 --until 2026-12-01",
+	.opts = raise_opts,
+	.min_args = 2,
+	.max_args = 2,
+	.run = raise_limit,
 };
 
 const struct cmd cmd_budget_list = {
@@ -468,7 +512,7 @@ const struct cmd cmd_budget_list = {
 const struct cmd cmd_budget_rm = {
 	.name = "budget rm",
 	.args = "NAME",
-	.summary = "take back what `budget set` did",
+	.summary = "take back what `budget set` and `budget raise` did",
 	.about = "A budget of the config file is then as the file has it.",
 	.opts = plain_opts,
 	.min_args = 1,

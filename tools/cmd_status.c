@@ -193,10 +193,27 @@ static void print_budgets(struct picture *p, struct lg_buf *out)
 	}
 }
 
+static void print_raised(const struct picture *p, struct lg_buf *out)
+{
+	for (unsigned i = 0; i < p->views.n; i++) {
+		const struct view *v = &p->views.v[i];
+
+		if (!v->raised_pusd)
+			continue;
+		lg_buf_puts(out, v->cell.name);
+		lg_buf_puts(out, ": raised by ");
+		lg_buf_puts(out, tool_usd(v->raised_pusd));
+		lg_buf_puts(out, " until ");
+		lg_buf_puts(out, tool_time(p->e, v->raised_until_ms));
+		lg_buf_puts(out, "\n");
+	}
+}
+
 static void print_bounds(const struct picture *p, struct lg_buf *out)
 {
 	unsigned i;
 
+	print_raised(p, out);
 	for (i = 0; i < p->views.n; i++) {
 		const struct view *v = &p->views.v[i];
 

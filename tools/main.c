@@ -12,6 +12,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_phase,
 	&cmd_record,
 	&cmd_budget_set,
+	&cmd_budget_raise,
 	&cmd_budget_list,
 	&cmd_budget_rm,
 	&cmd_holds,

@@ -128,6 +128,8 @@ static void apply_rule(struct view *v, const struct lg_rule *r)
 	if (same ? r->b->since_ms >= c->since_ms
 		 : r->b->limit_pusd < c->limit_pusd)
 		c->limit_pusd = r->b->limit_pusd;
+	v->raised_pusd = r->b->raised_pusd;
+	v->raised_until_ms = r->b->raised_until_ms;
 	if (!same && r->b->limit_pusd > c->limit_pusd)
 		v->note = "another config names it too; the lower limit rules";
 }
@@ -263,6 +265,10 @@ void view_json(struct json *j, const struct view *v)
 	json_u64(j, "blocked", c->blocked);
 	json_usd(j, "overshoot_bound_usd", v->overshoot_pusd);
 	json_text(j, "source", v->source);
+	if (v->raised_pusd) {
+		json_usd(j, "raised_usd", v->raised_pusd);
+		json_time(j, "raised_until", v->raised_until_ms);
+	}
 	json_bool(j, "refusing", c->refusing);
 	if (v->note)
 		json_text(j, "note", v->note);

@@ -76,6 +76,7 @@ static bool budget_ok(struct probe *pr, const void *p)
 	       each_ok(pr, b->on_hard, sizeof(struct lg_img_action),
 		       action_ok) &&
 	       b->limit_pusd >= 0 && b->limit_pusd <= LG_MONEY_LIMIT_MAX &&
+	       b->raised_pusd >= 0 && b->raised_pusd <= b->limit_pusd &&
 	       b->warns <= LG_WARN_MAX && b->period <= LG_PERIOD_TOTAL &&
 	       b->mode <= LG_MODE_STRICT && b->source <= LG_SOURCE_ENV;
 }

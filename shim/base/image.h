@@ -17,7 +17,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 3u
+#define LG_IMAGE_VERSION 4u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -133,6 +133,8 @@ struct lg_img_budget {
 	int64_t limit_pusd;
 	int64_t since_ms;		/* of the config file or live change */
 	int64_t until_ms;		/* 0: no end */
+	int64_t raised_pusd;		/* of the limit, for a while */
+	int64_t raised_until_ms;	/* its next end, 0: none */
 	uint64_t config_id;		/* hash of the config's path */
 	uint32_t warn_ppm[LG_WARN_MAX]; /* ascending, ratio * 1e6 */
 	uint32_t warns;

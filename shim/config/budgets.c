@@ -14,7 +14,7 @@ static const char *const period_names[] = {
 	"run", "hourly", "daily", "weekly", "monthly", "yearly", "total",
 };
 static const char *const mode_names[] = {"adaptive", "strict"};
-static const char *const op_names[] = {"set", "rm"};
+static const char *const op_names[] = {"set", "rm", "raise"};
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -134,7 +134,7 @@ static const struct lg_conf_key keys[] = {
 	KEY_AT("max_keys", read_keys, max_keys),
 	KEY_AT("until", lg_conf_time, until_ms),
 	/* lines of budgets.jsonl alone */
-	KEY_AT("op", read_op, remove),
+	KEY_AT("op", read_op, op),
 	KEY_AT("ts", lg_conf_time, ts_ms),
 	KEY_AT("by", read_ignored, ts_ms),
 };
@@ -354,6 +354,8 @@ static void emit_one(struct lg_conf *c, const struct lg_conf_budget *b,
 		.limit_pusd = b->limit_pusd,
 		.since_ms = b->since_ms,
 		.until_ms = b->until_ms,
+		.raised_pusd = b->raised_pusd,
+		.raised_until_ms = b->raised_until_ms,
 		.config_id = c->config_id,
 		.warns = b->warns.n,
 		.soft_ppm = b->soft.at_ppm,

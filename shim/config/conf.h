@@ -66,10 +66,11 @@ struct lg_conf_budget {
 	int64_t limit_pusd;
 	int64_t since_ms;
 	int64_t until_ms;
+	int64_t raised_pusd, raised_until_ms; /* part of the limit */
 	uint32_t max_keys;
 	uint8_t period, mode, hard, each, source;
 	/* of a line of budgets.jsonl */
-	uint8_t remove;
+	uint8_t op;	   /* enum lg_config_op */
 	uint8_t live_only; /* the config file has no such budget */
 	int64_t ts_ms;
 };

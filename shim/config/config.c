@@ -398,6 +398,8 @@ static bool has_expired(const struct lg_image *img)
 		if (b[i].source == LG_SOURCE_LIVE && b[i].until_ms &&
 		    b[i].until_ms <= now)
 			return true;
+		else if (b[i].raised_until_ms && b[i].raised_until_ms <= now)
+			return true;
 	return false;
 }
 

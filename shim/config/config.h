@@ -58,6 +58,8 @@ struct lg_budget_text {
 	enum lg_budget_source source;
 	const char *until; /* date or RFC 3339, or NULL: no end */
 	unsigned max_keys; /* 0 default */
+	/* Models tried in order at the limit, "a,b", then block; or NULL. */
+	const char *fallback;
 };
 int lg_config_compile_budgets(const struct lg_budget_text *b, unsigned n,
 			      struct lg_buf *out, struct lg_config_error *err);
@@ -67,19 +69,21 @@ int lg_config_compile_budgets(const struct lg_budget_text *b, unsigned n,
  * a line, appended, folded in order:
  *   {"op":"set","ts":"2026-11-22T14:30:52.123Z","name":"month",
  *    "limit_usd":"20.5","by":"llmguard budget set", ...}
- * op (set or rm), ts (RFC 3339) and name are needed; scope period limit_usd
- * hard warn_at mode each max_keys until on_soft on_hard mean what they mean in
- * llmguard.yaml, and what is not given stays as the config or an earlier line
- * has it. `set` of a budget that is nowhere else needs period and limit_usd.
- * `rm` takes the live change back. A line that is not newer than the config
- * file does not touch a budget of the config. Past `until` a change is gone.
- * A torn or wrong line is skipped and counted (lg_config_error.skipped).
+ * op (set, rm or raise), ts (RFC 3339) and name are needed; scope period
+ * limit_usd hard warn_at mode each max_keys until on_soft on_hard mean what
+ * they mean in llmguard.yaml, and what is not given stays as the config or an
+ * earlier line has it. `set` of a budget that is nowhere else needs period and
+ * limit_usd. `rm` takes the live change back. A line that is not newer than the
+ * config file does not touch a budget of the config. Past `until` a change is
+ * gone. `raise` adds limit_usd to whatever limit is in force, until then; it is
+ * not undone by a newer config, but by `rm` and by a `set` with a limit. A torn
+ * or wrong line is skipped and counted (lg_config_error.skipped).
  *
  * This formats such a line with its newline; fields of b that are NULL, 0 or
  * -1 (hard, each) are left out. 0; -EINVAL with err filled (nothing appended
  * then); -ENOMEM.
  */
-enum lg_config_op { LG_CONFIG_SET, LG_CONFIG_RM };
+enum lg_config_op { LG_CONFIG_SET, LG_CONFIG_RM, LG_CONFIG_RAISE };
 int lg_config_budget_line(const struct lg_budget_text *b, enum lg_config_op op,
 			  int64_t ts_ms, const char *by, struct lg_buf *out,
 			  struct lg_config_error *err);

@@ -4,13 +4,22 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/money.h"
 
 static const char line_start[] = "{\"op\":";
+
+/* More for a while. */
+struct raise {
+	char name[LG_CONF_NAME_MAX];
+	int64_t pusd, until_ms, ts_ms;
+};
 
 /* What the lines said so far about budgets that are newer than the config. */
 struct live {
 	struct lg_conf_budget *b;
 	unsigned n, cap;
+	struct raise *raise;
+	unsigned nraise, raise_cap;
 };
 
 /* The first bad line is shown, all are counted; none ends the compile. */
@@ -53,15 +62,56 @@ static void reinstate(struct lg_conf_budget *base, int64_t at_ms)
 		base->since_ms = at_ms;
 }
 
+static int add_raise(struct live *l, const struct lg_conf_budget *line)
+{
+	const size_t size = sizeof(*l->raise);
+	unsigned cap = l->raise_cap ? l->raise_cap * 2 : 16;
+	struct raise *p = l->raise;
+
+	if (l->nraise == l->raise_cap) {
+		p = lg_mem_grow(p, l->raise_cap * size, cap * size);
+		if (!p)
+			return -ENOMEM;
+		l->raise = p;
+		l->raise_cap = cap;
+	}
+	p = &l->raise[l->nraise++];
+	memcpy(p->name, line->name, sizeof(p->name));
+	p->pusd = line->limit_pusd;
+	p->until_ms = line->until_ms;
+	p->ts_ms = line->ts_ms;
+	return 0;
+}
+
+/* A limit that is said anew says it all. */
+static void drop_raises(struct lg_conf *c, struct live *l,
+			const struct lg_conf_budget *line)
+{
+	unsigned n = 0;
+
+	if (line->op == LG_CONFIG_SET &&
+	    !lg_conf_budget_is_set(line, "limit_usd"))
+		return;
+	for (unsigned i = 0; i < l->nraise; i++)
+		if (strcmp(l->raise[i].name, line->name) != 0)
+			l->raise[n++] = l->raise[i];
+	if (n < l->nraise)
+		reinstate(lg_conf_budget_find(c, line->name), line->ts_ms);
+	l->nraise = n;
+}
+
 static int fold(struct lg_conf *c, struct live *l,
 		const struct lg_conf_budget *line)
 {
 	struct lg_conf_budget *old = find(l, line->name);
 	struct lg_conf_budget *base = lg_conf_budget_find(c, line->name);
 
+	if (line->op == LG_CONFIG_RAISE)
+		return add_raise(l, line);
+	drop_raises(c, l, line);
 	if (base && line->ts_ms <= c->config_mtime_ms)
 		return 0;
-	if (line->remove) {
+	if (line->op == LG_CONFIG_RM) {
 		if (old)
 			*old = l->b[--l->n];
 		reinstate(base, line->ts_ms);
@@ -97,6 +147,10 @@ static int read_line(struct lg_conf *c, struct lg_slice text,
 	if (!err && (!lg_conf_budget_is_set(b, "op") ||
 		     !lg_conf_budget_is_set(b, "ts") ||
 		     !lg_conf_budget_is_set(b, "name")))
+		err = -EINVAL;
+	if (!err && b->op == LG_CONFIG_RAISE &&
+	    (!lg_conf_budget_is_set(b, "limit_usd") ||
+	     !lg_conf_budget_is_set(b, "until")))
 		err = -EINVAL;
 	lg_yaml_arena_fini(&arena);
 	return err;
@@ -174,6 +228,26 @@ static int apply(struct lg_conf *c, struct lg_conf_budget *over,
 	return 0;
 }
 
+static void apply_raise(struct lg_conf *c, const struct raise *r)
+{
+	struct lg_conf_budget *b = lg_conf_budget_find(c, r->name);
+	int64_t room;
+
+	if (!b)
+		return; /* it may come back */
+	if (r->until_ms <= c->now_ms) {
+		reinstate(b, r->until_ms);
+		return;
+	}
+	room = LG_MONEY_LIMIT_MAX - b->limit_pusd;
+	room = r->pusd < room ? r->pusd : room;
+	b->limit_pusd += room;
+	b->raised_pusd += room;
+	if (!b->raised_until_ms || r->until_ms < b->raised_until_ms)
+		b->raised_until_ms = r->until_ms;
+	reinstate(b, r->ts_ms);
+}
+
 static int fold_all(struct lg_conf *c, struct live *l, struct lg_slice text,
 		    struct lg_conf_budget *tmp)
 {
@@ -186,6 +260,8 @@ static int fold_all(struct lg_conf *c, struct live *l, struct lg_slice text,
 	}
 	for (unsigned i = 0; i < l->n && !err; i++)
 		err = apply(c, &l->b[i], tmp);
+	for (unsigned i = 0; i < l->nraise && !err; i++)
+		apply_raise(c, &l->raise[i]);
 	return err;
 }
 
@@ -202,5 +278,6 @@ int lg_conf_live(struct lg_conf *c, struct lg_slice text)
 		c->err->text[0] = 0;
 	lg_mem_free(tmp, sizeof(*tmp));
 	lg_mem_free(l.b, l.cap * sizeof(*l.b));
+	lg_mem_free(l.raise, l.raise_cap * sizeof(*l.raise));
 	return err;
 }

@@ -47,6 +47,23 @@ static void put_ratios(struct lg_buf *b, const char *list)
 	lg_buf_putc(b, ']');
 }
 
+/* "a,b" to a chain that ends in a refusal. */
+static void put_fallback(struct lg_buf *b, const char *list)
+{
+	struct lg_slice rest = lg_slice_str(list), one;
+
+	if (!rest.len)
+		return;
+	lg_buf_puts(b, ",\"on_hard\":[");
+	while (rest.len) {
+		rest = lg_slice_cut(rest, ',', &one);
+		lg_buf_puts(b, "{\"action\":\"fallback\",\"model\":");
+		lg_buf_put_json(b, lg_slice_trim(one));
+		lg_buf_puts(b, "},");
+	}
+	lg_buf_puts(b, "\"block\"]");
+}
+
 static void put_budget(struct lg_buf *b, const struct lg_budget_text *t)
 {
 	put_text(b, "name", t->name);
@@ -56,6 +73,7 @@ static void put_budget(struct lg_buf *b, const struct lg_budget_text *t)
 	put_text(b, "mode", t->mode);
 	put_text(b, "until", t->until);
 	put_ratios(b, t->warn_at);
+	put_fallback(b, t->fallback);
 	if (t->hard >= 0)
 		put_bool(b, "hard", t->hard);
 	if (t->each > 0)
@@ -165,10 +183,12 @@ int lg_config_compile_budgets(const struct lg_budget_text *b, unsigned n,
 static void put_line(struct lg_buf *text, const struct lg_budget_text *b,
 		     enum lg_config_op op, int64_t ts_ms, const char *by)
 {
+	static const char *const ops[] = {"set", "rm", "raise"};
 	struct lg_budget_text name = {.name = b->name, .hard = -1};
 
-	lg_buf_puts(text, op == LG_CONFIG_RM ? "{\"op\":\"rm\",\"ts\":\""
-					     : "{\"op\":\"set\",\"ts\":\"");
+	lg_buf_puts(text, "{\"op\":\"");
+	lg_buf_puts(text, ops[op]);
+	lg_buf_puts(text, "\",\"ts\":\"");
 	lg_buf_put_time(text, ts_ms);
 	lg_buf_putc(text, '"');
 	put_budget(text, op == LG_CONFIG_RM ? &name : b);

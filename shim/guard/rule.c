@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 #define SEED UINT64_C(0x6c6c6d67756172) /* "llmguar" */
 
 static const char *const period_names[] = {
@@ -233,6 +235,12 @@ void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
 	add_run(r, run, hit);
 }
 
+/* Where nothing can be read anew, a raise ends all the same. */
+static bool is_over(const struct lg_img_budget *b)
+{
+	return b->raised_until_ms && lg_clock_real_ms() >= b->raised_until_ms;
+}
+
 void lg_rule_spec(const struct lg_rule *r, const struct lg_rule_hit *hit,
 		  const struct lg_window *w, struct lg_cell_spec *out)
 {
@@ -253,4 +261,8 @@ void lg_rule_spec(const struct lg_rule *r, const struct lg_rule_hit *hit,
 		.each = r->b->each,
 		.strict = r->b->mode == LG_MODE_STRICT,
 	};
+	if (is_over(r->b)) {
+		out->limit_pusd -= r->b->raised_pusd;
+		out->since_ms = r->b->raised_until_ms;
+	}
 }

@@ -75,7 +75,7 @@ def case_help(box):
          '--mode ""); COMP_CWORD=5; _llmguard; echo ${COMPREPLY[@]}'],
         input=script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     eq(p.stdout.decode().splitlines(),
-       ['--period', 'budget', 'set list rm', 'strict adaptive'], 'completion')
+       ['--period', 'budget', 'set raise list rm', 'strict adaptive'], 'completion')
 
 
 def case_manual_is_current(box):
@@ -189,8 +189,8 @@ def case_budget_set_list_rm(box):
     eq([x['name'] for x in box.status()['budgets']], ['cap'], 'status')
     notes = [r['note'] for r in box.rows('audit')]
     eq(len(notes), 4, 'audit rows: %s' % notes)
-    ok(notes[0] == 'budget set cap limit_usd=2.50' and
-       notes[2] == 'budget rm cap', notes)
+    ok(notes[0] == 'budget set cap limit_usd: 1 -> 2.5' and
+       notes[2] == 'budget rm cap limit_usd: 2.5 -> 1', notes)
     ok(not any('verdict' in r for r in box.rows('audit')), 'no verdict')
 
 

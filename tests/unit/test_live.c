@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/money.h"
 #include "config_help.h"
 
 #define T(n) "\"ts\":\"2026-11-2" n "T00:00:00.000Z\""
@@ -268,6 +269,71 @@ static void test_format_a_line(void **state)
 	lg_buf_fini(&line);
 }
 
+/* More for a while: it adds up, and ends by itself. */
+static void test_raise(void **state)
+{
+#define RAISE(t, usd, until)                                                   \
+	"{\"op\":\"raise\"," T(t) ",\"name\":\"day\",\"limit_usd\":" usd       \
+				  ",\"until\":\"" until "\"}\n"
+	const struct lg_img_budget *b;
+	struct lg_buf out;
+	const struct lg_image *img;
+	int64_t base;
+	const char *why;
+
+	(void)state;
+	img = merged(&out, "");
+	base = budget(img, "day")->limit_pusd;
+	lg_buf_fini(&out);
+	img = merged(&out, RAISE("4", "10", "2036-01-02")
+				   RAISE("5", "0.5", "2036-01-01"));
+	b = budget(img, "day");
+	assert_int_equal(b->limit_pusd, base + INT64_C(10500000000000));
+	assert_int_equal(b->raised_pusd, INT64_C(10500000000000));
+	assert_int_equal(b->raised_until_ms, INT64_C(2082758400000));
+	assert_int_equal(b->until_ms, 0);
+	assert_int_equal(b->source, LG_SOURCE_CONFIG);
+	lg_buf_fini(&out);
+	/* one is over, one goes on */
+	img = merged(&out, RAISE("4", "10", "2036-01-02")
+				   RAISE("5", "0.5", "2001-01-01"));
+	b = budget(img, "day");
+	assert_int_equal(b->raised_pusd, INT64_C(10000000000000));
+	lg_buf_fini(&out);
+	/* rm, and a new limit, end it; another key leaves it */
+	img = merged(&out, RAISE("4", "10", "2036-01-02") "{\"op\":\"rm\"," T(
+				   "5") ",\"name\":\"day\"}\n");
+	assert_int_equal(budget(img, "day")->limit_pusd, base);
+	lg_buf_fini(&out);
+	img = merged(&out, RAISE("4", "10", "2036-01-02") "{\"op\":\"set\"," T(
+				   "5") ",\"name\":\"day\",\"limit_usd\":7}\n");
+	b = budget(img, "day");
+	assert_int_equal(b->limit_pusd, INT64_C(7000000000000));
+	assert_int_equal(b->raised_pusd, 0);
+	lg_buf_fini(&out);
+	img = merged(&out, RAISE("4", "10", "2036-01-02") "{\"op\":\"set\"," T(
+				   "5") ",\"name\":\"day\",\"hard\":true}\n");
+	assert_int_equal(budget(img, "day")->raised_pusd,
+			 INT64_C(10000000000000));
+	lg_buf_fini(&out);
+	/* never beyond the largest limit; an unknown name is no fault */
+	img = merged(&out, RAISE("4", "9000000", "2036-01-02"));
+	assert_int_equal(budget(img, "day")->limit_pusd, LG_MONEY_LIMIT_MAX);
+	lg_buf_fini(&out);
+	assert_int_equal(
+		skipped("{\"op\":\"raise\"," T("4") ",\"name\":\"no\","
+						    "\"limit_usd\":1,\"until\":"
+						    "\"2036-01-01\"}\n",
+			&why),
+		0);
+	assert_int_equal(
+		skipped("{\"op\":\"raise\"," T("4") ",\"name\":\"day\","
+						    "\"limit_usd\":1}\n",
+			&why),
+		1);
+#undef RAISE
+}
+
 static void test_environment_budgets(void **state)
 {
 	struct lg_budget_text t[] = {
@@ -321,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_torn_and_wrong_lines),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_format_a_line),
+		cmocka_unit_test(test_raise),
 		cmocka_unit_test(test_environment_budgets),
 	};
 
