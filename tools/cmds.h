@@ -13,7 +13,6 @@ extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 	cmd_reprice, cmd_reconcile;
 
 extern const struct cmd cmd_phase, cmd_record;
-extern const struct cmd cmd_phase;
 extern const struct cmd cmd_budget_raise, cmd_budget_import, cmd_alerts,
 	cmd_pause, cmd_resume;
 

@@ -10,7 +10,7 @@ _llmguard()
         return
     fi
     case "$at" in
-    'budget ') words=' set list rm' ;;
+    'budget ') words=' set raise list rm' ;;
     'pricing ') words=' list show import set update history explain check export' ;;
     'config ') words=' check show' ;;
     esac
@@ -19,7 +19,8 @@ _llmguard()
     'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
-    'budget set'*) opts='--limit --period --scope --mode --hard --soft --each --warn-at --until --json --help' ;;
+    'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
+    'budget raise'*) opts='--until --json --help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;
