@@ -13,69 +13,7 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "budget/region.h"
-#include "flow_texts.h"
-
-/* 100 tokens of gpt-4o are $0.001, of gpt-4o-mini $0.00006. */
-#define ASK(model, more)                                                       \
-	"{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\","           \
-	"\"content\":\"hello there\"}]" more "}"
-#define DEAR ASK("gpt-4o", ",\"max_tokens\":100")
-
-#define BUDGET(name, scope, usd, more)                                         \
-	"  - {name: " name ", scope: \"" scope "\", period: monthly, "         \
-	"limit_usd: " usd ", hard: true" more "}\n"
-#define BUDGETS "version: 1\nbudgets:\n"
-
-static char want[4096];
-
-/* What reaches the server says its own length; its body is returned. */
-static const char *server_body(struct rig *r)
-{
-	char *body, *length;
-
-	lg_buf_putc(&r->server, '\0');
-	r->server.len--;
-	body = strstr(r->server.p, "\r\n\r\n");
-	assert_non_null(body);
-	length = strcasestr(r->server.p, "content-length: ");
-	if (length)
-		assert_int_equal(strtoul(length + 16, NULL, 10),
-				 strlen(body + 4));
-	return body + 4;
-}
-
-static void assert_body(struct rig *r, const char *body)
-{
-	assert_string_equal(server_body(r), body);
-}
-
-static struct lg_row answered(struct rig *r, const char *ans, unsigned rows)
-{
-	struct lg_row row;
-
-	rig_answer(r, ans, strlen(ans), 0);
-	assert_int_equal(rig_rows(r, &row), rows);
-	return row;
-}
-
-static const char *answer_of(const char *model, unsigned out)
-{
-	static char all[1024];
-	char body[512];
-
-	snprintf(body, sizeof(body),
-		 "{\"id\":\"c\",\"object\":\"chat.completion\",\"model\":\"%s\""
-		 ",\"choices\":[{\"index\":0,\"message\":{\"role\":"
-		 "\"assistant\",\"content\":\"hi\"}}],\"usage\":{"
-		 "\"prompt_tokens\":9,\"completion_tokens\":%u,"
-		 "\"total_tokens\":%u}}",
-		 model, out, out + 9);
-	snprintf(all, sizeof(all),
-		 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-		 "Content-Length: %zu\r\n\r\n%s",
-		 strlen(body), body);
-	return all;
-}
+#include "degrade_help.h"
 
 static void test_fallback(void **state)
 {
@@ -97,52 +35,6 @@ static void test_fallback(void **state)
 	assert_int_equal(row.cost_pusd, 9 * 150000 + 2 * 600000);
 	assert_int_equal(used_of(&r, "cap"), row.cost_pusd);
 	rig_stop(&r);
-}
-
-/* Of a list the first that fits; none upwards; none where it is not for. */
-static void test_list(void **state)
-{
-	static const struct {
-		const char *limit, *asked, *got;
-	} cases[] = {
-		{"0.00009", "gpt-4o", "gpt-4o-mini"},
-		{"0.00005", "gpt-4o", "gpt-4.1-nano"},
-		{"0.00005", "gpt-4o-mini", "gpt-4.1-nano"},
-		{"0.00005", "gpt-4.1", NULL},
-		{"0.000001", "gpt-4o", NULL},
-	};
-	char yaml[512], body[256];
-	struct rig r;
-	struct lg_row row;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		snprintf(yaml, sizeof(yaml),
-			 BUDGETS BUDGET("cap", "global", "%s",
-					", on_hard: [{models: [gpt-4o-mini, "
-					"gpt-4.1-nano], action: fallback, "
-					"for_models: [\"gpt-4o*\"]}, block]"),
-			 cases[i].limit);
-		rig_start(&r, yaml);
-		snprintf(body, sizeof(body), ASK("%s", ",\"max_tokens\":100"),
-			 cases[i].asked);
-		send_body(&r, body);
-		if (cases[i].got) {
-			snprintf(want, sizeof(want),
-				 ASK("%s", ",\"max_tokens\":100"),
-				 cases[i].got);
-			assert_body(&r, want);
-		} else {
-			assert_refused(&r);
-			assert_int_equal(rig_rows(&r, &row), 1);
-			assert_int_equal(row.verdict, LG_VERDICT_BLOCK);
-			assert_string_equal(row.model, cases[i].asked);
-			assert_string_equal(row.budgets, "cap");
-			assert_false(row.flags & LG_ROW_FALLBACK);
-			assert_int_equal(used_of(&r, "cap"), 0);
-		}
-		rig_stop(&r);
-	}
 }
 
 /* The budgets of the new model are asked, those of the old one let go. */
@@ -175,47 +67,6 @@ static void test_budgets_anew(void **state)
 	rig_close(&r);
 	assert_true(used_of(&r, "dear") < row.cost_pusd + 60000000);
 	rig_stop(&r);
-}
-
-/* One budget's fallback is too dear for another: its next one is tried. */
-static void test_two_chains(void **state)
-{
-	struct rig r;
-	struct lg_row row;
-
-	(void)state;
-	rig_start(&r,
-		  BUDGETS BUDGET("a", "model:gpt-4o", "0.0005",
-				 ", on_hard: [{models: [gpt-4.1, gpt-4o-mini], "
-				 "action: fallback}, block]")
-			  BUDGET("b", "global", "0.0004", ""));
-	send_body(&r, DEAR);
-	assert_body(&r, ASK("gpt-4o-mini", ",\"max_tokens\":100"));
-	row = answered(&r, answer_of("gpt-4o-mini", 2), 1);
-	assert_int_equal(row.verdict, LG_VERDICT_FALLBACK);
-	assert_int_equal(used_of(&r, "a"), 0);
-	assert_int_equal(used_of(&r, "b"), row.cost_pusd);
-	rig_stop(&r);
-
-	/* ... or it is clamped by that one's chain */
-	rig_start(&r, BUDGETS BUDGET("a", "model:gpt-4o", "0.0005",
-				     ", on_hard: [{fallback: gpt-4.1}, block]")
-			      BUDGET("b", "global", "0.0006",
-				     ", on_hard: [clamp, block]"));
-	send_body(&r, DEAR);
-	assert_non_null(strstr(server_body(&r), "\"gpt-4.1\""));
-	assert_null(strstr(server_body(&r), "\"max_tokens\":100}"));
-	row = answered(&r, answer_of("gpt-4.1", 2), 1);
-	assert_int_equal(row.verdict, LG_VERDICT_FALLBACK);
-	rig_stop(&r);
-}
-
-static unsigned long cap_in(struct rig *r, const char *key)
-{
-	const char *p = strstr(server_body(r), key);
-
-	assert_non_null(p);
-	return strtoul(p + strlen(key), NULL, 10);
 }
 
 /* The largest output that fits; it costs no more than what was left. */
@@ -290,13 +141,6 @@ static void test_clamp_kinds(void **state)
 	rig_stop(&r);
 }
 
-static void spend(struct rig *r, unsigned out, unsigned rows)
-{
-	send_body(r, ASK("gpt-4o", ",\"max_tokens\":10"));
-	assert_true(r->server.len);
-	answered(r, answer_of("gpt-4o", out), rows);
-}
-
 /* From the soft limit on, though it would fit. */
 static void test_soft(void **state)
 {
@@ -329,29 +173,6 @@ static void test_soft(void **state)
 	send_body(&r, ASK("gpt-4o", ",\"max_tokens\":100000"));
 	assert_int_equal(
 		strncmp(server_body(&r), "{\"model\":\"gpt-4o-mini\"", 22), 0);
-	rig_stop(&r);
-}
-
-/* What an action changed stays where it only was not enough. */
-static void test_warn(void **state)
-{
-	struct rig r;
-	struct lg_row row;
-
-	(void)state;
-	rig_start(&r, BUDGETS BUDGET("cap", "global", "0.00000001",
-				     ", on_hard: [{fallback: gpt-4o-mini, "
-				     "for_models: gpt-4o}, warn]"));
-	send_body(&r, DEAR);
-	assert_body(&r, ASK("gpt-4o-mini", ",\"max_tokens\":100"));
-	row = answered(&r, answer_of("gpt-4o-mini", 2), 1);
-	assert_int_equal(row.verdict, LG_VERDICT_FALLBACK);
-	send_body(&r, ASK("gpt-4.1", ""));
-	assert_body(&r, ASK("gpt-4.1", ""));
-	row = answered(&r, answer_of("gpt-4.1", 2), 2);
-	assert_int_equal(row.verdict, LG_VERDICT_WARN);
-	assert_string_equal(row.reason, "over_budget");
-	assert_string_equal(row.model, "gpt-4.1");
 	rig_stop(&r);
 }
 
@@ -585,36 +406,18 @@ static void test_soft_clamp(void **state)
 	rig_stop(&r);
 }
 
-/* Another maker's model is not asked of this one's own host. */
-static void test_foreign(void **state)
-{
-	struct rig r;
-
-	(void)state;
-	rig_start(&r, BUDGETS BUDGET("cap", "global", "0.0005",
-				     ", on_hard: [{fallback: "
-				     "[claude-haiku-4-5, gpt-4o-mini]}]"));
-	send_body(&r, DEAR);
-	assert_body(&r, ASK("gpt-4o-mini", ",\"max_tokens\":100"));
-	rig_stop(&r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fallback),
-		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_budgets_anew),
-		cmocka_unit_test(test_two_chains),
 		cmocka_unit_test(test_clamp),
 		cmocka_unit_test(test_clamp_kinds),
 		cmocka_unit_test(test_soft),
-		cmocka_unit_test(test_warn),
 		cmocka_unit_test(test_throttle),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_not_possible),
-		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_thinking),
 		cmocka_unit_test(test_soft_clamp),
 	};
