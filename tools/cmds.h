@@ -10,7 +10,7 @@ extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 	cmd_pricing_update, cmd_pricing_history, cmd_pricing_check,
 	cmd_pricing_explain, cmd_config_check, cmd_config_show, cmd_doctor,
 	cmd_enable, cmd_disable, cmd_checkpoint, cmd_completion, cmd_help,
-	cmd_reprice, cmd_reconcile;
+	cmd_reprice, cmd_reconcile, cmd_replay;
 
 extern const struct cmd cmd_phase, cmd_record;
 extern const struct cmd cmd_budget_raise, cmd_budget_import, cmd_alerts,

@@ -36,6 +36,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_help,
 	&cmd_reprice,
 	&cmd_reconcile,
+	&cmd_replay,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

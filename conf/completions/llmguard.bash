@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile"
+    local cmds="status run phase record budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile replay"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -44,6 +44,7 @@ _llmguard()
     'help'*) opts='--man --help' ;;
     'reprice'*) opts='--from --to --model --provider --price-version --unknown --dry-run --json --help' ;;
     'reconcile'*) opts='--format --provider --day-zone --from --to --tolerance --gaps --adjust --yes --json --help' ;;
+    'replay'*) opts='--config --since --calls --json --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
