@@ -160,7 +160,8 @@ static int refuse(struct run *r, int ret)
 	if (r->resumed)
 		run_tally(r);
 	run_artifacts_write(r, false);
-	run_record_write(r, run_end_name(r->end));
+	if (!r->resumed) /* else what was added would be added again */
+		run_record_write(r, run_end_name(r->end));
 	if (r->c->v[RO_JSON].set)
 		run_report(r);
 	return ret;

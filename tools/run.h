@@ -103,8 +103,14 @@ struct run_cell {
 struct run_watch {
 	struct lg_ledger_pos pos;
 	uint64_t calls, refused, cut;
-	int64_t wanted[RUN_PHASES]; /* dearest refused call; -1: none */
-	unsigned quiet;		    /* looks at a refusal without a row */
+	/*
+	 * Of the rows of one look, in their order: what they cost, and the
+	 * most that one before a refusal and the refused one come to; -1: none
+	 * was refused. [RUN_PHASES] is all of them.
+	 */
+	int64_t cost[RUN_PHASES + 1], peak[RUN_PHASES + 1];
+	int64_t wanted[RUN_PHASES + 1]; /* dearest refusal that stands */
+	unsigned quiet;			/* looks at a refusal without a row */
 	bool warned;
 	struct run_cell cell[RUN_CELLS_MAX];
 	unsigned ncells;

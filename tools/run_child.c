@@ -17,7 +17,7 @@
 #define LOOK_EVERY_MS 100
 #define LATE_EVERY_MS 5000 /* artifacts of a run that is under way */
 #define GRACE_S 5
-#define TREE_MAX 4096
+#define KILL_S 10 /* then somebody cannot be killed */
 
 static const int watched[] = {SIGCHLD, SIGINT,	SIGQUIT, SIGTERM,
 			      SIGHUP,  SIGUSR1, SIGUSR2};
@@ -63,10 +63,14 @@ int run_child_start(struct run *r)
 
 /* -- the whole tree -------------------------------------------------------- */
 
+struct member {
+	pid_t pid, parent;
+	bool ours;
+};
+
 struct tree {
-	pid_t pid[TREE_MAX], parent[TREE_MAX];
-	bool ours[TREE_MAX];
-	unsigned n;
+	struct member *m; /* heap, by pid */
+	size_t n, cap;
 };
 
 static pid_t parent_of(pid_t pid)
@@ -84,69 +88,88 @@ static pid_t parent_of(pid_t pid)
 	return state == 'Z' ? 0 : parent;
 }
 
+static bool grow(struct tree *t)
+{
+	size_t cap = t->cap ? t->cap * 2 : 512;
+	struct member *m = realloc(t->m, cap * sizeof(*m));
+
+	if (!m)
+		return false;
+	t->m = m;
+	t->cap = cap;
+	return true;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
 static void list(struct tree *t)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *de;
 
 	t->n = 0;
-	while (d && t->n < TREE_MAX && (de = readdir(d))) {
+	while (d && (de = readdir(d))) {
 		pid_t pid = (pid_t)atoi(de->d_name);
 
-		if (pid <= 0)
+		if (pid <= 0 || (t->n == t->cap && !grow(t)))
 			continue;
-		t->pid[t->n] = pid;
-		t->parent[t->n] = parent_of(pid);
-		t->ours[t->n] = false;
-		t->n++;
+		t->m[t->n++] = (struct member){pid, parent_of(pid), false};
 	}
 	if (d)
 		closedir(d);
+	if (t->n)
+		qsort(t->m, t->n, sizeof(*t->m), by_pid);
 }
 
 static bool is_ours(const struct tree *t, pid_t parent)
 {
-	unsigned i;
+	struct member key = {parent, 0, false};
+	const struct member *m;
 
 	if (parent == getpid())
 		return true;
-	for (i = 0; i < t->n; i++)
-		if (t->pid[i] == parent)
-			return t->ours[i];
-	return false;
+	m = bsearch(&key, t->m, t->n, sizeof(key), by_pid);
+	return m && m->ours;
 }
 
 static void mark(struct tree *t)
 {
 	bool more = true;
-	unsigned i;
+	size_t i;
 
 	while (more) {
 		more = false;
 		for (i = 0; i < t->n; i++) {
-			if (t->ours[i] || !t->parent[i] ||
-			    !is_ours(t, t->parent[i]))
+			if (t->m[i].ours || !t->m[i].parent ||
+			    !is_ours(t, t->m[i].parent))
 				continue;
-			t->ours[i] = more = true;
+			t->m[i].ours = more = true;
 		}
 	}
 }
 
-/* How many there were. Only our own descendants can be meant: each is one's
- * child until it is waited for. */
-static unsigned signal_tree(int sig)
+/*
+ * How many there were. Nobody else can be meant: a descendant's id is its own
+ * until its parent, or this process, has waited for it.
+ */
+static size_t signal_tree(int sig)
 {
 	static struct tree t;
-	unsigned i, n = 0;
+	size_t i, n = 0;
 
 	list(&t);
 	mark(&t);
 	for (i = 0; i < t.n; i++) {
-		if (!t.ours[i])
+		if (!t.m[i].ours)
 			continue;
 		n++;
-		if (sig && !kill(t.pid[i], sig) && sig == SIGTERM)
-			kill(t.pid[i], SIGCONT);
+		if (sig && !kill(t.m[i].pid, sig) && sig == SIGTERM)
+			kill(t.m[i].pid, SIGCONT);
 	}
 	return n;
 }
@@ -218,10 +241,12 @@ static void end_tree(struct run *r)
 		if (!signal_tree(0))
 			break;
 	}
-	while (signal_tree(SIGKILL)) {
+	until = lg_clock_boot_ns() / 1000000 + KILL_S * 1000;
+	while (signal_tree(SIGKILL) && lg_clock_boot_ns() / 1000000 < until)
 		wait_a_while(r, 20);
-		reap(r);
-	}
+	if (signal_tree(0))
+		tool_warn("some of its processes cannot be ended; their calls "
+			  "go on being refused");
 	while (!r->over)
 		wait_a_while(r, 20);
 }

@@ -56,13 +56,19 @@ static bool stays(const struct run *r, const struct variable *to,
 {
 	const char *old = getenv(to->variable);
 
-	if (!r->nested || !old || !*old)
+	if (!r->nested)
+		return false;
+	if (to->option == RO_ON_BREACH) {
+		tool_warn("inside another run: --on-breach is the outer's");
+		return true;
+	}
+	if (!old || !*old)
 		return false;
 	if (to->is_cap && is_lower(old, text)) {
 		tool_warn("inside another run: its $%s stays", old);
 		return true;
 	}
-	if (to->option == RO_ON_BREACH || to->option == RO_EXPERIMENT) {
+	if (to->option == RO_EXPERIMENT) {
 		tool_warn("inside another run: its %s stays", old);
 		return true;
 	}
@@ -79,7 +85,9 @@ static void set_variables(const struct run *r)
 		if (v->set && !stays(r, &variables[i], v->text))
 			set_variable(&variables[i], v->text);
 	}
-	if (r->c->v[RO_IGNORE].set)
+	if (r->c->v[RO_IGNORE].set && r->nested)
+		tool_warn("inside another run: its budgets hold");
+	else if (r->c->v[RO_IGNORE].set)
 		setenv("LLMGUARD_IGNORE_BUDGET", "1", 1);
 }
 

@@ -28,7 +28,7 @@ static int one_row(void *ctx, const struct lg_row *row,
 
 	(void)after;
 	if (row->kind != LG_ROW_CALL || strcmp(row->run_id, w->r->id) ||
-	    row->ts_ms < w->r->begun_ms)
+	    (w->r->nested && row->ts_ms < w->r->begun_ms))
 		return 0;
 	now = *row;
 	books_current(&w->books, &now);
@@ -48,6 +48,11 @@ int run_rows(const struct run *r, run_row_fn *fn, void *ctx)
 		return err;
 	err = lg_ledger_walk(lg_engine_ledger(r->e)->dir, &pos, r->begun_ms,
 			     one_row, &w, NULL);
+	if (err == -ESTALE) {
+		pos = (struct lg_ledger_pos){.offset = 0};
+		err = lg_ledger_walk(lg_engine_ledger(r->e)->dir, &pos,
+				     r->begun_ms, one_row, &w, NULL);
+	}
 	books_close(&w.books);
 	return err;
 }

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,23 @@
 /* So many looks in a row see a refusal whose row is nowhere. */
 #define LOOKS_WITHOUT_ROW 3
 
+static void add_refusal(struct run_watch *w, enum run_phase p, int64_t want)
+{
+	const unsigned at[] = {p, RUN_PHASES};
+	unsigned i;
+
+	if (want < 1)
+		want = 1;
+	for (i = 0; i < 2; i++) {
+		int64_t sum = lg_money_add(w->cost[at[i]], want);
+
+		if (sum > w->peak[at[i]])
+			w->peak[at[i]] = sum;
+		if (want > w->wanted[at[i]])
+			w->wanted[at[i]] = want;
+	}
+}
+
 static int count(void *ctx, const struct lg_row *row,
 		 const struct lg_ledger_pos *after)
 {
@@ -24,23 +42,52 @@ static int count(void *ctx, const struct lg_row *row,
 	enum run_phase p = strcmp(row->phase, "train") ? RUN_INFER : RUN_TRAIN;
 
 	(void)after;
-	if (row->kind != LG_ROW_CALL || strcmp(row->run_id, r->id) ||
-	    row->ts_ms < r->started_ms)
+	if (row->kind == LG_ROW_AUDIT || strcmp(row->run_id, r->id) ||
+	    ((r->nested || r->resumed) && row->ts_ms < r->started_ms))
+		return 0;
+	w->cost[p] = lg_money_add(w->cost[p], row->cost_pusd);
+	w->cost[RUN_PHASES] = lg_money_add(w->cost[RUN_PHASES], row->cost_pusd);
+	if (row->kind != LG_ROW_CALL)
 		return 0;
 	w->calls++;
 	w->cut += row->verdict == LG_VERDICT_CUT;
 	if (!spend_is_refusal(row))
 		return 0;
 	w->refused++;
-	if (!strcmp(row->reason, "over_budget") &&
-	    row->estimate_pusd > w->wanted[p])
-		w->wanted[p] = row->estimate_pusd;
+	if (!strcmp(row->reason, "over_budget"))
+		add_refusal(w, p, row->estimate_pusd);
 	return 0;
+}
+
+static void forget(int64_t of[RUN_PHASES + 1])
+{
+	unsigned i;
+
+	for (i = 0; i <= RUN_PHASES; i++)
+		of[i] = -1;
+}
+
+/* The rows since the last look. */
+static void read_rows(struct run *r)
+{
+	const char *dir = lg_engine_ledger(r->e)->dir;
+	struct run_watch *w = &r->watch;
+
+	memset(w->cost, 0, sizeof(w->cost));
+	forget(w->peak);
+	if (lg_ledger_walk(dir, &w->pos, r->started_ms, count, r, NULL) !=
+	    -ESTALE)
+		return;
+	w->pos = (struct lg_ledger_pos){.offset = 0};
+	w->calls = w->refused = w->cut = 0;
+	memset(w->cost, 0, sizeof(w->cost));
+	lg_ledger_walk(dir, &w->pos, r->started_ms, count, r, NULL);
 }
 
 void run_watch_begin(struct run *r)
 {
-	r->watch = (struct run_watch){.pos = r->pos, .wanted = {-1, -1}};
+	r->watch = (struct run_watch){.pos = r->pos};
+	forget(r->watch.wanted);
 }
 
 static bool is_ours(const struct lg_rule *rule)
@@ -103,25 +150,21 @@ void run_watch_cells(struct run *r)
 	lg_engine_unpin(r->e, w);
 }
 
-/* The dearest refused call that this budget counts. */
-static int64_t wanted(const struct run_watch *w, const struct run_cell *c)
+static unsigned calls_of(const struct run_cell *c)
 {
 	if (!strcmp(c->scope, "phase:train"))
-		return w->wanted[RUN_TRAIN];
-	if (!strcmp(c->scope, "phase:infer"))
-		return w->wanted[RUN_INFER];
-	return w->wanted[RUN_TRAIN] > w->wanted[RUN_INFER]
-		       ? w->wanted[RUN_TRAIN]
-		       : w->wanted[RUN_INFER];
+		return RUN_TRAIN;
+	return strcmp(c->scope, "phase:infer") ? RUN_PHASES : RUN_INFER;
 }
 
 /*
- * A refusal that only other calls' holds caused is no breach: the call would
- * have to fit in no case. What is spent only grows.
+ * A refusal that only other calls' holds caused is no breach: the call must
+ * not fit beside what was spent, then or for as long as it is refused.
  */
 static bool is_breached(struct run_watch *w, const struct run_cell *c)
 {
-	int64_t want = wanted(w, c);
+	unsigned of = calls_of(c);
+	int64_t then = lg_money_sub(c->spent_pusd, w->cost[of]);
 
 	if (!strcmp(c->name, "run-warn"))
 		return false;
@@ -129,11 +172,24 @@ static bool is_breached(struct run_watch *w, const struct run_cell *c)
 		return true;
 	if (!c->hard)
 		return false;
-	if (want >= 0)
-		return lg_money_add(c->spent_pusd, want ? want : 1) >
-		       c->limit_pusd;
+	if (w->peak[of] >= 0 && lg_money_add(then, w->peak[of]) > c->limit_pusd)
+		return true;
+	if (c->refusing && w->wanted[of] >= 0 &&
+	    lg_money_add(c->spent_pusd, w->wanted[of]) > c->limit_pusd)
+		return true;
 	return c->refusing && !w->refused && !c->held_pusd &&
 	       strcmp(c->name, "experiment") && w->quiet >= LOOKS_WITHOUT_ROW;
+}
+
+/* Another call has been let go since: the refusal is history. */
+static void forget_history(struct run_watch *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->ncells; i++)
+		if (w->cell[i].refusing)
+			return;
+	forget(w->wanted);
 }
 
 static bool has_quiet_refusal(const struct run_watch *w)
@@ -166,11 +222,11 @@ static void warn(struct run *r)
 
 static void describe(struct run *r, const struct run_cell *c)
 {
+	bool shared = !strcmp(c->name, "experiment") && r->experiment[0];
+
 	snprintf(r->breach, sizeof(r->breach),
-		 "budget %s%s%s%s: %s of %s spent%s", c->name,
-		 r->experiment[0] && !strcmp(c->name, "experiment") ? " of "
-								    : "",
-		 !strcmp(c->name, "experiment") ? r->experiment : "", "",
+		 "budget %s%s%s: %s of %s spent%s", c->name,
+		 shared ? " of " : "", shared ? r->experiment : "",
 		 tool_usd(c->spent_pusd), tool_usd(c->limit_pusd),
 		 c->spent_pusd > c->limit_pusd ? ""
 					       : ", the next call did not fit");
@@ -182,8 +238,7 @@ bool run_watch_look(struct run *r)
 	unsigned i;
 
 	lg_engine_refresh(r->e);
-	lg_ledger_walk(lg_engine_ledger(r->e)->dir, &w->pos, r->started_ms,
-		       count, r, NULL);
+	read_rows(r);
 	run_watch_cells(r);
 	w->quiet = has_quiet_refusal(w) ? w->quiet + 1 : 0;
 	warn(r);
@@ -193,5 +248,6 @@ bool run_watch_look(struct run *r)
 		r->breached = true;
 		describe(r, &w->cell[i]);
 	}
+	forget_history(w);
 	return r->breached;
 }

@@ -504,5 +504,69 @@ def case_artifacts_cannot_be_written(box):
     ok(b'costs.jsonl' in p.stderr, p.stderr)
 
 
+def case_breach_of_the_experiment_stops(box):
+    e = ['-e', 'x', '--experiment-max-usd', '0.25', '--on-breach', 'stop']
+    p = run(box, *e, '--artifacts', 'x', '--', *call(box, 50, 100, 10000))
+    eq((p.returncode, p.stdout.split().count(b'200')), (3, 2), p.stderr)
+    s = artifacts(os.path.join(box.dir, 'x'))['summary']
+    ok('budget experiment of x' in s['cancel_reason'], s['cancel_reason'])
+
+
+def case_a_transient_refusal_is_no_breach(box):
+    """Two calls hold more than they will cost: the second is refused, and
+    passes when it is tried again."""
+    py = os.path.join(box.dir, 'hold.py')
+    with open(py, 'w') as f:
+        f.write('import http.client, json, threading, time\n'
+                'def ask(out, delay):\n'
+                '    c = http.client.HTTPSConnection("api.openai.com")\n'
+                '    c.request("POST", "/v1/chat/completions", json.dumps({'
+                '"model": "gpt-4o", "max_tokens": 10000, "messages": []}),'
+                ' {"Content-Type": "application/json", "x-test":'
+                ' "in=1;out=%d;delay=%d" % (out, delay)})\n'
+                '    r = c.getresponse(); r.read()\n'
+                '    print(r.status, r.getheader("x-should-retry"),'
+                ' flush=True)\n'
+                't = threading.Thread(target=ask, args=(10, 900))\n'
+                't.start(); time.sleep(0.3)\n'
+                'ask(10, 0); t.join(); time.sleep(0.3)\n'
+                'ask(9000, 0); time.sleep(0.5); print("end")\n')
+    p = run(box, '--max-usd', '0.15', '--on-breach', 'stop', '--', PY, py)
+    eq(p.stdout.decode().split('\n')[:4],
+       ['429 true', '200 None', '200 None', 'end'], p.stderr)
+
+
+def case_nested_runs_escape_nothing(box):
+    inner = [CLI, 'run', '-q', '--on-breach', 'continue', '--ignore-budget',
+             '--max-usd', '9', '--', *call(box, 3, 0, 10000)]
+    p = run(box, '--max-usd', '0.15', '--artifacts', 'x', '--', *inner)
+    eq((p.returncode, p.stdout.split().count(b'200')), (3, 1), p.stderr)
+    sums(artifacts(os.path.join(box.dir, 'x')))
+
+
+def case_a_declined_resume_adds_nothing(box):
+    p = run(box, '--max-usd', '0.15', '--', *call(box, 2, 0, 10000))
+    first = run_id(p)
+    ask = ['--model', 'gpt-4o', '--input-tokens', '1', '--output-tokens',
+           '10000', '--calls', '9']
+    for _ in range(3):
+        p = run(box, '--resume', first, '--add-usd', '0.1', *ask, '--', 'true')
+        eq(p.returncode, 3, p.stderr)
+    p = run(box, '--resume', first, '--add-usd', '0.1', '--',
+            *call(box, 3, 0, 10000))
+    eq(p.stdout.split().count(b'200'), 1, 'added once')
+
+
+def case_many_processes(box):
+    """A tree of 300 ends, also those that have left their session."""
+    script = ('for i in $(seq 150); do (setsid sleep 61 & exec sleep 61) & '
+              'done; %s; wait' % ' '.join(call(box, 9, 100, 10000)))
+    p = run(box, '--max-usd', '0.15', '--on-breach', 'stop', '--', 'sh', '-c',
+            script)
+    eq(p.returncode, 3, p.stderr)
+    left = subprocess.run(['ps', '-eo', 'args'], stdout=subprocess.PIPE)
+    ok(b'sleep 61' not in left.stdout, 'somebody goes on')
+
+
 if __name__ == '__main__':
     main(globals())
