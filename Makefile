@@ -217,6 +217,12 @@ deps:
 	else echo "missing packages; as root:"; \
 	    echo "  apt-get install --no-install-recommends$$want"; fi
 
+# make check has it for 40 seconds.
+CHAOS_SECONDS ?= 600
+chaos: all $(B)/tests/e2e/cclient
+	$(Q)B=$(B) CHAOS_SECONDS=$(CHAOS_SECONDS) $(PYTHON) \
+		tests/e2e/test_chaos.py
+
 # Manual pages and completion come from the option tables; both are kept.
 man: $(B)/llmguard
 	@mkdir -p docs/man conf/completions
@@ -253,6 +259,7 @@ help:
 	@echo "make check      all tests; SUITES='unit e2e' chooses"
 	@echo "make bench      the figures, with and without the guard"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
+	@echo "make chaos      many programs killed at random, CHAOS_SECONDS"
 	@echo "make style      layering, sizes, formatting"
 	@echo "make man        manual pages and completion anew"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
@@ -263,5 +270,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench style fuzz fuzz-programs deps \
+.PHONY: man all unit tests check e2e demo bench chaos style fuzz fuzz-programs deps \
 	install help clean FORCE

@@ -2,15 +2,17 @@
  * A small HTTPS program in C, whose process is as awkward as asked.
  *
  *   cclient [-n COUNT] [-t THREADS] [-k STACK_KB] [-w WHEN] [-s errno|kill]
- *           [-c DIR] [-f BYTES] [-d] [-u] [-b] [-x HEADER] HOST PATH BODYFILE
+ *           [-c DIR] [-f BYTES] [-a BYTES] [-d] [-u] [-b] [-r] [-x HEADER]
+ *           HOST PATH BODYFILE
  *
  * Every thread opens a connection to 127.0.0.1:$TEST_PORT, sends COUNT
  * requests and prints each answer's status, in one line at the end.
  * -s: no opening of files any more (seccomp: an error, or death); -c: chroot;
- * -f: RLIMIT_FSIZE; -d: the SSL is a copy by SSL_dup; -u: every request bears
- * a name of its own, for the server and for its row; -b: the threads make
- * their first call of libssl all at once. They are applied
- * after SSL_CTX_new, or with -w N after N requests.
+ * -f: RLIMIT_FSIZE; -a: RLIMIT_AS, what is in use and BYTES more; -r: a new
+ * connection for each request; -d: the SSL is a copy by SSL_dup; -u: every
+ * request bears a name of its own, for the server and for its row; -b: the
+ * threads make their first call of libssl all at once. They are applied after
+ * SSL_CTX_new, or with -w N after N requests.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,13 +40,13 @@
 
 static pthread_barrier_t gate;
 static struct {
-	int count, threads, stack_kb, when, dup, unique, rush;
+	int count, threads, stack_kb, when, dup, unique, rush, renew;
 	const char *seccomp, *root, *extra, *host, *path;
-	long fsize;
+	long fsize, more_as;
 	char *body;
 	size_t body_len;
 	SSL_CTX *ctx;
-} o = {.count = 1, .threads = 1, .fsize = -1};
+} o = {.count = 1, .threads = 1, .fsize = -1, .more_as = -1};
 
 struct job {
 	pthread_t t;
@@ -82,12 +84,28 @@ static void forbid_open(bool kill)
 		die("seccomp");
 }
 
+static void limit_memory(void)
+{
+	struct rlimit r;
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%lu", &pages) != 1)
+		die("statm");
+	fclose(f);
+	r.rlim_cur = r.rlim_max = pages * 4096 + (rlim_t)o.more_as;
+	if (setrlimit(RLIMIT_AS, &r))
+		die("RLIMIT_AS");
+}
+
 static void confine(void)
 {
 	struct rlimit r = {(rlim_t)o.fsize, (rlim_t)o.fsize};
 
 	if (o.fsize >= 0 && setrlimit(RLIMIT_FSIZE, &r))
 		die("RLIMIT_FSIZE");
+	if (o.more_as >= 0)
+		limit_memory();
 	if (o.root && (chroot(o.root) || chdir("/")))
 		die("chroot");
 	if (o.seccomp)
@@ -210,7 +228,7 @@ static void *work(void *arg)
 			continue;
 		}
 		j->status[i] = st = answer(s, j->answer);
-		if (st != 200)
+		if (st != 200 || o.renew)
 			s = close_tls(s);
 	}
 	close_tls(s);
@@ -232,7 +250,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:x:dub")) != -1) {
+	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:a:x:dubr")) != -1) {
 		switch (c) {
 		case 'n':
 			o.count = atoi(optarg);
@@ -254,6 +272,12 @@ static void options(int argc, char **argv)
 			break;
 		case 'f':
 			o.fsize = atol(optarg);
+			break;
+		case 'a':
+			o.more_as = atol(optarg);
+			break;
+		case 'r':
+			o.renew = 1;
 			break;
 		case 'x':
 			o.extra = optarg;

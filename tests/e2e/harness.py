@@ -79,7 +79,7 @@ class TestServer:
         os.chmod(self.dir, 0o755)
         self.proc = subprocess.Popen(
             [PY, os.path.join(HERE, 'server.py'), '--dir', self.dir,
-             '--lifetime', '900'],
+             '--lifetime', '3600'],
             stdout=open(os.path.join(self.dir, 'out'), 'w'),
             stderr=subprocess.STDOUT)
         ready = os.path.join(self.dir, 'ready.json')
@@ -325,7 +325,7 @@ def read(path):
         return ''
 
 
-def main(scope, needs_guard=True):
+def main(scope, needs_guard=True, limit=280):
     """Run the case_* functions of a module (or those named in argv)."""
     if needs_guard and not os.path.exists(SHIM):
         print('%s is not built' % os.path.basename(SHIM))
@@ -333,7 +333,7 @@ def main(scope, needs_guard=True):
     if 'thread' in os.path.basename(BUILD):
         print('ThreadSanitizer cannot be preloaded into an ordinary program')
         sys.exit(77)
-    signal.alarm(880 if sanitizer() else 280)
+    signal.alarm(880 if sanitizer() else limit)
     wanted = sys.argv[1:]
     cases = [(n[5:], f) for n, f in scope.items() if n.startswith('case_') and
              (not wanted or any(w in n for w in wanted))]

@@ -6,7 +6,8 @@
 Any SNI gets a certificate of the CA in DIR/ca.pem. When the server is ready it
 writes DIR/ready.json {port, pid, ca}. DIR/server.jsonl gets one line for every
 connection (event "open", "close" with the plaintext bytes that arrived), every
-whole request ("request") and every one that did not come to its end
+whole request ("request"), every answer that was written to its end
+("answered") and every one that did not come to its end
 ("partial"): what is not in there did not arrive.
 
 A request says how it wants to be answered by a header `x-test: k=v;k=v` (or
@@ -314,7 +315,11 @@ class Conn:
         try:
             while True:
                 c = self.request()
-                if c is None or not self.answer(c):
+                if c is None:
+                    break
+                more = self.answer(c)
+                self.srv.log.put(event='answered', conn=self.n, seq=c.seq)
+                if not more:
                     break
         except EOFError:
             pass
