@@ -270,5 +270,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench chaos style fuzz fuzz-programs deps \
-	install help clean FORCE
+.PHONY: man all unit tests check e2e demo bench chaos style fuzz deps \
+	fuzz-programs install help clean FORCE

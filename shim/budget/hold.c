@@ -271,7 +271,8 @@ static bool is_ours(struct lg_region *r, const struct lg_hold *h,
 	struct lg_slot *s;
 	uint64_t w;
 
-	if (h->slot < 0 || h->slot >= (int)LG_SLOTS || r->readonly)
+	if (h->slot < 0 || h->slot >= (int)LG_SLOTS || r->readonly ||
+	    !lg_region_is_whole(r))
 		return false;
 	s = &r->map->slot[h->slot];
 	owner->lo = lg_load_acquire(&s->owner.lo);
@@ -470,7 +471,8 @@ int lg_hold_adopt(struct lg_region *r, struct lg_hold *h)
 	struct lg_slot *s;
 	uint64_t w;
 
-	if (h->slot < 0 || h->slot >= (int)LG_SLOTS || r->readonly)
+	if (h->slot < 0 || h->slot >= (int)LG_SLOTS || r->readonly ||
+	    !lg_region_is_whole(r))
 		return -EPERM;
 	s = &r->map->slot[h->slot];
 	o.lo = lg_load_seq(&s->owner.lo);

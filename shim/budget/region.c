@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -191,9 +192,33 @@ bool lg_region_is_current(const struct lg_region *r, const char *path)
 	return same;
 }
 
+/*
+ * The kernel copies the mask before it looks at the first argument, which is
+ * no such thing: EFAULT or EINVAL, and nothing is changed. Sandboxes allow it.
+ */
+static bool can_read(const void *p)
+{
+	return syscall(SYS_rt_sigprocmask, -1, p, NULL, 8) == 0 ||
+	       errno != EFAULT;
+}
+
+bool lg_region_is_whole(const struct lg_region *r)
+{
+	int keep = errno;
+	bool whole = can_read((const char *)(r->map + 1) - 8);
+
+	if (!whole)
+		mmap(r->map, sizeof(*r->map),
+		     PROT_READ | (r->readonly ? 0 : PROT_WRITE),
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	errno = keep;
+	return whole;
+}
+
 bool lg_region_is_sound(const struct lg_region *r)
 {
-	return !check_head(&r->map->head, sizeof(struct lg_map));
+	return lg_region_is_whole(r) &&
+	       !check_head(&r->map->head, sizeof(struct lg_map));
 }
 
 /* -- words --------------------------------------------------------------- */

@@ -43,7 +43,14 @@ int lg_region_default_path(const char *state_dir, bool state_is_default,
 int lg_region_rival(const char *state_dir, char *out, size_t cap);
 /* Does the path still lead to this region (same device and inode)? */
 bool lg_region_is_current(const struct lg_region *r, const char *path);
-/* Is its head still one? Somebody may have written over it. */
+/*
+ * Does the file still have all its bytes? Touching those that somebody cut off
+ * would end the host by SIGBUS. When they are gone (false, once), zeroes that
+ * are ours alone stand in their place: a region that was written over.
+ * One system call; after it the next microseconds are safe, no more.
+ */
+bool lg_region_is_whole(const struct lg_region *r);
+/* Is it whole, and its head still one? Somebody may have written over it. */
 bool lg_region_is_sound(const struct lg_region *r);
 /* Unique id of the region's build, for rows and status: 32 hex digits. */
 void lg_region_uuid(const struct lg_region *r, char out[33]);

@@ -143,13 +143,13 @@ static int open_region(struct lg_engine *e, bool readonly,
 
 /*
  * A file that somebody named by mistake is left alone: only what stands at the
- * default path, or begins like a region, is a damaged region.
+ * default path, or is empty, or begins like a region, is a damaged region.
  */
-static bool is_region(const struct lg_engine *e)
+static bool is_region(const struct lg_engine *e, const struct stat *st)
 {
 	char magic[sizeof(LG_REGION_MAGIC)];
 
-	return !e->env.region ||
+	return !e->env.region || !st->st_size ||
 	       (lg_file_peek(e->region_path, magic, sizeof(magic)) > 0 &&
 		!strcmp(magic, LG_REGION_MAGIC));
 }
@@ -161,7 +161,7 @@ static int replace_region(struct lg_engine *e, struct lg_region **out)
 	struct stat st, again;
 
 	if (lstat(e->region_path, &st) || !S_ISREG(st.st_mode) ||
-	    st.st_uid != geteuid() || !is_region(e) ||
+	    st.st_uid != geteuid() || !is_region(e, &st) ||
 	    lg_path_join(aside, sizeof(aside), e->region_path, ".damaged"))
 		return -EPROTO;
 	/* somebody else may have replaced it meanwhile */
@@ -316,7 +316,8 @@ static bool is_due(struct lg_engine *e, const struct lg_world *w)
 {
 	return lg_clock_coarse_ms() >= lg_load_relaxed(&e->next_check_ms) ||
 	       (w->region &&
-		lg_region_generation(w->region->r) != w->generation);
+		(!lg_region_is_whole(w->region->r) ||
+		 lg_region_generation(w->region->r) != w->generation));
 }
 
 struct lg_world *lg_engine_pin(struct lg_engine *e)
