@@ -370,7 +370,8 @@ static void scan_watched(struct lg_body *b, const char *p, size_t len)
 		n = lg_body_piece(b, p + at, len - at);
 		scan(b, p + at, n);
 		at += n;
-		if (b->kind == LG_BODY_JSON && b->array.ended && !b->cut)
+		if (b->kind == LG_BODY_JSON && b->array.ended &&
+		    b->facts->stream && !b->cut)
 			b->cut = b->due(b->ctx);
 	}
 	if (!b->cut)

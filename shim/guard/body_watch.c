@@ -75,7 +75,7 @@ size_t lg_body_piece(struct lg_body *b, const char *p, size_t len)
 	case LG_BODY_JSON:
 		return element_of(&b->array, p, len);
 	case LG_BODY_SNIFF:
-		return 1; /* its first letter says what it is */
+		return element_of(&b->array, p, 1); /* it says what it is */
 	case LG_BODY_UNSEEN:
 	case LG_BODY_OPAQUE:
 		break;
