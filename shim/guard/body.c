@@ -205,7 +205,7 @@ void lg_body_value_end(struct lg_body *b, struct lg_slice name, bool done)
 	if (b->d->end_event)
 		b->d->end_event(b->answer, name, done);
 	check_part(b);
-	if (b->due && !b->cut)
+	if (b->near && !b->cut)
 		b->cut = b->due(b->ctx);
 }
 
@@ -365,6 +365,12 @@ static void scan_watched(struct lg_body *b, const char *p, size_t len)
 {
 	size_t at = 0, n;
 
+	b->near = !b->far(b->ctx, len) || b->kind == LG_BODY_JSON ||
+		  b->kind == LG_BODY_SNIFF;
+	if (!b->near && !b->cut) {
+		scan(b, p, len);
+		return;
+	}
 	/* of coded bytes all that arrived is shown, so all of it counts */
 	while (at < len && (!b->cut || b->content)) {
 		n = lg_body_piece(b, p + at, len - at);

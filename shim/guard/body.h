@@ -39,6 +39,8 @@ struct lg_body_frames;
 typedef void lg_body_part_fn(void *ctx, enum lg_part part);
 /* Behind each value of a stream: true when the answer has to end here. */
 typedef bool lg_body_due_fn(void *ctx);
+/* True: these next bytes cannot bring that about, so it is not asked. */
+typedef bool lg_body_far_fn(void *ctx, size_t len);
 
 struct lg_body {
 	const struct lg_dialect *d;    /* NULL: nothing to read */
@@ -47,7 +49,8 @@ struct lg_body {
 	struct lg_answer *answer;      /* emptied when its head comes */
 	lg_body_part_fn *on_part;      /* NULL: parts are dropped */
 	lg_body_due_fn *due;	       /* NULL: the answer is never cut */
-	void *ctx;		       /* of on_part and due */
+	lg_body_far_fn *far;	       /* set with due */
+	void *ctx;		       /* of on_part, due and far */
 	struct lg_content *content;    /* NULL: identity */
 	struct lg_json_shapes *shapes; /* of a stream's values, mem */
 	struct lg_body_frames *frames; /* of FRAMES, mem */
@@ -60,6 +63,7 @@ struct lg_body {
 	bool scanning;		/* json is in use */
 	char mark[8];		/* first bytes of an event's data */
 	uint8_t mark_len;
+	bool near;	/* the bytes at hand may have to be cut */
 	bool cut;	/* due() said so: nothing more is read */
 	size_t cut_at;	/* bytes of the last feed before that place */
 	char cut_after; /* the last of them */

@@ -19,7 +19,8 @@
 #include "wire/eventstream.h"
 #include "wire/http1.h"
 
-#define TOKENS_MAX (UINT64_C(1) << 40)
+#define TOKENS_MAX (INT64_C(1) << 40)
+#define SAMPLE_TOKENS 1000000
 #define STEP_TOKENS 1000 /* the least that is held more at a time */
 #define FILLER_MAX ((int64_t)1 << 20)
 #define BODY_MAX ((size_t)16 << 10)
@@ -67,22 +68,22 @@ static int64_t cost_with(const struct lg_price *p, const struct lg_usage *u,
 	return cost.total_pusd;
 }
 
-/* How many more output tokens `room` pays for. */
+/* How many more output tokens `room` pays for, perhaps one less. */
 static uint64_t tokens_for(const struct lg_price *p, const struct lg_usage *u,
 			   int64_t room)
 {
 	int64_t base = cost_with(p, u, 0);
-	uint64_t low = 0, high = TOKENS_MAX;
+	int64_t many = lg_money_sub(cost_with(p, u, SAMPLE_TOKENS), base);
+	__int128 n = TOKENS_MAX;
 
-	while (low + 1 < high) {
-		uint64_t mid = low + (high - low) / 2;
-
-		if (lg_money_sub(cost_with(p, u, mid), base) <= room)
-			low = mid;
-		else
-			high = mid;
-	}
-	return low;
+	if (many > 0)
+		n = (__int128)room * SAMPLE_TOKENS / many;
+	if (n > TOKENS_MAX)
+		return TOKENS_MAX;
+	/* products are rounded */
+	return n && lg_money_sub(cost_with(p, u, (uint64_t)n), base) > room
+		       ? (uint64_t)n - 1
+		       : (uint64_t)n;
 }
 
 static void set_marks(struct lg_exchange *x, const struct lg_price *p,
@@ -351,6 +352,25 @@ static bool due(void *ctx)
 	return weigh(x);
 }
 
+/*
+ * What the next len bytes deliver is at most themselves and what came of a
+ * value that is not complete. Counts that move are looked at in each event.
+ */
+static bool far(void *ctx, size_t len)
+{
+	struct lg_exchange *x = ctx;
+	struct lg_cut *c = &x->cut;
+	uint64_t now = delivered(&x->answer), told = told_output(&x->answer);
+	bool moves = told != c->seen_told;
+
+	c->carry = now != c->seen ? c->last : c->carry + c->last;
+	c->seen = now;
+	c->last = len;
+	c->seen_told = told;
+	return !moves && now + c->carry + len <= c->bytes && told <= c->told &&
+	       sign_of(x) == c->sign;
+}
+
 static bool has_hard(const struct lg_exchange *x)
 {
 	for (unsigned i = 0; i < x->ncharged; i++)
@@ -370,6 +390,7 @@ void lg_cut_arm(struct lg_exchange *x)
 	if (b->kind == LG_BODY_JSON && !x->facts.stream)
 		return;
 	x->body.due = due;
+	x->body.far = far;
 }
 
 /* -- the words ------------------------------------------------------------- */

@@ -24,6 +24,8 @@ struct lg_cut {
 	uint64_t bytes; /* delivered, up to which no sum is needed */
 	uint64_t told;	/* the same for interim counts of output */
 	uint64_t sign;	/* of all else that the cost depends on */
+	/* Of the bytes before: what they delivered, and what they may still. */
+	uint64_t seen, seen_told, carry, last;
 	unsigned nmore;
 	struct lg_hold more[LG_CUT_HOLDS_MAX]; /* besides the exchange's */
 	int64_t more_pusd[LG_CUT_HOLDS_MAX];
