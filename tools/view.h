@@ -18,9 +18,9 @@ struct view {
 	const char *source; /* config live env other */
 	const char *note;   /* where two configs name one budget, else NULL */
 	int64_t spent_pusd, remaining_pusd;
-	int64_t overshoot_pusd; /* INT64_MIN: no bound */
+	int64_t overshoot_pusd;		      /* INT64_MIN: no bound */
 	int64_t raised_pusd, raised_until_ms; /* of the limit, 0: no */
-	int64_t ratio_ppm;	/* spent/limit; -1: the limit is 0 */
+	int64_t ratio_ppm; /* spent/limit; -1: the limit is 0 */
 	enum view_state state;
 };
 
