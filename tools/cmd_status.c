@@ -9,6 +9,7 @@
 #include "budget/hold.h"
 #include "budget/window.h"
 #include "cmds.h"
+#include "control_file.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
 #include "guard/world.h"
@@ -125,6 +126,7 @@ static int print_json(struct picture *p, bool models)
 	json_text(&j, "trouble", lg_engine_trouble(p->e));
 	json_text(&j, "fail", p->fail);
 	json_bool(&j, "disabled", p->disabled);
+	control_json(&j, p->e);
 	json_u64(&j, "holds", p->holds);
 	json_u64(&j, "dead_holds", p->dead);
 	json_u64(&j, "staged_rows", p->staged);
@@ -303,6 +305,7 @@ static void print_region(const struct picture *p, struct lg_buf *out)
 	if (p->disabled)
 		lg_buf_puts(out, "The guard is switched off: llmguard "
 				 "enable\n");
+	control_text(out, p->e);
 }
 
 static int print_text(struct picture *p, bool clear, bool models)

@@ -429,8 +429,26 @@ static void admit_by_policy(struct admission *a)
 
 static bool is_off(const struct lg_world *w)
 {
-	return w->set.disabled ||
+	return w->set.disabled || lg_control_is_off(&w->control) ||
 	       (w->region && lg_region_is_disabled(w->region->r));
+}
+
+/* An order of the operator: it counts for free models too. */
+static bool is_paused(const struct lg_exchange *x)
+{
+	return !is_off(x->world) &&
+	       lg_control_is_paused(&x->world->control, &x->row,
+				    canonical(&x->price));
+}
+
+/* It is no budget, so it is not ignored with them. */
+static void pause_it(struct admission *a)
+{
+	bool never = a->never;
+
+	a->never = false;
+	deny(a, "paused", -1);
+	a->never = never;
 }
 
 int64_t lg_admit_room(const struct lg_exchange *x)
@@ -499,11 +517,14 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 	x->row.worst_pusd = est.bounded ? est.worst_pusd : INT64_MAX;
 	x->held_pusd = est.expected_pusd;
 	draft(x, est.expected_pusd);
-	if (lg_price_is_free(&x->price)) {
+	if (!never && is_paused(x))
+		pause_it(&a);
+	if (!x->denial && lg_price_is_free(&x->price)) {
 		undraft(x);
 		return;
 	}
-	admit_by_policy(&a);
+	if (!x->denial)
+		admit_by_policy(&a);
 	if (!x->denial && lg_world_region(x->world))
 		admit_on_region(&a, &est);
 	if (!x->denial)

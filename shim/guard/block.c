@@ -71,6 +71,10 @@ static const struct lg_slice broken[] = {
 	S("Set fail to open."),
 };
 
+static const struct lg_slice paused[] = {
+	S("Wait until it goes on: llmguard resume."),
+};
+
 #define LIST(a) a, LEN(a)
 
 static const struct {
@@ -82,6 +86,7 @@ static const struct {
 	{S("contention"), LIST(busy)},
 	{S("throttled"), LIST(paced)},
 	{S("unbounded"), LIST(unbounded)},
+	{S("paused"), LIST(paused)},
 	{S("unknown_model"), LIST(unknown)},
 	{S(""), LIST(broken)},
 };

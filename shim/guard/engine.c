@@ -220,7 +220,8 @@ static bool is_stale(struct lg_engine *e, const struct lg_world *w)
 {
 	if (!region_is_current(e, w))
 		return true;
-	if (lg_region_generation(w->region->r) != w->generation)
+	if (lg_region_generation(w->region->r) != w->generation ||
+	    lg_control_stamp(e->state_dir) != w->control.stamp)
 		return true;
 	if (w->img && lg_settings_is_fresh(&e->settings, w->img))
 		return false;

@@ -110,6 +110,7 @@ int lg_world_build(const struct lg_world_source *s, struct lg_world **out,
 		return -ENOMEM;
 	}
 	lg_phase_read(s->state_dir, s->run_id, w->phase);
+	lg_control_read(s->state_dir, &w->control);
 	w->region = s->region;
 	if (w->region) {
 		lg_add_seq(&w->region->refs, 1);
@@ -127,6 +128,7 @@ void lg_world_del(struct lg_world *w)
 		lg_mem_free(w->rules, w->nrules * sizeof(*w->rules));
 	if (w->zone)
 		lg_zone_close(w->zone);
+	lg_control_fini(&w->control);
 	lg_region_ref_drop(w->region);
 	lg_settings_free(w->img);
 	lg_mem_free(w, sizeof(*w));

@@ -7,6 +7,7 @@
 #include "base/image.h"
 #include "budget/region.h"
 #include "budget/zone.h"
+#include "guard/control.h"
 #include "guard/rule.h"
 #include "guard/settings.h"
 #include "price/price.h"
@@ -36,7 +37,8 @@ struct lg_world {
 	struct lg_zone *zone;
 	struct lg_rule *rules;
 	unsigned nrules;
-	bool blind;    /* a config exists but none is usable */
+	bool blind; /* a config exists but none is usable */
+	struct lg_controls control;
 	char phase[8]; /* of the run, as `llmguard phase` set it; "" */
 };
 
