@@ -4,13 +4,13 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record budget holds tail pricing config doctor enable disable checkpoint completion help reprice reconcile replay"
+    local cmds="status run phase record budget holds tail pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
     fi
     case "$at" in
-    'budget ') words=' set raise list rm' ;;
+    'budget ') words=' set raise import list rm' ;;
     'pricing ') words=' list show import set update history explain check export' ;;
     'config ') words=' check show' ;;
     esac
@@ -21,6 +21,7 @@ _llmguard()
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
     'budget raise'*) opts='--until --json --help' ;;
+    'budget import'*) opts='--help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;
@@ -37,6 +38,8 @@ _llmguard()
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
     'doctor'*) opts='--json --help' ;;
+    'pause'*) opts='--all --scope --stop --json --help' ;;
+    'resume'*) opts='--all --scope --json --help' ;;
     'enable'*) opts='--json --help' ;;
     'disable'*) opts='--json --help' ;;
     'checkpoint'*) opts='--json --help' ;;
