@@ -227,7 +227,7 @@ def case_enable_disable(box):
     box.cli('enable')
     ok(not box.status()['disabled'], 'status')
     eq(call(box), [429], 'on again')
-    eq([r['note'] for r in box.rows('audit')], ['disable', 'enable'], 'audit')
+    eq([r['note'] for r in box.rows('audit')], ['disable all calls: on -> off', 'enable all calls: off -> on'], 'audit')
 
 
 def case_log_lines(box):
