@@ -214,12 +214,31 @@ static int prepare(struct run *r)
 	return ret;
 }
 
+/* Whoever raises a limit stands in the ledger. */
+static void audit(const struct run *r)
+{
+	const char *more = r->c->v[RO_ADD].set	 ? r->c->v[RO_ADD].text
+			   : r->c->v[RO_MAX].set ? r->c->v[RO_MAX].text
+						 : "";
+	char note[101];
+
+	if (!r->resumed)
+		return;
+	snprintf(note, sizeof(note), "run %.63s resumed%s%.22s", r->id,
+		 r->c->v[RO_ADD].set   ? " add_usd "
+		 : r->c->v[RO_MAX].set ? " max_usd "
+				       : "",
+		 more);
+	tool_audit(r->e, note);
+}
+
 static int go(struct run *r)
 {
 	int ret = prepare(r);
 
 	if (ret >= 0)
 		return refuse(r, ret);
+	audit(r);
 	run_record_write(r, NULL);
 	run_artifacts_write(r, true);
 	ret = run_child_start(r);

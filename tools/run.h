@@ -133,6 +133,7 @@ struct run {
 	int status;	  /* as wait has it */
 	int signalled;	  /* INT, TERM or HUP that came to us; 0 */
 	bool over;	  /* the child has ended */
+	bool halted;	  /* it has halted its experiment */
 	bool breached;	  /* a limit of the run was reached */
 	char breach[200]; /* which, in words */
 	enum run_end end;
@@ -168,7 +169,8 @@ bool run_record_is_live(const struct run_record *rec);
 
 /* -1: may start; else the exit code, said why (r->reason). */
 int run_halt_check(struct run *r);
-void run_halt_write(const struct run *r);
+/* Once a run. */
+void run_halt_write(struct run *r);
 /* Was it halted by another run? Then who and why, into text. */
 bool run_halt_is(const struct run *r, char text[256]);
 

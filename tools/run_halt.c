@@ -77,6 +77,15 @@ bool run_halt_is(const struct run *r, char text[256])
 	return true;
 }
 
+static void audit(const struct run *r, const char *what)
+{
+	char note[101];
+
+	snprintf(note, sizeof(note), "experiment %.63s %s", r->experiment,
+		 what);
+	tool_audit(r->e, note);
+}
+
 int run_halt_check(struct run *r)
 {
 	struct halt h;
@@ -91,6 +100,7 @@ int run_halt_check(struct run *r)
 		if (!path_of(r, path, sizeof(path)) && unlink(path) &&
 		    errno != ENOENT)
 			return tool_fail("%s: %s", path, strerror(errno));
+		audit(r, "restarted");
 		return -1;
 	}
 	describe(r, &h, r->reason);
@@ -100,14 +110,15 @@ int run_halt_check(struct run *r)
 	return EXIT_OVER;
 }
 
-void run_halt_write(const struct run *r)
+void run_halt_write(struct run *r)
 {
 	char path[400];
 	struct json j;
 	int err = path_of(r, path, sizeof(path));
 
-	if (err)
+	if (err || r->halted)
 		return;
+	r->halted = true;
 	json_init(&j);
 	json_open(&j, NULL, '{');
 	json_text(&j, "experiment", r->experiment);
@@ -119,6 +130,7 @@ void run_halt_write(const struct run *r)
 	json_line(&j);
 	err = j.b.overflow ? -ENOMEM : lg_file_replace(path, j.b.p, j.b.len);
 	lg_buf_fini(&j.b);
+	audit(r, "halted");
 	if (err)
 		tool_warn("experiment %s cannot be halted: %s: %s",
 			  r->experiment, path, strerror(-err));

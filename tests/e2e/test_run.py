@@ -7,7 +7,8 @@ import signal
 import subprocess
 import time
 
-from harness import CLI, PY, TOP, Skip, eq, main, ok
+from harness import (CLI, HERE, NODE, PY, PYTHON_CLIENTS, TOP, Skip,
+                     chat_body, eq, have_client, main, ok, request)
 
 D = decimal.Decimal
 # argv: calls, pause in ms, output tokens, model. 10,000 tokens of gpt-4o at
@@ -566,6 +567,69 @@ def case_many_processes(box):
     eq(p.returncode, 3, p.stderr)
     left = subprocess.run(['ps', '-eo', 'args'], stdout=subprocess.PIPE)
     ok(b'sleep 61' not in left.stdout, 'somebody goes on')
+
+
+
+def case_real_clients(box):
+    """The third call of each does not fit; the files say the same of all."""
+    reqs = [request(body=chat_body('gpt-4o', max_tokens=10000),
+                    test='in=100;out=10000') for _ in range(3)]
+    kinds = [k for k in ('requests', 'httpx', 'httpx-async', 'aiohttp',
+                         'https', 'fetch') if have_client(k)]
+    for kind in kinds:
+        argv = [PY, os.path.join(HERE, 'clients.py'), kind] \
+            if kind in PYTHON_CLIENTS else \
+            [NODE, '--require', os.path.join(HERE, 'redirect/node.cjs'),
+             os.path.join(HERE, 'clients.cjs'), kind]
+        d = os.path.join(box.dir, kind)
+        p = box.run([CLI, 'run', '--max-usd', '0.25', '--artifacts', d, '--',
+                     *argv], stdin=json.dumps({'requests': reqs}),
+                    LD_PRELOAD=None)
+        eq(p.returncode, 3, '%s: %s' % (kind, p.stderr))
+        eq([json.loads(x)['status'] for x in p.stdout.decode().splitlines()],
+           [200, 200, 429], kind)
+        a = artifacts(d)
+        sums(a)
+        eq((a['manifest']['calls'], a['manifest']['refused_calls']), (2, 1),
+           kind)
+    one = box.curl_argv(reqs[0]['url'], reqs[0]['body'], reqs[0]['headers'],
+                        ['-o', '/dev/null', '-w', '%{http_code} '])
+    d = os.path.join(box.dir, 'curl')
+    p = box.run([CLI, 'run', '--max-usd', '0.25', '--artifacts', d, '--', 'sh',
+                 '-c', 'for i in 1 2 3; do "$@"; done', 'sh', *one],
+                LD_PRELOAD=None)
+    eq((p.returncode, p.stdout), (3, b'200 200 429 '), p.stderr)
+    sums(artifacts(d))
+
+
+def case_fine_tuned_by_phase(box):
+    box.config('models:\n'
+               '  - {match: "ft:gpt-4o-mini:a*", phase: train,'
+               ' pricing_id: openai/gpt-4o-mini, fine_tuned: true}\n'
+               '  - {match: my-tuned, pricing_id: openai/gpt-4o,'
+               ' fine_tuned: true}\n')
+    script = '; '.join(' '.join(call(box, 1, 0, 1000, m)) for m in (
+        'ft:gpt-4o-mini:a::1', 'my-tuned', 'gpt-4o'))
+    p = box.run([CLI, 'run', '--artifacts', 'x', '--', 'sh', '-c', script],
+                LD_PRELOAD=None)
+    eq(p.returncode, 0, p.stderr)
+    a = artifacts(os.path.join(box.dir, 'x'))
+    sums(a)
+    cost = {r['model']: r['cost_usd'] for r in a['costs']}
+    eq(a['manifest']['fine_tune'],
+       {'training_cost_usd': cost['ft:gpt-4o-mini:a::1'],
+        'inference_cost_usd': cost['my-tuned']}, 'fine-tuned')
+    eq(a['summary']['train_cost_usd'], cost['ft:gpt-4o-mini:a::1'], 'train')
+
+
+def case_audit(box):
+    p = run(box, '--max-usd', '0.15', '-e', 'ex', '--halt-experiment', '--',
+            *call(box, 3, 0, 10000))
+    first = run_id(p)
+    run(box, '--resume', first, '--add-usd', '0.1', '--', 'true')
+    notes = [r['note'] for r in box.rows('audit')]
+    eq(notes, ['experiment ex halted', 'experiment ex restarted',
+               'run %s resumed add_usd 0.1' % first], 'audit')
 
 
 if __name__ == '__main__':
