@@ -18,6 +18,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_budget_rm,
 	&cmd_holds,
 	&cmd_tail,
+	&cmd_alerts,
 	&cmd_pricing_list,
 	&cmd_pricing_show,
 	&cmd_pricing_import,

@@ -14,6 +14,7 @@
 #include "base/money.h"
 #include "budget/region.h"
 #include "guard/engine.h"
+#include "guard/event.h"
 #include "guard/env.h"
 #include "guard/record.h"
 #include "guard/self.h"
@@ -138,8 +139,10 @@ int tool_open(struct lg_engine **out)
 		tool_warn("%s", why);
 	if (!lg_engine_region(*out))
 		tell_region(*out);
-	else if (!lg_engine_is_readonly(*out))
+	else if (!lg_engine_is_readonly(*out)) {
 		lg_engine_sweep(*out);
+		lg_event_flush(*out, lg_engine_region(*out));
+	}
 	return -1;
 }
 

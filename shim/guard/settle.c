@@ -10,6 +10,7 @@
 #include "guard/chain.h"
 #include "guard/cost.h"
 #include "guard/engine.h"
+#include "guard/event.h"
 #include "guard/later.h"
 #include "guard/learn.h"
 #include "guard/record.h"
@@ -195,6 +196,7 @@ static void write_staged(struct lg_engine *e, struct lg_world *now)
 {
 	lg_engine_note_staged(e, false);
 	lg_recover_sweep(e, now, true);
+	lg_event_flush(e, lg_world_region(now));
 }
 
 /* Somebody who asked for the result was charged for this call already. */
