@@ -236,7 +236,7 @@ static bool is_transient(const struct lg_charge *c,
 
 static int take_patiently(struct admission *a, struct lg_hold_refusal *why)
 {
-	uint32_t left = a->x->world->set.admit_wait_ms;
+	uint32_t left = a->x->waited ? 0 : a->x->world->set.admit_wait_ms;
 	int err = take(a, why);
 
 	while (left-- &&

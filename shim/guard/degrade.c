@@ -125,24 +125,23 @@ static bool do_wait(struct lg_degrade *d, const struct lg_img_action *a,
 	return false;
 }
 
+/* The request as it was asked for, with nothing held; else as before. */
 static bool do_local(struct lg_degrade *d, const struct lg_rule *r,
 		     const struct lg_img_action *a, int rule)
 {
 	struct lg_exchange *x = d->x;
-	struct lg_denial was = x->refused;
-	bool denied = x->denial;
 
 	if (!d->means->held)
 		return false;
-	if (denied)
-		x->denial = NULL;
+	lg_plan_restore(d);
+	lg_buf_fini(&d->out);
+	lg_admit_undo(x);
 	if (lg_local_take(x, lg_img_text(r->img, a->arg), d->means->held,
 			  may_sleep(d))) {
 		took(d, LG_VERDICT_LOCAL, rule);
 		return true;
 	}
-	x->refused = was;
-	x->denial = denied ? &x->refused : NULL;
+	lg_plan_carry_out(d);
 	return false;
 }
 
@@ -210,7 +209,7 @@ static bool do_hard(struct lg_degrade *d, int rule,
 	case LG_ACTION_CLAMP:
 		return do_clamp(d, a, rule);
 	case LG_ACTION_LOCAL:
-		return do_local(d, r, a, rule);
+		return do_local(d, r, a, rule) || !d->x->denial;
 	case LG_ACTION_THROTTLE:
 		return do_wait(d, a, rule);
 	case LG_ACTION_WARN:
@@ -386,7 +385,6 @@ static bool do_soft(struct lg_degrade *d, int rule,
 		    const struct lg_img_action *a)
 {
 	const struct lg_rule *r = &d->x->world->rules[rule];
-	struct lg_exchange *x = d->x;
 
 	switch ((enum lg_action_kind)a->kind) {
 	case LG_ACTION_FALLBACK:
@@ -394,8 +392,7 @@ static bool do_soft(struct lg_degrade *d, int rule,
 	case LG_ACTION_CLAMP:
 		return d->plan.cap || try_soft(d, r, rule, a);
 	case LG_ACTION_LOCAL:
-		lg_admit_undo(x);
-		return do_local(d, r, a, rule) || (lg_plan_carry_out(d), false);
+		return do_local(d, r, a, rule);
 	case LG_ACTION_THROTTLE:
 		return do_pace(d, (unsigned)rule, a);
 	default:
@@ -511,6 +508,7 @@ void lg_degrade(struct lg_exchange *x, struct lg_windows *wins,
 	d->plan.model = (struct lg_slice){"", 0};
 	lg_buf_init(&d->out, 0);
 	lg_plan_remember(d);
+	x->waited = true;
 	if (!x->denial || solve(d))
 		soften(d);
 	/* what fitted may have been taken by others meanwhile */

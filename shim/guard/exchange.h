@@ -93,6 +93,7 @@ struct lg_exchange {
 	bool parts_lost; /* no memory for them */
 	bool injected;	 /* asked for its usage by us */
 	bool fell_back;	 /* facts and route name another model than asked */
+	bool waited;	 /* admit_wait_ms is over for it */
 	bool clamped;	 /* its output cap is ours: what it can cost is held */
 
 	/* From here on not zeroed: each has a beginning of its own. */
