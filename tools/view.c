@@ -132,6 +132,8 @@ static void apply_rule(struct view *v, const struct lg_rule *r)
 	v->raised_until_ms = r->b->raised_until_ms;
 	if (!same && r->b->limit_pusd > c->limit_pusd)
 		v->note = "another config names it too; the lower limit rules";
+	else if (c->each && !strcmp(c->value, "*other*"))
+		v->note = "values beyond max_keys share this counter";
 }
 
 static void fill(struct view *v, struct lg_region *reg, unsigned cell,

@@ -340,6 +340,18 @@ int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s, bool *fresh)
 	return find_or_insert(r->map, s, fresh);
 }
 
+bool lg_cell_is_shared(const struct lg_region *r, int cell,
+		       struct lg_hash128 id)
+{
+	const struct lg_cell_meta *meta;
+
+	if (cell < 0)
+		return false;
+	meta = &r->map->meta[lg_cell_index((uint32_t)cell)];
+	return lg_load_relaxed(&meta->id.lo) != id.a ||
+	       lg_load_relaxed(&meta->id.hi) != id.b;
+}
+
 /* -- limit --------------------------------------------------------------- */
 
 int64_t lg_cell_limit(struct lg_region *r, int cell,

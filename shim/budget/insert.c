@@ -10,6 +10,7 @@
 #define FOREIGN_LEASE_NS INT64_C(5000000000)
 #define GRACE_MS (3600 * 1000)
 #define IDLE_S 600u
+#define SPARE_CELLS (LG_CELLS / 8) /* never for values of each: */
 
 /* -- lock ---------------------------------------------------------------- */
 
@@ -185,19 +186,26 @@ static int make_room(struct lg_map *m, struct lg_hash128 id)
 	return at < LG_CELLS && retire(m, at) ? (int)at : -ENOSPC;
 }
 
-static unsigned count_keys(struct lg_map *m, const struct lg_cell_spec *s)
+/*
+ * Has the budget max_keys live keys, or are there so many of all budgets that
+ * a budget that is new to the region might find no place?
+ */
+static bool has_all_keys(struct lg_map *m, const struct lg_cell_spec *s)
 {
 	uint32_t text = text_find(m, s), i;
 	int64_t now_ms = lg_clock_real_ms();
-	unsigned n = 0;
+	unsigned own = 0, all = 0;
 
-	if (text >= LG_TEXTS)
-		return 0;
-	for (i = 0; i < LG_CELLS; i++)
-		n += lg_load_relaxed(&m->meta[i].state) == LG_CELL_READY &&
-		     lg_load_relaxed(&m->meta[i].text) == text &&
-		     !has_expired(m, i, now_ms);
-	return n;
+	for (i = 0; i < LG_CELLS; i++) {
+		if (lg_load_relaxed(&m->meta[i].state) != LG_CELL_READY ||
+		    !(lg_load_relaxed(&m->meta[i].flags) & LG_CELL_EACH) ||
+		    has_expired(m, i, now_ms))
+			continue;
+		all++;
+		own += text < LG_TEXTS &&
+		       lg_load_relaxed(&m->meta[i].text) == text;
+	}
+	return own >= s->max_keys || all >= LG_CELLS - SPARE_CELLS;
 }
 
 /* -- fill ---------------------------------------------------------------- */
@@ -257,8 +265,7 @@ int lg_cell_insert(struct lg_map *m, const struct lg_cell_spec *s)
 	if (i < 0)
 		return i;
 	i = lg_cell_probe(m, s->id);
-	if (i < 0 && s->each && s->max_keys > 0 &&
-	    count_keys(m, s) >= s->max_keys)
+	if (i < 0 && s->each && s->max_keys > 0 && has_all_keys(m, s))
 		i = -EDQUOT;
 	else if (i < 0) {
 		i = make_room(m, s->id);

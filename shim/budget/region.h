@@ -108,11 +108,14 @@ struct lg_cell_spec {
  * -EBUSY (another process inserts and does not come to an end), -EROFS.
  * Steady state: a hash probe, no store. Call it again for each request: a
  * handle dies when its cell, idle and expired, is given to another budget.
- * An each: true budget with max_keys live keys, and any each: true budget in
- * a full table, gets its shared `*other*` cell.
+ * An each: true budget with max_keys live keys, and any each: true budget when
+ * values have taken 7/8 of the table, gets its shared `*other*` cell.
  */
 int lg_cell_find(struct lg_region *r, const struct lg_cell_spec *s,
 		 bool *fresh);
+/* Is what lg_cell_find gave for this identity the shared cell? */
+bool lg_cell_is_shared(const struct lg_region *r, int cell,
+		       struct lg_hash128 id);
 /*
  * The handle of the cell of this identity if it is there, seeded and in this
  * window, else -ENOENT. Makes nothing: for money of budgets that this process

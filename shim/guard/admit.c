@@ -118,6 +118,9 @@ static void add_charge(struct admission *a, unsigned rule,
 		a->incomplete |= hard;
 		return;
 	}
+	if (r->b->each &&
+	    lg_cell_is_shared(lg_world_region(x->world), cell, hit->id))
+		lg_alert_shared(x, rule, cell, win->tag);
 	if (hard && r->b->mode == LG_MODE_STRICT) {
 		a->strict = true;
 		a->strict_rule = (int)rule;
@@ -287,7 +290,7 @@ static void note_soft(struct lg_exchange *x)
 
 /* "user:* (Ann)" where each value has a counter of its own. */
 static void name_scope(struct lg_denial *d, const struct lg_rule *r,
-		       const struct lg_rule_hit *hit)
+		       const struct lg_rule_hit *hit, bool shared)
 {
 	struct lg_buf b;
 
@@ -297,7 +300,7 @@ static void name_scope(struct lg_denial *d, const struct lg_rule *r,
 	lg_buf_put(&b, r->scope.p, r->scope.len);
 	lg_buf_puts(&b, " (");
 	lg_buf_puts(&b, hit->value);
-	lg_buf_putc(&b, ')');
+	lg_buf_puts(&b, shared ? ", one of *other*)" : ")");
 	d->scope[b.len] = '\0';
 }
 
@@ -324,7 +327,9 @@ static void refuse(struct admission *a, int err,
 		x->denial->resets_at_ms = win->end_ms;
 	if (busy)
 		x->row.flags |= LG_ROW_CONTENTION;
-	name_scope(x->denial, rule, &c->hit);
+	name_scope(x->denial, rule, &c->hit,
+		   lg_cell_is_shared(lg_world_region(x->world), c->cell,
+				     c->hit.id));
 	note_soft(x);
 	x->denial->cell = c->cell;
 	x->denial->window = c->window;

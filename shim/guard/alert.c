@@ -18,7 +18,7 @@
 #define MESSAGE_MAX 200
 
 /* Bits of a cell's window beside its thresholds. */
-enum { TOLD_FORECAST = 29, TOLD_WINDOW = 30 };
+enum { TOLD_SHARED = 28, TOLD_FORECAST = 29, TOLD_WINDOW = 30 };
 
 static enum lg_event_level level_of(uint32_t ppm)
 {
@@ -557,4 +557,21 @@ void lg_alert_settled(struct lg_exchange *x, struct lg_region *region)
 	kv[n++] = text("process", r->comm);
 	kv[n++] = text("id", r->id);
 	lg_log(LG_LOG_INFO, "request_settled", kv, n);
+}
+
+void lg_alert_shared(const struct lg_exchange *x, unsigned rule, int cell,
+		     uint32_t window)
+{
+	const struct lg_rule *r = &x->world->rules[rule];
+	struct lg_log_kv kv[] = {
+		{"budget", r->name, 0},
+		{"scope", r->scope, 0},
+		{"max_keys", {NULL, 0}, r->b->max_keys},
+		{"counter", LG_SLICE("*other*"), 0},
+	};
+
+	if (lg_cell_warn_once(lg_world_region(x->world), cell, window,
+			      TOLD_SHARED))
+		lg_log(LG_LOG_WARN, "budget_keys_full", kv,
+		       sizeof(kv) / sizeof(kv[0]));
 }

@@ -17,6 +17,9 @@ void lg_alert_blocked(const struct lg_exchange *x);
 void lg_alert_settled(struct lg_exchange *x, struct lg_region *r);
 /* Its row is not in the ledger: staged, or lost. */
 void lg_alert_unwritten(struct lg_exchange *x, struct lg_region *r, bool lost);
+/* Values beyond max_keys share a counter: once a window, in the log. */
+void lg_alert_shared(const struct lg_exchange *x, unsigned rule, int cell,
+		     uint32_t window);
 /* The settings are not in force. */
 void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text);

@@ -250,6 +250,42 @@ static struct lg_cell_spec key_spec(uint64_t key, uint32_t window)
 	return s;
 }
 
+/* 10,000 users of two budgets: a budget that is new still finds its cell. */
+static void values_leave_room(void **state)
+{
+	struct lg_cell_spec s;
+	bool fresh;
+	unsigned own[2] = {0, 0}, shared[2] = {0, 0};
+	struct lg_region *before = r;
+	int c;
+
+	assert_int_equal(setup(state), 0);
+	for (uint64_t i = 0; i < 20000; i++) {
+		s = key_spec(i * 2654435761u, 500);
+		s.name = i % 2 ? LG_SLICE("daily") : LG_SLICE("weekly");
+		s.max_keys = 1024;
+		c = lg_cell_find(r, &s, &fresh);
+		assert_true(c >= 0);
+		if (fresh)
+			lg_cell_seed(r, c, 500, 0);
+		(lg_cell_is_shared(r, c, s.id) ? shared : own)[i % 2]++;
+	}
+	assert_int_equal(own[0] + own[1], LG_CELLS / 8 * 7);
+	assert_int_equal(shared[0] + own[0], 10000);
+	assert_int_equal(shared[1] + own[1], 10000);
+	for (uint64_t i = 0; i < LG_CELLS / 8 - 2; i++) {
+		s = spec(900000 + i, 500);
+		c = lg_cell_find(r, &s, &fresh);
+		assert_true(c >= 0 && fresh);
+		assert_false(lg_cell_is_shared(r, c, s.id));
+		lg_cell_seed(r, c, 500, 0);
+	}
+	s = spec(999999, 500);
+	assert_int_equal(lg_cell_find(r, &s, &fresh), -ENOSPC);
+	lg_region_close(r);
+	r = before;
+}
+
 static void keys_are_capped(void **state)
 {
 	int c[16], other = -1, i;
@@ -409,6 +445,7 @@ int main(void)
 		cmocka_unit_test(clock_fault_is_mended),
 		cmocka_unit_test(clock_behind_forgets_nothing),
 		cmocka_unit_test(keys_are_capped),
+		cmocka_unit_test(values_leave_room),
 		cmocka_unit_test(many_find_one_seeds),
 		cmocka_unit_test(dead_inserter_loses_the_lock),
 		cmocka_unit_test(a_reused_cell_refuses_old_handles),
