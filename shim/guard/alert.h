@@ -25,4 +25,3 @@ void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text);
 
 #endif
-/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory
