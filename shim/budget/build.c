@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -232,15 +233,16 @@ int lg_region_build(const char *path, const char *state_dir)
 
 /* -- one ledger, one region ---------------------------------------------- */
 
-/* $STATE/region: "UUID BOOT PATH\n". */
+/* $STATE/region: "UUID BOOT PATH\nDEVICE\n". */
 struct record {
 	char uuid[33], boot[37];
 	char path[PATH_CAP];
+	uint64_t dev; /* of the region's file, 0 not told */
 };
 
 static bool read_record(const char *file, struct record *rec)
 {
-	char buf[PATH_CAP + 80], *nl;
+	char buf[PATH_CAP + 112], *nl;
 	size_t n = read_file(file, buf, sizeof(buf));
 
 	if (n < 33 + 37 + 2 || buf[32] != ' ' || buf[69] != ' ')
@@ -254,11 +256,64 @@ static bool read_record(const char *file, struct record *rec)
 	memcpy(rec->boot, buf + 33, 36);
 	rec->boot[36] = '\0';
 	strcpy(rec->path, buf + 70);
+	for (rec->dev = 0, nl++; *nl >= '0' && *nl <= '9'; nl++)
+		rec->dev = rec->dev * 10 + (uint64_t)(*nl - '0');
 	return true;
 }
 
-/* Does its path still lead to the region that the record names? */
-static bool is_live(const struct record *rec)
+/* Is the file system of the region another one at that place (a container)? */
+static bool is_out_of_sight(const struct record *rec)
+{
+	char dir[PATH_CAP], *slash;
+	struct stat st;
+
+	strcpy(dir, rec->path);
+	slash = strrchr(dir, '/');
+	if (rec->dev == 0 || slash == NULL)
+		return false;
+	slash[slash == dir] = '\0';
+	return stat(dir, &st) != 0 || st.st_dev != rec->dev;
+}
+
+/*
+ * Whoever uses a region maps its record, open for writing: then nobody gets a
+ * lease on it. Kept by the kernel, over containers, as long as one of them
+ * lives. A lease that is broken meanwhile sends a signal that all ignore.
+ */
+static bool is_mapped(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool mapped = false;
+
+	if (fd < 0)
+		return false;
+	if (fcntl(fd, F_SETSIG, SIGURG) == 0) {
+		mapped = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+		if (!mapped)
+			fcntl(fd, F_SETLEASE, F_UNLCK);
+	}
+	close(fd);
+	return mapped;
+}
+
+static void map_record(const char *file, struct lg_region *r)
+{
+	int fd = open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	void *p;
+
+	if (fd < 0)
+		return;
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		return;
+	if (r->live != NULL)
+		munmap(r->live, 4096);
+	r->live = p;
+}
+
+/* Is the region that the record names one that somebody uses? */
+static bool is_live(const char *file, const struct record *rec)
 {
 	struct lg_head *head;
 	bool live = false;
@@ -268,6 +323,8 @@ static bool is_live(const struct record *rec)
 	boot_id(boot);
 	if (strcmp(boot, rec->boot) != 0)
 		return false;
+	if (is_out_of_sight(rec))
+		return is_mapped(file);
 	fd = open(rec->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return false;
@@ -285,7 +342,7 @@ static bool is_live(const struct record *rec)
 static void write_record(const char *file, const struct lg_region *r,
 			 const char *path, bool replace)
 {
-	char tmp[PATH_CAP + 48], text[PATH_CAP + 80], hex[34] = ".", boot[37];
+	char tmp[PATH_CAP + 48], text[PATH_CAP + 112], hex[34] = ".", boot[37];
 	struct lg_buf b;
 	int fd;
 
@@ -296,6 +353,8 @@ static void write_record(const char *file, const struct lg_region *r,
 	lg_buf_put(&b, boot, 36);
 	lg_buf_putc(&b, ' ');
 	lg_buf_puts(&b, path);
+	lg_buf_putc(&b, '\n');
+	lg_buf_put_u64(&b, r->dev);
 	lg_buf_putc(&b, '\n');
 	print_hex(fresh_id(), hex + 1);
 	if (b.overflow || path_join(tmp, sizeof(tmp), file, hex) != 0)
@@ -327,6 +386,27 @@ static int check_state(struct lg_region *r, const char *state_dir)
 	return -EXDEV;
 }
 
+/*
+ * Another region was the ledger's after this one was built: rows of it may be
+ * missing here. One with holds or rows that wait is kept all the same.
+ */
+static bool is_behind(struct lg_region *r, const char *file)
+{
+	struct stat st;
+	unsigned i;
+
+	if (stat(file, &st) != 0 ||
+	    r->map->head.built_ms >= (int64_t)st.st_mtim.tv_sec * 1000)
+		return false;
+	for (i = 0; i < LG_SLOTS; i++)
+		if (lg_owner_pid((struct lg_pair){
+			    lg_load_relaxed(&r->map->slot[i].owner.lo), 0}) ||
+		    lg_word_state(lg_load_relaxed(&r->map->slot[i].word)) !=
+			    LG_SLOT_FREE)
+			return false;
+	return true;
+}
+
 int lg_region_register(struct lg_region *r, const struct lg_region_options *o,
 		       bool created)
 {
@@ -337,21 +417,29 @@ int lg_region_register(struct lg_region *r, const struct lg_region_options *o,
 	bool there;
 	int err;
 
-	(void)created;
 	if (o->state_dir == NULL || o->readonly ||
 	    path_join(file, sizeof(file), o->state_dir, "/region") != 0)
 		return 0;
 	err = check_state(r, o->state_dir);
 	if (err != 0)
 		return err;
-	if (getrlimit(RLIMIT_FSIZE, &lim) == 0 && lim.rlim_cur < PATH_CAP + 80)
+	if (getrlimit(RLIMIT_FSIZE, &lim) == 0 && lim.rlim_cur < PATH_CAP + 112)
 		return 0;
-	for (tries = 0; tries < 3; tries++) {
+	for (tries = 0; tries < 4; tries++) {
 		there = read_record(file, &rec);
-		if (there && memcmp(rec.uuid, r->map->head.uuid, 32) == 0)
-			return 0;
-		if (there && is_live(&rec))
+		if (there && memcmp(rec.uuid, r->map->head.uuid, 32) == 0) {
+			if (r->live != NULL)
+				return 0;
+			/* and look again: nobody has replaced it meanwhile */
+			map_record(file, r);
+			if (r->live == NULL)
+				return 0;
+			continue;
+		}
+		if (there && is_live(file, &rec))
 			return -EEXIST;
+		if (there && !created && is_behind(r, file))
+			return -ESTALE;
 		write_record(file, r, o->path,
 			     there || access(file, F_OK) == 0);
 	}

@@ -12,7 +12,8 @@
 int lg_region_build(const char *path, const char *state_dir);
 /*
  * Note in $STATE/region which region caches this ledger. 0; -EEXIST another
- * live one does; -EXDEV this one caches another ledger. A state directory
+ * live one does; -EXDEV this one caches another ledger; -ESTALE it is not new
+ * and another one was the ledger's since: build it anew. A state directory
  * that cannot be written is no obstacle.
  */
 int lg_region_register(struct lg_region *r, const struct lg_region_options *o,

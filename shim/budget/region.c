@@ -145,6 +145,38 @@ static int open_region(const struct lg_region_options *o, struct lg_region *r,
 	return -EAGAIN;
 }
 
+static void unmap(struct lg_region *r)
+{
+	munmap(r->map, sizeof(*r->map));
+	if (r->live != NULL)
+		munmap(r->live, 4096);
+	r->live = NULL;
+}
+
+/* Attach and register; a region that is behind its ledger goes. */
+static int enter_region(const struct lg_region_options *o, struct lg_region *r,
+			bool *made)
+{
+	unsigned tries;
+	int err = 0;
+
+	for (tries = 0; tries < 3; tries++) {
+		err = open_region(o, r, made);
+		if (err != 0)
+			return err;
+		err = lg_region_register(r, o, *made);
+		if (err == 0)
+			return 0;
+		if (err == -ESTALE && lg_region_is_current(r, o->path) &&
+		    unlink(o->path) != 0)
+			err = -errno;
+		unmap(r);
+		if (err != -ESTALE)
+			break;
+	}
+	return err;
+}
+
 int lg_region_open(const struct lg_region_options *o, struct lg_region **out,
 		   bool *created)
 {
@@ -154,12 +186,7 @@ int lg_region_open(const struct lg_region_options *o, struct lg_region **out,
 
 	if (r == NULL)
 		return -ENOMEM;
-	err = open_region(o, r, &made);
-	if (err == 0) {
-		err = lg_region_register(r, o, made);
-		if (err != 0)
-			munmap(r->map, sizeof(*r->map));
-	}
+	err = enter_region(o, r, &made);
 	if (err != 0) {
 		lg_mem_free(r, sizeof(*r));
 	} else {
@@ -177,7 +204,7 @@ void lg_region_close(struct lg_region *r)
 {
 	if (r == NULL)
 		return;
-	munmap(r->map, sizeof(*r->map));
+	unmap(r);
 	lg_mem_free(r, sizeof(*r));
 }
 

@@ -14,6 +14,7 @@
 struct lg_region {
 	struct lg_map *map;
 	uint64_t dev, ino;
+	void *live; /* of $STATE/region: says that we are there */
 	bool readonly;
 };
 

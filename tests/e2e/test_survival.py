@@ -334,6 +334,42 @@ def case_foreign_pid_namespace(box):
     eq(sum(r['cost_usd'] for r in folded(box)), 10 * DIME, 'rows')
 
 
+def case_two_containers(box):
+    """Each with a /dev/shm of its own, over one ledger: one at a time."""
+    pre = unshare('--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c',
+                  'mount -t tmpfs none /dev/shm && exec "$@"', 'sh')
+    config(box, strict('cap', 1))
+    a = start(box, pre + argv(box, '-n', 2, test=SLOW))
+    time.sleep(0.7)
+    log = os.path.join(box.dir, 'log')
+    for fail, want in (('closed', 429), ('open', 200)):
+        eq(statuses([start(box, pre + argv(box), LLMGUARD_FAIL=fail,
+                           LLMGUARD_LOG=log)]), [want], fail)
+    with open(log) as f:
+        ok('region_unavailable' in f.read(), 'the log tells')
+    p = box.cli('status', check=False)
+    ok(b'LLMGUARD_REGION' in p.stdout + p.stderr, 'status tells')
+    eq(statuses([a]), [200] * 2, 'the first')
+    got = statuses([start(box, pre + argv(box, '-n', 12))])
+    eq((got.count(200), got.count(429)), (7, 5), 'the next one')
+    # the host's own region, older than the one that was used since
+    eq(D(box.budget_status()['spent_usd']), 10 * DIME, 'in the end')
+
+
+def case_containers_in_turn(box):
+    """A region that was not the ledger's for a while is built anew."""
+    pre = unshare('--mount', 'sh', '-c',
+                  'mount -t tmpfs none /dev/shm && exec "$@"', 'sh')
+    config(box, strict('cap', 1))
+    eq(statuses([start(box, argv(box, '-n', 2))]), [200] * 2, 'here')
+    time.sleep(1.1)
+    eq(statuses([start(box, pre + argv(box, '-n', 3))]), [200] * 3, 'there')
+    time.sleep(1.1)
+    got = statuses([start(box, argv(box, '-n', 8))])
+    eq((got.count(200), got.count(429)), (5, 3), 'here again')
+    exactly(box, 10, [200] * 5 + got, 13)
+
+
 def case_two_configs(box):
     """The lower limit of two files counts for both."""
     config(box, strict('cap', 1))
