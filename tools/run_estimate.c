@@ -138,11 +138,12 @@ static void show(const struct run *r)
 
 	if (detail && !strcmp(detail, "none"))
 		return;
-	lg_buf_init(&out, (size_t)1 << 26);
-	if (detail && !strcmp(detail, "full"))
+	if (detail && !strcmp(detail, "full")) {
+		lg_buf_init(&out, (size_t)1 << 26);
 		show_lines(r, &out);
-	fwrite(out.p, 1, out.len, stderr);
-	lg_buf_fini(&out);
+		fwrite(out.p, 1, out.len, stderr);
+		lg_buf_fini(&out);
+	}
 	fprintf(stderr, "llmguard: estimate (%s): %llu call%s", e->source,
 		(unsigned long long)(e->calls[0] + e->calls[1]),
 		e->calls[0] + e->calls[1] == 1 ? "" : "s");

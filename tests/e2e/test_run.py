@@ -148,8 +148,8 @@ def case_json_is_the_last_line(box):
 
 def case_failed_and_killed(box):
     for cmd, want in ((['sh', '-c', 'exit 5'], ('failed', None, 5, None)),
-                      (['sh', '-c', 'kill -SEGV $$'],
-                       ('failed', None, None, 11)),
+                      (['sh', '-c', 'kill -ABRT $$'],
+                       ('failed', None, None, 6)),
                       (['sh', '-c', 'kill -TERM $$'],
                        ('cancelled', 'signal SIGTERM', None, 15)),
                       (['no-such-command'], ('failed', None, 127, None))):
