@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record budget holds tail pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay"
+    local cmds="status run phase record budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -26,6 +26,7 @@ _llmguard()
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;
     'tail'*) opts='--lines --follow --json --help' ;;
+    'alerts'*) opts='--follow --since --level --event --json --help' ;;
     'pricing list'*) opts='--provider --match --tier --source --per --all --json --help' ;;
     'pricing show'*) opts='--provider --tier --variant --geo --host --version --at --per --json --help' ;;
     'pricing import'*) opts='--format --provider --model --file --output --split --version --source --dry-run --json --help' ;;
@@ -58,6 +59,7 @@ _llmguard()
     *' --type') COMPREPLY=($(compgen -W 'generate embed image audio rerank batch train other' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
+    *' --level') COMPREPLY=($(compgen -W 'info warning critical exceeded' -- "$cur")); return ;;
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'auto genai litellm openrouter per1k yaml' -- "$cur")); return ;;
