@@ -10,6 +10,7 @@
 #include "budget/events.h"
 #include "cmds.h"
 #include "doc.h"
+#include "guard/crossing.h"
 #include "guard/engine.h"
 #include "guard/event.h"
 #include "guard/file.h"
@@ -227,7 +228,7 @@ static int run(struct call *c)
 		ret = read_since(c, &a);
 	if (ret >= 0)
 		return ret;
-	lg_event_flush(a.e, lg_engine_region(a.e));
+	lg_crossing_heal(a.e);
 	path_of(&a, LG_EVENT_FILE_OLD, old);
 	show_from(&a, old, &at);
 	show_new(&a);

@@ -5,13 +5,11 @@
 
 /*
  * What a person should see: lines of the log, and events (guard/event.h).
- * Crossed thresholds, the start of a window and its forecast: once a window
- * for all processes together. Refusals: each in the log, one event a window
- * and budget. Calls that were let go: each in the log, at level info. Prices
- * that are not known: one event a day and model. What could not be counted or
- * written: one an hour, or a day. Any thread.
+ * (Budgets' thresholds: guard/crossing.h.) Refusals: each in the log, one event
+ * a window and budget. Calls that were let go: each in the log, at level info.
+ * Prices that are not known: one event a day and model. What could not be
+ * counted or written: one an hour, or a day. Any thread.
  */
-void lg_alert_crossed(struct lg_exchange *x);
 void lg_alert_blocked(const struct lg_exchange *x);
 /* r: the region now in force, NULL none. */
 void lg_alert_settled(struct lg_exchange *x, struct lg_region *r);

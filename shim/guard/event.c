@@ -174,13 +174,24 @@ static size_t format(const struct lg_event *ev, int64_t now,
 /* -- telling -----------------------------------------------------------------
  */
 
+static bool in_ring(const struct lg_region *r, uint64_t id)
+{
+	struct lg_event_view v;
+
+	for (unsigned i = 0; i < LG_EVENTS_SHOWN; i++)
+		if (!lg_events_view(r, i, &v) && v.id == id)
+			return true;
+	return false;
+}
+
 /* The region may have forgotten it: the file has not. */
 static bool was_told(struct lg_engine *e, const struct lg_region *r,
 		     const struct lg_event *ev)
 {
 	return r && !lg_engine_was_sandboxed() &&
 	       lg_events_since_ms(r) > ev->since_ms &&
-	       lg_event_file_has(lg_engine_state_dir(e), ev->id);
+	       (in_ring(r, ev->id) ||
+		lg_event_file_has(lg_engine_state_dir(e), ev->id));
 }
 
 void lg_event_tell(struct lg_engine *e, struct lg_region *r,

@@ -156,3 +156,16 @@ bool lg_event_file_has(const char *state_dir, uint64_t id)
 	return has(state_dir, LG_EVENT_FILE, lg_buf_slice(&b)) ||
 	       has(state_dir, LG_EVENT_FILE_OLD, lg_buf_slice(&b));
 }
+
+bool lg_event_file_is_whole(const char *state_dir)
+{
+	char path[PATH_CAP];
+	struct stat st;
+	int saved = errno;
+	bool whole = !lg_path_join(path, sizeof(path), state_dir,
+				   LG_EVENT_FILE_OLD) &&
+		     stat(path, &st);
+
+	errno = saved;
+	return whole;
+}

@@ -15,5 +15,7 @@
 int lg_event_file_append(const char *state_dir, struct lg_slice line);
 /* Does either file have the line of this id? */
 bool lg_event_file_has(const char *state_dir, uint64_t id);
+/* Did no line ever have to make room? */
+bool lg_event_file_is_whole(const char *state_dir);
 
 #endif

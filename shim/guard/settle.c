@@ -9,6 +9,7 @@
 #include "guard/alert.h"
 #include "guard/chain.h"
 #include "guard/cost.h"
+#include "guard/crossing.h"
 #include "guard/engine.h"
 #include "guard/event.h"
 #include "guard/later.h"
@@ -165,7 +166,7 @@ static int settle_held(struct lg_exchange *x, struct lg_world *now)
 	if (err) {
 		x->hold.slot = -1; /* written over: the row is all there is */
 	} else {
-		lg_alert_crossed(x);
+		lg_crossing_look(x);
 		lg_region_count(r, LG_COUNT_CALLS, 1);
 	}
 	if (fresh && fresh != r)

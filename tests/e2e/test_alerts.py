@@ -101,7 +101,7 @@ def case_killed(box):
         p.send_signal(signal.SIGKILL)
     for p in ps:
         p.wait()
-    box.cli('status')
+    box.cli('alerts')
     got = crossed(box)
     eq(got, sorted(STATUS.items()), 'each once')
 
