@@ -19,6 +19,7 @@ static const char environment[] =
 	"LLMGUARD_CONVERSATION, LLMGUARD_PHASE\tthe same\n"
 	"LLMGUARD_MAX_USD, LLMGUARD_WARN_USD\tbudget of this run\n"
 	"LLMGUARD_MAX_TRAIN_USD, LLMGUARD_MAX_INFER_USD\tthe same by phase\n"
+	"LLMGUARD_WARN_TRAIN_USD, LLMGUARD_WARN_INFER_USD\tlikewise\n"
 	"LLMGUARD_EXPERIMENT_MAX_USD\tone budget for all runs of "
 	"LLMGUARD_EXPERIMENT\n"
 	"LLMGUARD_ON_BREACH\tstop, block or continue: what a run's budgets do\n"

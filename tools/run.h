@@ -15,6 +15,8 @@ enum run_option {
 	RO_WARN,
 	RO_MAX_TRAIN,
 	RO_MAX_INFER,
+	RO_WARN_TRAIN,
+	RO_WARN_INFER,
 	RO_ON_BREACH,
 	RO_GRACE,
 	RO_IGNORE,
@@ -56,7 +58,7 @@ enum run_end { RUN_COMPLETED, RUN_CANCELLED, RUN_FAILED };
 
 /* In picodollars; RUN_NO_LIMIT: none. */
 struct run_limits {
-	int64_t max, warn, train, infer, experiment;
+	int64_t max, warn, train, infer, warn_train, warn_infer, experiment;
 };
 
 /* What calls of one model in one phase came to, or are expected to. */
@@ -111,7 +113,7 @@ struct run_watch {
 	int64_t cost[RUN_PHASES + 1], peak[RUN_PHASES + 1];
 	int64_t wanted[RUN_PHASES + 1]; /* dearest refusal that stands */
 	unsigned quiet;			/* looks at a refusal without a row */
-	bool warned;
+	uint32_t warned;		/* bit of each phase, and of the run */
 	struct run_cell cell[RUN_CELLS_MAX];
 	unsigned ncells;
 };

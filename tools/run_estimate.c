@@ -204,7 +204,8 @@ static bool exceeds(const struct run *r, char *text, size_t cap)
 		const struct run_cell *c = &r->watch.cell[i];
 
 		over = lg_money_sub(need_of(r, c), left_of(c));
-		if (!strcmp(c->name, "run-warn") || over <= most)
+		if (lg_slice_iends(lg_slice_str(c->name), LG_SLICE("-warn")) ||
+		    over <= most)
 			continue;
 		most = over;
 		snprintf(text, cap,

@@ -21,6 +21,8 @@ static const struct variable {
 	{RO_WARN, "LLMGUARD_WARN_USD", false},
 	{RO_MAX_TRAIN, "LLMGUARD_MAX_TRAIN_USD", true},
 	{RO_MAX_INFER, "LLMGUARD_MAX_INFER_USD", true},
+	{RO_WARN_TRAIN, "LLMGUARD_WARN_TRAIN_USD", false},
+	{RO_WARN_INFER, "LLMGUARD_WARN_INFER_USD", false},
 	{RO_PROJECT, "LLMGUARD_PROJECT", false},
 	{RO_TAGS, "LLMGUARD_TAGS", false},
 	{RO_USER, "LLMGUARD_USER", false},
@@ -136,6 +138,8 @@ static void read_back(struct run *r)
 		.warn = limit_of("LLMGUARD_WARN_USD"),
 		.train = limit_of("LLMGUARD_MAX_TRAIN_USD"),
 		.infer = limit_of("LLMGUARD_MAX_INFER_USD"),
+		.warn_train = limit_of("LLMGUARD_WARN_TRAIN_USD"),
+		.warn_infer = limit_of("LLMGUARD_WARN_INFER_USD"),
 		.experiment = limit_of("LLMGUARD_EXPERIMENT_MAX_USD"),
 	};
 	lg_slice_copy(lg_slice_str(name), r->experiment, sizeof(r->experiment));
@@ -180,6 +184,8 @@ static int take_over(struct run *r, const struct run_record *rec)
 	set_limit("LLMGUARD_WARN_USD", rec->limits.warn);
 	set_limit("LLMGUARD_MAX_TRAIN_USD", rec->limits.train);
 	set_limit("LLMGUARD_MAX_INFER_USD", rec->limits.infer);
+	set_limit("LLMGUARD_WARN_TRAIN_USD", rec->limits.warn_train);
+	set_limit("LLMGUARD_WARN_INFER_USD", rec->limits.warn_infer);
 	set_limit("LLMGUARD_EXPERIMENT_MAX_USD", rec->limits.experiment);
 	if (rec->experiment[0])
 		setenv("LLMGUARD_EXPERIMENT", rec->experiment, 1);

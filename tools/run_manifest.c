@@ -139,6 +139,8 @@ static void put_budget(const struct run *r, struct json *j)
 	json_usd(j, "warn_usd", r->limits.warn);
 	json_usd(j, "max_train_usd", r->limits.train);
 	json_usd(j, "max_infer_usd", r->limits.infer);
+	json_usd(j, "warn_train_usd", r->limits.warn_train);
+	json_usd(j, "warn_infer_usd", r->limits.warn_infer);
 	json_usd(j, "experiment_max_usd", r->limits.experiment);
 	json_text(j, "on_breach", breaches[r->on_breach]);
 	json_bool(j, "ignored", r->ignored);
@@ -242,7 +244,7 @@ static void put_warnings(const struct run *r, struct json *j)
 	if (r->breached)
 		json_text(j, NULL, r->breach);
 	if (r->watch.warned)
-		json_text(j, NULL, "more was spent than --warn-usd");
+		json_text(j, NULL, "more was spent than a warning was set at");
 	put_warning(j, t->refused, "calls were refused");
 	put_warning(j, t->cut, "streams were cut off");
 	put_warning(j, t->unknown, "calls have no known price");

@@ -8,6 +8,10 @@ const struct opt run_opts[] = {
 			  "the same for phase train"},
 	[RO_MAX_INFER] = {"max-infer-usd", 0, OPT_MONEY, "USD",
 			  "the same for phase infer"},
+	[RO_WARN_TRAIN] = {"warn-train-usd", 0, OPT_MONEY, "USD",
+			   "warn at this amount of phase train"},
+	[RO_WARN_INFER] = {"warn-infer-usd", 0, OPT_MONEY, "USD",
+			   "the same for phase infer"},
 	[RO_ON_BREACH] = {"on-breach", 0, OPT_TEXT, "stop|block|continue",
 			  "when a limit of the run is reached: end the "
 			  "command, go on refusing (default), or let it spend"},

@@ -65,6 +65,8 @@ static void put_record(const struct run *r, const char *status, struct json *j)
 	put_limit(j, "warn_usd", r->limits.warn);
 	put_limit(j, "max_train_usd", r->limits.train);
 	put_limit(j, "max_infer_usd", r->limits.infer);
+	put_limit(j, "warn_train_usd", r->limits.warn_train);
+	put_limit(j, "warn_infer_usd", r->limits.warn_infer);
 	put_limit(j, "experiment_max_usd", r->limits.experiment);
 	json_close(j, '}');
 	json_line(j);
@@ -132,6 +134,8 @@ static void take_record(const struct doc *d, struct run_record *out)
 		.warn = get_limit(d, "warn_usd"),
 		.train = get_limit(d, "max_train_usd"),
 		.infer = get_limit(d, "max_infer_usd"),
+		.warn_train = get_limit(d, "warn_train_usd"),
+		.warn_infer = get_limit(d, "warn_infer_usd"),
 		.experiment = get_limit(d, "experiment_max_usd"),
 	};
 	out->begun_ms = (int64_t)(get_u64(d, "begun_ms") & INT64_MAX);

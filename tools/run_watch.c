@@ -150,6 +150,11 @@ void run_watch_cells(struct run *r)
 	lg_engine_unpin(r->e, w);
 }
 
+static bool is_warning(const struct run_cell *c)
+{
+	return lg_slice_iends(lg_slice_str(c->name), LG_SLICE("-warn"));
+}
+
 static unsigned calls_of(const struct run_cell *c)
 {
 	if (!strcmp(c->scope, "phase:train"))
@@ -166,7 +171,7 @@ static bool is_breached(struct run_watch *w, const struct run_cell *c)
 	unsigned of = calls_of(c);
 	int64_t then = lg_money_sub(c->spent_pusd, w->cost[of]);
 
-	if (!strcmp(c->name, "run-warn"))
+	if (is_warning(c))
 		return false;
 	if (c->spent_pusd > c->limit_pusd)
 		return true;
@@ -208,15 +213,19 @@ static void warn(struct run *r)
 	struct run_watch *w = &r->watch;
 	unsigned i;
 
-	for (i = 0; i < w->ncells && !w->warned; i++) {
-		if (strcmp(w->cell[i].name, "run-warn") ||
-		    w->cell[i].spent_pusd < w->cell[i].limit_pusd)
+	for (i = 0; i < w->ncells; i++) {
+		const struct run_cell *c = &w->cell[i];
+		uint32_t bit = 1u << calls_of(c);
+		static const char *const of[] = {"inference", "training",
+						 "this run"};
+
+		if (!is_warning(c) || w->warned & bit ||
+		    c->spent_pusd < c->limit_pusd)
 			continue;
-		w->warned = true;
-		tool_warn("warning: this run has spent %s, beyond %s "
-			  "(--warn-usd)",
-			  tool_usd(w->cell[i].spent_pusd),
-			  tool_usd(w->cell[i].limit_pusd));
+		w->warned |= bit;
+		tool_warn("warning: %s has spent %s, beyond %s (%s)",
+			  of[calls_of(c)], tool_usd(c->spent_pusd),
+			  tool_usd(c->limit_pusd), c->name);
 	}
 }
 

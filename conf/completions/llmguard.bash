@@ -16,7 +16,7 @@ _llmguard()
     esac
     case "$at" in
     'status'*) opts='--watch --interval --check --all --models --json --help' ;;
-    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
+    'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --warn-train-usd --warn-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;

@@ -11,6 +11,7 @@ struct lg_env {
 	const char *project, *user, *tags, *conversation, *phase;
 	const char *run_id, *experiment;
 	const char *max_usd, *warn_usd, *max_train_usd, *max_infer_usd;
+	const char *warn_train_usd, *warn_infer_usd;
 	const char *monthly_usd, *experiment_max_usd, *on_breach;
 	const char *ignore_budget, *fail, *pricing_dir, *price_version;
 	const char *log_level, *log_format;

@@ -257,6 +257,15 @@ def case_warn(box):
     p = run(box, '--warn-usd', '0.15', '--', *call(box, 3, 150, 10000))
     eq((p.returncode, p.stdout.split()), (0, [b'200'] * 3), p.stderr)
     ok(b'warning: this run has spent' in p.stderr, p.stderr)
+    both = '; '.join(' '.join(call(box, 2, 150, 10000, 'gpt-4o', x))
+                     for x in ('train', 'infer'))
+    p = run(box, '--warn-train-usd', '0.15', '--warn-infer-usd', '0.25',
+            '--artifacts', 'x', '--', 'sh', '-c', both)
+    ok(b'warning: training has spent' in p.stderr, p.stderr)
+    ok(b'warning: inference' not in p.stderr, p.stderr)
+    a = artifacts(os.path.join(box.dir, 'x'))
+    eq((a['summary']['status'], a['manifest']['budget']['breached']),
+       ('completed', False), 'no breach')
 
 
 def run_id(p):
