@@ -96,6 +96,8 @@ enum lg_swept {
  */
 typedef int lg_sweep_fn(void *ctx, enum lg_swept what, const void *draft,
 			size_t draft_len);
+/* A sent call of another pid namespace is taken for dead after this. */
+#define LG_FOREIGN_LEASE_NS (INT64_C(24) * 3600 * 1000000000)
 /*
  * Take over slots of dead owners (and staged rows when `staged`) and finish
  * them. Returns how many slots were freed.

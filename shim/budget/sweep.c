@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "budget/swap.h"
 
@@ -71,6 +72,28 @@ static bool hand_over(struct lg_map *m, uint32_t slot, struct lg_pair owner,
 	return false;
 }
 
+/*
+ * Nobody here can see whether it lives. A call that was sent a day ago and is
+ * in no step now is charged at its hold; its settle will find that it was.
+ */
+static bool is_over(const struct lg_slot *s, struct lg_pair o)
+{
+	unsigned state = lg_word_state(lg_load_seq(&s->word));
+	int64_t since = (int64_t)(lg_load_relaxed(&s->since) & ~UINT64_C(0xff));
+
+	return (state == LG_SLOT_DISPATCHED || state == LG_SLOT_SETTLED) &&
+	       !(o.lo & LG_OWNER_BUSY) &&
+	       lg_clock_boot_ns() - since > LG_FOREIGN_LEASE_NS;
+}
+
+static bool is_dead(struct judge *j, const struct lg_slot *s, struct lg_pair o)
+{
+	enum lg_owner_state state = judge_once(j, o);
+
+	return state == LG_OWNER_DEAD ||
+	       (state == LG_OWNER_FOREIGN && is_over(s, o));
+}
+
 static int sweep(struct lg_map *m, bool staged, lg_sweep_fn *fn, void *ctx,
 		 void *draft)
 {
@@ -84,8 +107,7 @@ static int sweep(struct lg_map *m, bool staged, lg_sweep_fn *fn, void *ctx,
 		o.hi = lg_load_seq(&m->slot[slot].owner.hi);
 		if (is_free(o))
 			continue;
-		if (is_anybodys(o) ? !staged
-				   : judge_once(&j, o) != LG_OWNER_DEAD)
+		if (is_anybodys(o) ? !staged : !is_dead(&j, &m->slot[slot], o))
 			continue;
 		if (!lg_slot_seize(m, slot, &o))
 			continue;
