@@ -59,6 +59,8 @@ struct lg_usage {
 #define LG_USAGE_PROVIDER_COST 8u
 /* counted by us from the exchange itself: pictures, characters, seconds */
 #define LG_USAGE_COUNTED 32u
+/* provider_cost_pusd is a gateway's fee; the model is paid elsewhere */
+#define LG_USAGE_FEE 64u
 #define LG_USAGE_CACHE_5M_ASSUMED 16u /* the 5m/1h split was missing */
 
 static inline void lg_usage_set(struct lg_usage *u, enum lg_bucket b,

@@ -4,6 +4,7 @@
 
 #include "base/money.h"
 #include "guard/engine.h"
+#include "guard/figure.h"
 #include "guard/parts.h"
 #include "guard/tariff.h"
 
@@ -167,6 +168,30 @@ static void take_provider_cost(struct lg_row *row, int64_t pusd)
 	row->price_state = LG_PRICED_PROVIDER;
 }
 
+static void add_fee(struct lg_row *row, int64_t pusd)
+{
+	row->provider_cost_pusd = pusd;
+	row->cost_pusd = lg_money_add(row->cost_pusd, pusd);
+	row->output_cost_pusd = row->cost_pusd - row->input_cost_pusd;
+	if (row->price_state == LG_PRICED_EXACT)
+		row->price_state = LG_PRICED_ESTIMATED;
+}
+
+static void take_figure(struct lg_exchange *x, const struct lg_usage *u,
+			const struct lg_price *p)
+{
+	switch (lg_figure_of(x, u, p)) {
+	case LG_FIGURE_BILL:
+		take_provider_cost(&x->row, u->provider_cost_pusd);
+		break;
+	case LG_FIGURE_FEE:
+		add_fee(&x->row, u->provider_cost_pusd);
+		break;
+	case LG_FIGURE_NONE:
+		break;
+	}
+}
+
 /* A job names the model that it trains; what that costs stands at its kin. */
 static void find_training(const struct lg_exchange *x, struct lg_price *p)
 {
@@ -203,8 +228,7 @@ static void charge(struct lg_exchange *x, struct lg_usage *u)
 	row->input_cost_pusd = cost.input_pusd;
 	row->output_cost_pusd = cost.output_pusd;
 	row->economic_pusd = cost.economic_pusd;
-	if (u->flags & LG_USAGE_PROVIDER_COST && u->provider_cost_pusd >= 0)
-		take_provider_cost(row, u->provider_cost_pusd);
+	take_figure(x, u, &p);
 }
 
 static void charge_nothing(struct lg_exchange *x)
@@ -355,11 +379,13 @@ int64_t lg_cost_running(struct lg_exchange *x, struct lg_usage *u,
 	name_answer(x);
 	find_price(x, p);
 	if (!lg_tariff_is_waived(x, p) && !a->from_gateway_cache) {
+		enum lg_figure figure = lg_figure_of(x, u, p);
+
 		lg_price_cost(p, u, &cost);
-		pusd = cost.total_pusd;
-		if (u->flags & LG_USAGE_PROVIDER_COST &&
-		    u->provider_cost_pusd >= 0)
-			pusd = u->provider_cost_pusd;
+		if (figure != LG_FIGURE_BILL)
+			pusd = cost.total_pusd;
+		if (figure != LG_FIGURE_NONE)
+			pusd = lg_money_add(pusd, u->provider_cost_pusd);
 	}
 	return x->parts ? lg_money_add(pusd, x->parts->cost.total_pusd) : pusd;
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/money.h"
 #include "guard/exchange.h"
+#include "guard/figure.h"
 #include "guard/later.h"
 #include "guard/tariff.h"
 
@@ -21,7 +22,7 @@ static void add_usage(struct lg_usage *sum, const struct lg_usage *u)
 		if (u->has >> b & 1)
 			lg_usage_set(sum, (enum lg_bucket)b,
 				     add_u64(sum->n[b], u->n[b]));
-	sum->flags |= u->flags & ~LG_USAGE_PROVIDER_COST;
+	sum->flags |= u->flags & ~(LG_USAGE_PROVIDER_COST | LG_USAGE_FEE);
 	sum->total = add_u64(sum->total, u->total);
 }
 
@@ -40,8 +41,6 @@ static void take_provider_cost(struct lg_parts *p, const struct lg_usage *u,
 {
 	int64_t pusd = u->provider_cost_pusd;
 
-	if (!(u->flags & LG_USAGE_PROVIDER_COST) || pusd < 0)
-		return;
 	c->input_pusd = c->total_pusd > 0
 				? (int64_t)((__int128)pusd * c->input_pusd /
 					    c->total_pusd)
@@ -51,6 +50,25 @@ static void take_provider_cost(struct lg_parts *p, const struct lg_usage *u,
 	p->usage.provider_cost_pusd =
 		lg_money_add(p->usage.provider_cost_pusd, pusd);
 	p->nprovider++;
+}
+
+static void take_figure(struct lg_exchange *x, const struct lg_price *price,
+			struct lg_cost *c)
+{
+	const struct lg_usage *u = &x->answer.usage;
+
+	switch (lg_figure_of(x, u, price)) {
+	case LG_FIGURE_BILL:
+		take_provider_cost(x->parts, u, c);
+		break;
+	case LG_FIGURE_FEE:
+		c->total_pusd =
+			lg_money_add(c->total_pusd, u->provider_cost_pusd);
+		x->parts->estimated = true;
+		break;
+	case LG_FIGURE_NONE:
+		break;
+	}
 }
 
 /* The part's model, else that of the parts before it, else what was asked. */
@@ -87,6 +105,7 @@ static void price_part(struct lg_exchange *x, struct lg_cost *cost)
 	if (!lg_tariff_is_known(&price) &&
 	    x->world->set.unknown_model == LG_UNKNOWN_ALLOW)
 		memset(cost, 0, sizeof(*cost));
+	take_figure(x, &price, cost);
 	if (price.entry && !p->price_version[0])
 		lg_slice_copy(
 			lg_img_text(price.img, price.entry->price_version),
@@ -100,7 +119,6 @@ static void add_part(struct lg_exchange *x)
 	struct lg_cost cost;
 
 	price_part(x, &cost);
-	take_provider_cost(p, &a->usage, &cost);
 	add_usage(&p->usage, &a->usage);
 	add_cost(&p->cost, &cost);
 	p->n = add_u64(p->n, 1);

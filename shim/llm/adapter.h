@@ -172,7 +172,7 @@ void lg_usage_put_raw(struct lg_answer *a, enum lg_bucket b, enum lg_raw id);
 
 /*
  * LG_RAW_COST into the usage. With one's own key it is the gateway's fee, and
- * LG_RAW_UPSTREAM comes on top.
+ * LG_RAW_UPSTREAM comes on top; where nobody tells that it is LG_USAGE_FEE.
  */
 void lg_answer_provider_cost(struct lg_answer *a);
 

@@ -399,6 +399,8 @@ void lg_answer_provider_cost(struct lg_answer *a)
 				   &u->provider_cost_pusd))
 		u->provider_cost_pusd = INT64_MAX;
 	u->flags |= LG_USAGE_PROVIDER_COST;
+	if (a->raw[LG_RAW_BYOK] && !lg_raw_has(a, LG_RAW_UPSTREAM))
+		u->flags |= LG_USAGE_FEE;
 }
 
 uint64_t lg_answer_output_estimate(const struct lg_answer *a)

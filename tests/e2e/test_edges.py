@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What HTTP/1.1 allows and programs do: early ends, Expect, pipelining,
 encodings, chunked requests, fork and exec with a call in flight."""
+import base64
 import decimal
 import json
 import os
@@ -326,6 +327,40 @@ def case_attribution(box):
        'conversation')
     heads = [e['head'].lower() for e in box.arrived()]
     ok(not any('x-llmguard' in h for h in heads), 'headers were removed')
+
+
+def told(box, host, model, **usage):
+    """The row of a chat that was answered with this usage."""
+    body = dict(id='x', model=model, choices=[{'message': {'content': 'a'}}],
+                usage=dict(prompt_tokens=1000, completion_tokens=10,
+                           total_tokens=1010, **usage))
+    r = request('https://%s/v1/chat/completions' % host, chat_body(model))
+    r['headers']['x-answer'] = base64.b64encode(
+        json.dumps(body).encode()).decode()
+    send(box, 'http.client', [r])
+    row = box.rows()[-1]
+    return row['cost_usd'], row['price_state']
+
+
+def case_own_figures(box):
+    """Who bills what it says is believed; a relay's decoration is not."""
+    fee = {'cost': 0.0001, 'is_byok': True}
+    oa, orouter, own = 'api.openai.com', 'openrouter.ai', D('0.0026')
+    for host, model, usage, want in (
+            (orouter, 'openai/gpt-4o', {'cost': 0}, (0, 'provider')),
+            (orouter, 'openai/gpt-4o', {'cost': -5}, (own, 'exact')),
+            (orouter, 'openai/gpt-4o', dict(fee, cost_details={
+                'upstream_inference_cost': 0.002}), (D('0.0021'), 'provider')),
+            (orouter, 'openai/gpt-4o', fee, (D('0.0027'), 'estimated')),
+            (orouter, 'openai/gpt-4o', dict(fee, cost_details={
+                'upstream_inference_cost': None}), (D('0.0027'), 'estimated')),
+            ('api.x.ai', 'grok-4', {'cost_in_usd_ticks': 5000},
+             (D('0.0000005'), 'provider')),
+            (oa, 'gpt-4o', {'cost': 0, 'cost_in_usd_ticks': 1}, (own, 'exact')),
+            (oa, 'gpt-4o', fee, (own, 'exact')),
+            (oa, 'nobody-knows', {'cost': 0.5}, (D('0.5'), 'provider')),
+            (oa, 'nobody-knows', {'cost': 0}, (D('0.156'), 'unknown'))):
+        eq(told(box, host, model, **usage), want, (host, model, usage))
 
 
 def case_no_secret_in_ledger(box):
