@@ -289,8 +289,8 @@ static void note_soft(struct lg_exchange *x)
 }
 
 /* "user:* (Ann)" where each value has a counter of its own. */
-static void name_scope(struct lg_denial *d, const struct lg_rule *r,
-		       const struct lg_rule_hit *hit, bool shared)
+void lg_admit_name_scope(struct lg_denial *d, const struct lg_rule *r,
+			 const struct lg_rule_hit *hit, bool shared)
 {
 	struct lg_buf b;
 
@@ -327,9 +327,9 @@ static void refuse(struct admission *a, int err,
 		x->denial->resets_at_ms = win->end_ms;
 	if (busy)
 		x->row.flags |= LG_ROW_CONTENTION;
-	name_scope(x->denial, rule, &c->hit,
-		   lg_cell_is_shared(lg_world_region(x->world), c->cell,
-				     c->hit.id));
+	lg_admit_name_scope(x->denial, rule, &c->hit,
+			    lg_cell_is_shared(lg_world_region(x->world),
+					      c->cell, c->hit.id));
 	note_soft(x);
 	x->denial->cell = c->cell;
 	x->denial->window = c->window;

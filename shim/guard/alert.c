@@ -25,10 +25,9 @@ static void log_plain(enum lg_log_level level, const char *event,
 /* -- refusals -------------------------------------------------------------- */
 
 /* Once a window and budget; without a budget once a day and reason. */
-static void name_block(const struct lg_exchange *x, struct lg_event *ev,
-		       struct lg_message *m)
+static void name_block(const struct lg_exchange *x, const struct lg_denial *d,
+		       struct lg_event *ev, struct lg_message *m)
 {
-	const struct lg_denial *d = x->denial;
 	struct lg_slice text = lg_slice_str(d->reason);
 	const struct lg_rule *r;
 	int64_t when = lg_clock_real_ms() / DAY_MS;
@@ -55,9 +54,8 @@ static void name_block(const struct lg_exchange *x, struct lg_event *ev,
 	ev->id = lg_event_id(LG_EVENT_BLOCKED, who, (uint64_t)when, text);
 }
 
-static void tell_blocked(const struct lg_exchange *x)
+static void tell_blocked(const struct lg_exchange *x, const struct lg_denial *d)
 {
-	const struct lg_denial *d = x->denial;
 	struct lg_event ev;
 	struct lg_message m;
 
@@ -66,10 +64,10 @@ static void tell_blocked(const struct lg_exchange *x)
 	lg_event_init(&ev, LG_EVENT_BLOCKED,
 		      d->rule >= 0 ? LG_EVENT_EXCEEDED : LG_EVENT_CRITICAL);
 	lg_message_init(&m);
-	name_block(x, &ev, &m);
-	lg_buf_puts(&m.b, "a call of ");
+	name_block(x, d, &ev, &m);
+	lg_buf_puts(&m.b, x->denial ? "a call of " : "a stream of ");
 	lg_buf_puts(&m.b, x->row.comm[0] ? x->row.comm : "a program");
-	lg_buf_puts(&m.b, " was refused (");
+	lg_buf_puts(&m.b, x->denial ? " was refused (" : " was cut (");
 	lg_buf_puts(&m.b, d->reason);
 	lg_buf_puts(&m.b, ")");
 	ev.message = m.text;
@@ -104,7 +102,28 @@ void lg_alert_blocked(const struct lg_exchange *x)
 		{"process", lg_slice_str(x->row.comm), 0},
 	};
 	lg_log(LG_LOG_WARN, "request_blocked", kv, sizeof(kv) / sizeof(kv[0]));
-	tell_blocked(x);
+	tell_blocked(x, d);
+}
+
+void lg_alert_cut(const struct lg_exchange *x)
+{
+	const struct lg_denial *d = &x->refused;
+	char money[2][LG_MONEY_TEXT];
+	struct lg_log_kv kv[] = {
+		{"budget", x->world->rules[d->rule].name, 0},
+		{"model", lg_slice_str(x->row.model), 0},
+		{"cost_usd",
+		 {money[0], lg_money_print(x->row.cost_pusd, money[0])},
+		 0},
+		{"limit_usd",
+		 {money[1], lg_money_print(d->limit_pusd, money[1])},
+		 0},
+		{"phase", lg_slice_str(x->row.phase), 0},
+		{"process", lg_slice_str(x->row.comm), 0},
+	};
+
+	lg_log(LG_LOG_WARN, "stream_cut", kv, sizeof(kv) / sizeof(kv[0]));
+	tell_blocked(x, d);
 }
 
 /* -- what could not be priced or counted ------------------------------------

@@ -11,6 +11,8 @@
  * counted or written: one an hour, or a day. Any thread.
  */
 void lg_alert_blocked(const struct lg_exchange *x);
+/* Its stream ends at the limit; x->refused says why. */
+void lg_alert_cut(const struct lg_exchange *x);
 /* r: the region now in force, NULL none. */
 void lg_alert_settled(struct lg_exchange *x, struct lg_region *r);
 /* Its row is not in the ledger: staged, or lost. */

@@ -5,10 +5,11 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/money.h"
 #include "guard/adjust.h"
+#include "guard/admit.h"
+#include "guard/alert.h"
 #include "guard/block.h"
 #include "guard/cost.h"
 #include "guard/engine.h"
@@ -246,32 +247,15 @@ static void note_refusal(struct lg_exchange *x, const struct lg_world *now,
 	d->held_pusd = why->held_pusd;
 	if (win->end_ms != INT64_MAX)
 		d->resets_at_ms = win->end_ms;
-	if (rule->b->each)
-		lg_slice_copy(lg_slice_str(c->hit.value), d->scope,
-			      sizeof(d->scope));
+	lg_admit_name_scope(
+		d, rule, &c->hit,
+		lg_cell_is_shared(x->region->r, c->cell, c->hit.id));
 	x->cut.done = true;
 	x->row.verdict = LG_VERDICT_CUT;
 	lg_slice_copy(lg_slice_str(d->reason), x->row.reason,
 		      sizeof(x->row.reason));
 	x->row.cost_pusd = cost;
 	lg_cell_note(x->region->r, c->cell, c->window, true);
-}
-
-static void tell_cut(const struct lg_exchange *x, int64_t cost)
-{
-	const struct lg_denial *d = &x->refused;
-	char money[2][LG_MONEY_TEXT];
-	struct lg_log_kv kv[] = {
-		{"budget", x->world->rules[d->rule].name, 0},
-		{"model", lg_slice_str(x->row.model), 0},
-		{"cost_usd", {money[0], lg_money_print(cost, money[0])}, 0},
-		{"limit_usd",
-		 {money[1], lg_money_print(d->limit_pusd, money[1])},
-		 0},
-		{"id", lg_slice_str(x->row.id), 0},
-	};
-
-	lg_log(LG_LOG_WARN, "stream_cut", kv, sizeof(kv) / sizeof(kv[0]));
 }
 
 static bool is_over(const struct lg_exchange *x)
@@ -330,7 +314,7 @@ static bool weigh(struct lg_exchange *x)
 	err = hold_more(x, now, need, step_of(x, &p, &u, need), &why);
 	if (err == -EDQUOT) {
 		note_refusal(x, now, &why, cost);
-		tell_cut(x, cost);
+		lg_alert_cut(x);
 	} else if (err) {
 		/* asked again when as much again has come */
 		set_marks(x, &p, &u, step_of(x, &p, &u, 0));

@@ -6,7 +6,7 @@ import json
 import time
 from decimal import Decimal
 
-from harness import (ANTHROPIC, BEDROCK, GEMINI, OPENAI, RESPONSES, Box,
+from harness import (ANTHROPIC, BEDROCK, GEMINI, OPENAI, PY, RESPONSES, Box,
                      chat_body, eq, main, ok, request, send)
 
 PYTHON = ('http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
@@ -184,6 +184,40 @@ def case_room(box):
     eq((row['verdict'], row['output_tokens']), ('allow', 2000), 'row')
     eq(box.budget_status()['spent_usd'], row['cost_usd'], 'spent')
     eq(box.budget_status()['held_usd'], 0, 'held')
+
+
+HARD = """
+import signal, socket, ssl, os, sys
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+s = socket.create_connection(('127.0.0.1', int(os.environ['TEST_PORT'])))
+t = ssl.create_default_context().wrap_socket(s, server_hostname='%s')
+t.sendall(sys.stdin.buffer.read())
+got = b''
+while True:
+    d = t.recv(4096)
+    if not d:
+        break
+    got += d
+try:
+    t.sendall(b'GET / HTTP/1.1\\r\\n\\r\\n')
+except OSError:
+    pass
+t.unwrap()
+print(got.count(b'"error"'))
+"""
+
+
+def case_sigpipe(box):
+    """A program that dies of SIGPIPE writes on, and says goodbye."""
+    limits(box, '0.0001')
+    body = json.dumps(chat_body(stream=True))
+    text = ('POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n'
+            'Content-Type: application/json\r\nx-test: %s\r\n'
+            'Content-Length: %d\r\n\r\n%s' % (SLOW, len(body), body))
+    p = box.run([PY, '-c', HARD % 'api.openai.com'], stdin=text)
+    eq((p.returncode, p.stdout.strip()), (0, b'1'), 'it ends well: %s' %
+       p.stderr.decode())
+    cut_row(box, '0.0001', '0.6')
 
 
 def make(fn, *args):
