@@ -287,7 +287,7 @@ def case_stop(box):
         wait_for('it stopped again', lambda: stopped(p.pid))
         budget(box, '1')
         time.sleep(1.2)
-        os.kill(p.pid, signal.SIGCONT)
+        box.cli('resume', str(p.pid))
         out, _ = p.communicate(timeout=20)
     finally:
         p.kill()
