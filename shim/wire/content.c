@@ -76,7 +76,7 @@ static int push(struct lg_content *c, const struct lg_layer_ops *ops)
 	l->next = c->first;
 	l->state = NULL;
 	l->out = 0;
-	l->fed = l->ended = false;
+	l->fed = l->ended = l->in_frame = false;
 	c->first = l;
 	return ops->open(l);
 }

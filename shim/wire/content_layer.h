@@ -28,9 +28,10 @@ struct lg_layer {
 	struct lg_content *content;
 	struct lg_layer *next; /* what is below it; NULL: the reader's bytes */
 	void *state;
-	uint64_t out; /* decoded so far */
-	bool fed;     /* a byte of it was seen */
-	bool ended;   /* the coding's end was seen */
+	uint64_t out;  /* decoded so far */
+	bool fed;      /* a byte of it was seen */
+	bool ended;    /* the coding's end was seen */
+	bool in_frame; /* zstd's */
 	unsigned char buf[LG_LAYER_OUT];
 };
 

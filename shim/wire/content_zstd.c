@@ -56,6 +56,15 @@ static int failure(size_t got)
 								      : -EPROTO;
 }
 
+/*
+ * By its first byte: zstd's or to be skipped (RFC 8878 3.1). The library may
+ * know formats from before the RFC, which take memory of libc.
+ */
+static bool begins_frame(char c)
+{
+	return c == 0x28 || ((unsigned char)c & 0xf0) == 0x50;
+}
+
 /* Frames may follow each other, also such as are to be skipped. */
 static int feed_zstd(struct lg_layer *l, const char *p, size_t len)
 {
@@ -68,11 +77,15 @@ static int feed_zstd(struct lg_layer *l, const char *p, size_t len)
 		size_t got;
 		int err;
 
+		if (!l->in_frame && in.pos < len && !begins_frame(p[in.pos]))
+			return -EPROTO;
+		l->in_frame = true;
 		out = (ZSTD_outBuffer){l->buf, LG_LAYER_OUT, 0};
 		got = ZSTD_decompressStream(l->state, &out, &in);
 		if (ZSTD_isError(got))
 			return failure(got);
 		l->ended = got == 0;
+		l->in_frame = !l->ended;
 		err = lg_layer_out(l, out.pos);
 		if (err)
 			return err;

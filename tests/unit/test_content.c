@@ -378,6 +378,12 @@ static void test_zstd_frames(void **state)
 		assert_memory_equal(sink.p, plain, 1000);
 	}
 	assert_int_equal(unpack("zstd", all, one + 5, 9), -EPROTO);
+	/* formats from before the RFC, first or behind a frame */
+	memcpy(all + one, "\x27\xb5\x2f\xfd ", 5);
+	for (size_t piece = 1; piece < 7; piece++) {
+		assert_int_equal(unpack("zstd", all + one, 5, piece), -EPROTO);
+		assert_int_equal(unpack("zstd", all, one + 5, piece), -EPROTO);
+	}
 	free(a);
 	free(b);
 	free(all);
