@@ -153,6 +153,20 @@ static int tell(struct change *ch, const char *name, bool as_json)
 	return ret;
 }
 
+/* Try the change, make it, note it, and say what is in force now. */
+static int carry_out(struct change *ch, const char *what, const char *name,
+		     const struct before *was, bool as_json)
+{
+	int ret = change_rehearse(ch);
+
+	if (ret < 0)
+		ret = change_apply(ch);
+	if (ret >= 0)
+		return ret;
+	change_audit(ch, what, name, was);
+	return tell(ch, name, as_json);
+}
+
 /* -- set --------------------------------------------------------------------
  */
 
@@ -237,7 +251,6 @@ static int set_one(struct change *ch, struct call *c, const char *name,
 	};
 	struct lg_config_error err;
 	struct before was;
-	int ret;
 
 	change_look(ch, name, &was);
 	if (!(limit && period) && !was.there)
@@ -248,13 +261,7 @@ static int set_one(struct change *ch, struct call *c, const char *name,
 	if (lg_config_budget_line(&b, LG_CONFIG_SET, lg_clock_real_ms(),
 				  "llmguard budget set", &ch->line, &err))
 		return tool_usage(c->cmd, "%s", err.text);
-	ret = change_rehearse(ch);
-	if (ret < 0)
-		ret = change_apply(ch);
-	if (ret >= 0)
-		return ret;
-	change_audit(ch, "budget set", name, &was);
-	return tell(ch, name, c->v[O_JSON].set);
+	return carry_out(ch, "budget set", name, &was, c->v[O_JSON].set);
 }
 
 static int check_set(struct call *c, unsigned given)
@@ -310,20 +317,13 @@ static int make(struct change *ch, struct call *c, enum lg_config_op op,
 {
 	struct lg_config_error err;
 	bool as_json = c->v[op == LG_CONFIG_RM ? R_JSON : U_JSON].set;
-	int ret;
 
 	if (lg_config_budget_line(b, op, lg_clock_real_ms(),
 				  op == LG_CONFIG_RM ? "llmguard budget rm"
 						     : "llmguard budget raise",
 				  &ch->line, &err))
 		return tool_usage(c->cmd, "%s", err.text);
-	ret = change_rehearse(ch);
-	if (ret < 0)
-		ret = change_apply(ch);
-	if (ret >= 0)
-		return ret;
-	change_audit(ch, c->cmd->name, b->name, was);
-	return tell(ch, b->name, as_json);
+	return carry_out(ch, c->cmd->name, b->name, was, as_json);
 }
 
 static int is_ahead(struct change *ch, struct call *c, const char *name)

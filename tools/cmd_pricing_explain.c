@@ -253,18 +253,12 @@ static void look_up_row(struct explain *x, const struct lg_row *r,
 			const char *model)
 {
 	struct lg_world *w = lg_engine_pin(x->e);
-	struct lg_price_query q = {
-		.provider = lg_slice_str(r->provider),
-		.host = lg_slice_str(r->host),
-		.model = lg_slice_str(model),
-		.tier = lg_slice_str(x->c->v[X_TIER].set ? x->c->v[X_TIER].text
-							 : r->tier),
-		.geo = lg_slice_str(r->geo),
-		.variant = lg_slice_str(r->variant),
-		.at_ms = r->ts_ms,
-		.trace = &x->trace.t,
-	};
+	struct lg_price_query q = lg_tariff_row_query(r);
 
+	q.model = lg_slice_str(model);
+	if (x->c->v[X_TIER].set)
+		q.tier = lg_slice_str(x->c->v[X_TIER].text);
+	q.trace = &x->trace.t;
 	if (w->img)
 		q.version = lg_img_text(w->img, w->set.price_version);
 	lg_price_lookup(lg_engine_catalog(x->e), &q, &x->price);

@@ -212,7 +212,7 @@ static bool may_adjust(const struct reconcile *r, int64_t sum)
 	char answer[16] = "";
 
 	fprintf(stderr, "Write %zu corrections, %s in all? [y/N] ", r->wrong,
-		reconcile_usd(sum));
+		tool_signed_usd(sum));
 	fflush(stderr);
 	return fgets(answer, sizeof(answer), stdin) &&
 	       (answer[0] == 'y' || answer[0] == 'Y');
@@ -250,7 +250,7 @@ static int write_all(struct reconcile *r)
 	}
 	snprintf(note, sizeof(note),
 		 "reconcile: %zu corrections by a bill of %.20s, %s",
-		 r->written, r->g.provider, reconcile_usd(sum_of_gaps(r)));
+		 r->written, r->g.provider, tool_signed_usd(sum_of_gaps(r)));
 	tool_audit(r->e, note);
 	if (failed)
 		return tool_fail("%zu corrections could not be written to the "

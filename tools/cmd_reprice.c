@@ -126,17 +126,9 @@ static bool is_known(const struct lg_price *p)
 static bool find_price(const struct reprice *p, const struct lg_row *r,
 		       struct lg_price *out, bool *by_its_name)
 {
-	struct lg_price_query q = {
-		.provider = lg_slice_str(r->provider),
-		.host = lg_slice_str(r->host),
-		.model = lg_slice_str(lg_tariff_row_name(r, false)),
-		.tier = lg_slice_str(r->tier),
-		.geo = lg_slice_str(r->geo),
-		.variant = lg_slice_str(r->variant),
-		.version = p->version,
-		.at_ms = r->ts_ms,
-	};
+	struct lg_price_query q = lg_tariff_row_query(r);
 
+	q.version = p->version;
 	lg_price_lookup(&p->w->catalog, &q, out);
 	*by_its_name = true;
 	if (is_known(out))
@@ -326,23 +318,12 @@ static int show_json(struct reprice *p)
 	return tool_print(&j.b);
 }
 
-static const char *signed_usd(int64_t pusd)
-{
-	static char text[4][40];
-	static unsigned turn;
-	char *out = text[turn++ % 4];
-
-	snprintf(out, sizeof(text[0]), "%s%s", pusd > 0 ? "+" : "",
-		 tool_usd(pusd));
-	return out;
-}
-
 static void put_cells(struct table *t, const struct sum *s)
 {
 	table_u64(t, s->rows);
 	table_cell(t, tool_usd(s->old_pusd));
 	table_cell(t, tool_usd(s->new_pusd));
-	table_cell(t, signed_usd(lg_money_sub(s->new_pusd, s->old_pusd)));
+	table_cell(t, tool_signed_usd(lg_money_sub(s->new_pusd, s->old_pusd)));
 	table_cell(t, s->price_version);
 }
 
@@ -455,10 +436,10 @@ static void tell(struct reprice *p)
 
 	if (!p->total.rows || p->c->v[O_DRY].set)
 		return;
-	snprintf(
-		note, sizeof(note), "reprice: %llu rows, %s",
-		(unsigned long long)p->total.rows,
-		signed_usd(lg_money_sub(p->total.new_pusd, p->total.old_pusd)));
+	snprintf(note, sizeof(note), "reprice: %llu rows, %s",
+		 (unsigned long long)p->total.rows,
+		 tool_signed_usd(
+			 lg_money_sub(p->total.new_pusd, p->total.old_pusd)));
 	tool_audit(p->e, note);
 	if (p->waiting)
 		tool_warn("%llu rows could not be written to the ledger; what "

@@ -294,20 +294,12 @@ int gap_settle(struct gaps *g)
 static int64_t fee_of(const struct gaps *g, const struct lg_row *r,
 		      enum lg_bucket b)
 {
-	struct lg_price_query q = {
-		.provider = lg_slice_str(r->provider),
-		.host = lg_slice_str(r->host),
-		.model = lg_slice_str(lg_tariff_row_name(r, false)),
-		.tier = lg_slice_str(r->tier),
-		.geo = lg_slice_str(r->geo),
-		.variant = lg_slice_str(r->variant),
-		.version = g->version,
-		.at_ms = r->ts_ms,
-	};
+	struct lg_price_query q = lg_tariff_row_query(r);
 	struct lg_usage u = {.n = {0}};
 	struct lg_price p;
 	struct lg_cost cost;
 
+	q.version = g->version;
 	lg_price_lookup(g->catalog, &q, &p);
 	p.rate[LG_BUCKET_REQUESTS] = LG_RATE_ABSENT;
 	lg_usage_set(&u, b, r->units[b - LG_BUCKET_UNITS]);

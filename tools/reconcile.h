@@ -36,7 +36,5 @@ bool reconcile_is_over(const struct reconcile *r, int64_t day);
 /* Exit codes. */
 int reconcile_show_json(const struct reconcile *r);
 int reconcile_show_text(const struct reconcile *r);
-/* "+$1.23"; four static buffers. */
-const char *reconcile_usd(int64_t pusd);
 
 #endif

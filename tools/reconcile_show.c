@@ -12,17 +12,6 @@
 
 #define RATIO_MAX (INT64_MAX / 1000000 - 1)
 
-const char *reconcile_usd(int64_t pusd)
-{
-	static char text[4][40];
-	static unsigned turn;
-	char *out = text[turn++ % 4];
-
-	snprintf(out, sizeof(text[0]), "%s%s", pusd > 0 ? "+" : "",
-		 tool_usd(pusd));
-	return out;
-}
-
 static void put_side(struct json *j, const char *name, const struct gap_side *s)
 {
 	json_open(j, name, '{');
@@ -109,8 +98,8 @@ static void put_cells(struct table *t, const struct reconcile *r,
 	if (r->g.has_cost) {
 		table_cell(t, tool_usd(l->ours.cost_pusd));
 		table_cell(t, tool_usd(l->theirs.cost_pusd));
-		table_cell(t, reconcile_usd(lg_money_sub(l->ours.cost_pusd,
-							 l->theirs.cost_pusd)));
+		table_cell(t, tool_signed_usd(lg_money_sub(
+				      l->ours.cost_pusd, l->theirs.cost_pusd)));
 	} else {
 		put_tokens(t, &l->ours);
 		put_tokens(t, &l->theirs);

@@ -213,6 +213,17 @@ const char *tool_usd(int64_t pusd)
 	return buf;
 }
 
+const char *tool_signed_usd(int64_t pusd)
+{
+	static char text[4][40];
+	static unsigned turn;
+	char *out = text[turn++ % 4];
+
+	snprintf(out, sizeof(text[0]), "%s%s", pusd > 0 ? "+" : "",
+		 tool_usd(pusd));
+	return out;
+}
+
 const char *tool_time(struct lg_engine *e, int64_t unix_ms)
 {
 	static char bufs[4][64];

@@ -49,6 +49,8 @@ bool tool_ledger_end(struct lg_engine *e, uint64_t back,
 
 /* "$12.87"; "-" for INT64_MIN. Two static buffers of its own per call x 8. */
 const char *tool_usd(int64_t pusd);
+/* A difference: "+$1.23". Four static buffers of its own. */
+const char *tool_signed_usd(int64_t pusd);
 /* Local time by the engine's zone: "2026-11-22 15:30"; "-" for none. */
 const char *tool_time(struct lg_engine *e, int64_t unix_ms);
 

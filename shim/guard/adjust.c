@@ -289,20 +289,11 @@ static void collect(struct charging *c, const struct lg_rule *r, unsigned n,
 
 static void name_budgets(struct charging *c)
 {
-	char *out = c->row->budgets;
-	size_t at = 0, cap = sizeof(c->row->budgets);
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < c->n; i++) {
-		struct lg_slice n = c->name[i];
-
-		if (at + n.len + 2 > cap)
-			break;
-		if (at)
-			out[at++] = '\x1f';
-		lg_slice_copy(n, out + at, cap - at);
-		at += n.len;
-	}
-	out[at] = '\0';
+	c->row->budgets[0] = '\0';
+	while (i < c->n && lg_row_add_budget(c->row, c->name[i]))
+		i++;
 }
 
 /* This world's budgets, and those of a run that goes on elsewhere. */

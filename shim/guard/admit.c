@@ -169,22 +169,15 @@ static void collect(struct admission *a)
 	}
 }
 
-void lg_admit_names(struct lg_exchange *x)
+static void name_budgets(struct lg_exchange *x)
 {
-	char *out = x->row.budgets;
-	size_t at = 0, cap = sizeof(x->row.budgets);
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < x->ncharged; i++) {
-		struct lg_slice n = x->world->rules[x->charged[i].rule].name;
-
-		if (at + n.len + 2 > cap)
-			break;
-		if (at)
-			out[at++] = '\x1f';
-		lg_slice_copy(n, out + at, cap - at);
-		at += n.len;
-	}
-	out[at] = '\0';
+	x->row.budgets[0] = '\0';
+	while (i < x->ncharged &&
+	       lg_row_add_budget(&x->row,
+				 x->world->rules[x->charged[i].rule].name))
+		i++;
 }
 
 /* What the row says should somebody else have to write it. */
@@ -380,7 +373,7 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 	int err;
 
 	collect(a);
-	lg_admit_names(x);
+	name_budgets(x);
 	if (a->strict && !est->bounded) {
 		x->row.flags |= LG_ROW_UNBOUNDED;
 		deny(a, "unbounded", a->strict_rule);

@@ -41,7 +41,4 @@ int lg_admit_cell(struct lg_engine *e, struct lg_world *w, unsigned rule,
 void lg_admit_name_scope(struct lg_denial *d, const struct lg_rule *r,
 			 const struct lg_rule_hit *hit, bool shared);
 
-/* Names of the budgets that count this row, joined by '\x1f'. */
-void lg_admit_names(struct lg_exchange *x);
-
 #endif

@@ -102,6 +102,19 @@ const char *lg_tariff_row_name(const struct lg_row *row, bool other)
 	return by_path != other ? row->model_requested : row->model;
 }
 
+struct lg_price_query lg_tariff_row_query(const struct lg_row *row)
+{
+	return (struct lg_price_query){
+		.provider = lg_slice_str(row->provider),
+		.host = lg_slice_str(row->host),
+		.model = lg_slice_str(lg_tariff_row_name(row, false)),
+		.tier = lg_slice_str(row->tier),
+		.geo = lg_slice_str(row->geo),
+		.variant = lg_slice_str(row->variant),
+		.at_ms = row->ts_ms,
+	};
+}
+
 bool lg_tariff_is_known(const struct lg_price *p)
 {
 	return p->how != LG_PRICE_CEILING && p->how != LG_PRICE_UNKNOWN;

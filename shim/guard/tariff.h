@@ -27,6 +27,8 @@ const char *lg_tariff_name(const struct lg_exchange *x);
  * dialect's path says more; with other, the one to ask next. May be "".
  */
 const char *lg_tariff_row_name(const struct lg_row *row, bool other);
+/* What a row's price is asked by: that name, and all but the version. */
+struct lg_price_query lg_tariff_row_query(const struct lg_row *row);
 /* Is this model's price known (an entry, a rule, or free)? */
 bool lg_tariff_is_known(const struct lg_price *p);
 /* It is not, and unknown_model: allow lets it pass uncharged. */

@@ -18,6 +18,18 @@ static const void *cat(const struct lg_row *r, const struct lg_row_field *f)
 	return (const char *)r + f->off;
 }
 
+bool lg_row_add_budget(struct lg_row *r, struct lg_slice name)
+{
+	size_t at = strlen(r->budgets);
+
+	if (at + name.len + 2 > sizeof(r->budgets))
+		return false;
+	if (at)
+		r->budgets[at++] = '\x1f';
+	lg_slice_copy(name, r->budgets + at, sizeof(r->budgets) - at);
+	return true;
+}
+
 void lg_row_init(struct lg_row *r)
 {
 	unsigned i;

@@ -155,6 +155,9 @@ static inline int64_t lg_row_delta_of(uint64_t v)
 	return d < 0 ? d + 1 : d;
 }
 
+/* One more name to budgets; false, and nothing done, when it does not fit. */
+bool lg_row_add_budget(struct lg_row *r, struct lg_slice name);
+
 /* All fields zero/absent/null, size and v set. */
 void lg_row_init(struct lg_row *r);
 /*

@@ -147,6 +147,8 @@ enum lg_raw {
 
 /* Carries out the shared meanings; ids of a dialect's own are ignored. */
 void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v);
+/* In a body that is no stream the end of usage, or of all, is the last word. */
+void lg_answer_whole(struct lg_answer *a, int id, const struct lg_value *v);
 
 bool lg_raw_has(const struct lg_answer *a, enum lg_raw id);
 void lg_raw_put(struct lg_answer *a, enum lg_raw id, uint64_t n);

@@ -360,6 +360,16 @@ void lg_answer_apply(struct lg_answer *a, int id, const struct lg_value *v)
 	}
 }
 
+void lg_answer_whole(struct lg_answer *a, int id, const struct lg_value *v)
+{
+	if (v->type != LG_VALUE_END)
+		return;
+	if (id == LG_ANSWER_ROOT)
+		a->done = true;
+	else if (id == LG_ANSWER_USAGE)
+		a->usage_final = true;
+}
+
 bool lg_usage_split(uint64_t *rest, uint64_t part, struct lg_usage *u,
 		    enum lg_bucket b)
 {

@@ -174,12 +174,7 @@ static void on_event(struct lg_answer *a, int id, const struct lg_value *v)
 static void on_response(struct lg_answer *a, int id, const struct lg_value *v)
 {
 	on_event(a, id, v);
-	if (v->type != LG_VALUE_END)
-		return;
-	if (id == LG_ANSWER_ROOT)
-		a->done = true;
-	else if (id == LG_ANSWER_USAGE)
-		a->usage_final = true;
+	lg_answer_whole(a, id, v);
 }
 
 /* metadata is the last event, and the only one with a usage. */

@@ -121,12 +121,7 @@ void lg_cohere_on_response(struct lg_answer *a, int id,
 			   const struct lg_value *v)
 {
 	lg_cohere_on_event(a, id, v);
-	if (v->type != LG_VALUE_END)
-		return;
-	if (id == LG_ANSWER_ROOT)
-		a->done = true;
-	else if (id == LG_ANSWER_USAGE)
-		a->usage_final = true;
+	lg_answer_whole(a, id, v);
 }
 
 void lg_cohere_end_event(struct lg_answer *a, struct lg_slice name,

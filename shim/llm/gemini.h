@@ -27,6 +27,26 @@ enum lg_gemini_id {
 		LG_WATCH(path "[].modality", LG_GEMINI_MODALITY),              \
 		LG_WATCH(path "[]." tokens, LG_GEMINI_MODAL_COUNT)
 
+/* usageMetadata; p ends in '.' or is "". */
+#define LG_GEMINI_USAGE(p)                                                     \
+	LG_WATCH_RAW(p "usageMetadata", LG_ANSWER_USAGE),                      \
+		LG_WATCH(p "usageMetadata.promptTokenCount", LG_RAW_INPUT),    \
+		LG_WATCH(p "usageMetadata.candidatesTokenCount",               \
+			 LG_RAW_OUTPUT),                                       \
+		LG_WATCH(p "usageMetadata.thoughtsTokenCount",                 \
+			 LG_RAW_REASONING),                                    \
+		LG_WATCH(p "usageMetadata.toolUsePromptTokenCount",            \
+			 LG_RAW_TOOL_INPUT),                                   \
+		LG_WATCH(p "usageMetadata.cachedContentTokenCount",            \
+			 LG_RAW_CACHED),                                       \
+		LG_WATCH(p "usageMetadata.totalTokenCount", LG_RAW_TOTAL),     \
+		LG_GEMINI_DETAILS(p "usageMetadata.promptTokensDetails",       \
+				  "tokenCount", LG_GEMINI_PROMPT),             \
+		LG_GEMINI_DETAILS(p "usageMetadata.cacheTokensDetails",        \
+				  "tokenCount", LG_GEMINI_CACHE),              \
+		LG_GEMINI_DETAILS(p "usageMetadata.candidatesTokensDetails",   \
+				  "tokenCount", LG_GEMINI_OUTPUT)
+
 /* lg_answer_apply, and the lists by modality. */
 void lg_gemini_apply(struct lg_answer *a, int id, const struct lg_value *v);
 

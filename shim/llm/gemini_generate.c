@@ -97,23 +97,7 @@ enum own {
 		LG_WATCH(p "candidates[].groundingMetadata.groundingChunks[]." \
 			   "maps",                                             \
 			 MAPS),                                                \
-		LG_WATCH_RAW(p "usageMetadata", LG_ANSWER_USAGE),              \
-		LG_WATCH(p "usageMetadata.promptTokenCount", LG_RAW_INPUT),    \
-		LG_WATCH(p "usageMetadata.candidatesTokenCount",               \
-			 LG_RAW_OUTPUT),                                       \
-		LG_WATCH(p "usageMetadata.thoughtsTokenCount",                 \
-			 LG_RAW_REASONING),                                    \
-		LG_WATCH(p "usageMetadata.toolUsePromptTokenCount",            \
-			 LG_RAW_TOOL_INPUT),                                   \
-		LG_WATCH(p "usageMetadata.cachedContentTokenCount",            \
-			 LG_RAW_CACHED),                                       \
-		LG_WATCH(p "usageMetadata.totalTokenCount", LG_RAW_TOTAL),     \
-		LG_GEMINI_DETAILS(p "usageMetadata.promptTokensDetails",       \
-				  "tokenCount", LG_GEMINI_PROMPT),             \
-		LG_GEMINI_DETAILS(p "usageMetadata.cacheTokensDetails",        \
-				  "tokenCount", LG_GEMINI_CACHE),              \
-		LG_GEMINI_DETAILS(p "usageMetadata.candidatesTokensDetails",   \
-				  "tokenCount", LG_GEMINI_OUTPUT),             \
+		LG_GEMINI_USAGE(p),                                            \
 		LG_GEMINI_DETAILS(p                                            \
 				  "usageMetadata.toolUsePromptTokensDetails",  \
 				  "tokenCount", LG_GEMINI_TOOL_USE),           \
