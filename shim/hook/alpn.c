@@ -32,7 +32,7 @@ void lg_alpn_free(struct lg_alpn *a)
 	errno = err;
 }
 
-void lg_alpn_remember(struct lg_conn *c, const unsigned char *p, unsigned len)
+void lg_alpn_remember(struct lg_ssl *c, const unsigned char *p, unsigned len)
 {
 	lg_alpn_free(c->alpn);
 	c->alpn = copy(p, len);
@@ -103,7 +103,7 @@ void lg_alpn_remember_ctx(struct lg_tls *t, SSL_CTX *ctx,
 	bool some = p && len && len <= LIST_MAX;
 	struct lg_alpn_set *set;
 
-	if (!lg_hook_is_on || !lg_conn_indexed(t))
+	if (!lg_hook_is_on || !lg_ssl_indexed(t))
 		return;
 	set = set_of(t, ctx, some);
 	if (set)
@@ -134,9 +134,10 @@ unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
 	return n ? n : len;
 }
 
-void lg_alpn_without_h2(struct lg_conn *c, SSL *s)
+void lg_alpn_without_h2(struct lg_ssl *c)
 {
 	struct lg_tls *t = c->tls;
+	SSL *s = c->conn.handle;
 	struct lg_engine *e = lg_conn_engine();
 	unsigned char out[LIST_MAX];
 	const struct lg_alpn *a = c->alpn ? c->alpn : c->ctx_alpn;

@@ -1,13 +1,13 @@
 #ifndef LG_HOOK_ALPN_H
 #define LG_HOOK_ALPN_H
 
-#include "hook/conn.h"
+#include "hook/openssl.h"
 
 /*
  * OpenSSL has no getter for the protocols that a client will offer, so the
  * lists are remembered as they are set.
  */
-void lg_alpn_remember(struct lg_conn *c, const unsigned char *p, unsigned len);
+void lg_alpn_remember(struct lg_ssl *c, const unsigned char *p, unsigned len);
 void lg_alpn_remember_ctx(struct lg_tls *t, SSL_CTX *ctx,
 			  const unsigned char *p, unsigned len);
 void lg_alpn_free(struct lg_alpn *a);
@@ -26,6 +26,6 @@ unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
  * Before the first handshake with a guarded host: offer HTTP/1.1 alone, when
  * the settings allow and the program offers it. Keeps errno, error queue.
  */
-void lg_alpn_without_h2(struct lg_conn *c, SSL *s);
+void lg_alpn_without_h2(struct lg_ssl *c);
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "hook/resolve.h"
+#include "hook/conn.h"
 #include "hook/ssl.h"
 
 /*
@@ -20,8 +20,6 @@
  */
 #define LG_CALLER __builtin_return_address(0)
 #define LG_EXPORT __attribute__((visibility("default")))
-#define LG_LIKELY(x) __builtin_expect(!!(x), 1)
-#define LG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 SSL_CTX *hook_SSL_CTX_new(const void *pc, const SSL_METHOD *m);
 int hook_SSL_CTX_set_alpn_protos(const void *pc, SSL_CTX *ctx,

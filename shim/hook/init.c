@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "hook/conn.h"
 #include "hook/hook.h"
+#include "hook/resolve.h"
 #include "hook/sandbox.h"
 
 #define RUN_ID_NAME "LLMGUARD_RUN_ID="

@@ -10,6 +10,7 @@
 #include "guard/engine.h"
 #include "hook/conn.h"
 #include "hook/hook.h"
+#include "hook/resolve.h"
 
 static int (*next_prctl)(int, unsigned long, unsigned long, unsigned long,
 			 unsigned long);

@@ -1,4 +1,5 @@
 #include "hook/hook.h"
+#include "hook/resolve.h"
 
 #include <errno.h>
 #include <string.h>

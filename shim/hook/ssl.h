@@ -30,7 +30,6 @@ enum {
 #define LG_SSL_EARLY_DATA_ACCEPTED 2
 #define LG_CRYPTO_EX_SSL 0
 #define LG_CRYPTO_EX_SSL_CTX 1
-#define LG_SSL_RANDOM_LEN 32
 
 typedef void lg_ex_free_fn(void *parent, void *ptr, void *ad, int idx,
 			   long argl, void *argp);

@@ -13,7 +13,7 @@
 #endif
 #define HELLOS 256 /* power of two */
 #define RANDOM_AT 11
-#define HELLO_MIN (RANDOM_AT + LG_SSL_RANDOM_LEN)
+#define HELLO_MIN (RANDOM_AT + LG_CARRIER_RANDOM_LEN)
 
 unsigned lg_wakeup_watched;
 
@@ -33,9 +33,9 @@ static uint64_t cookie_of(int fd)
 	return cookie;
 }
 
-void lg_wakeup_watch(struct lg_conn *c, SSL *s)
+void lg_wakeup_watch(struct lg_conn *c)
 {
-	if (c->watching || c->tls->SSL_get_rfd(s) >= 0)
+	if (c->watching || !c->carrier->random || c->carrier->fd(c) >= 0)
 		return;
 	c->watching = true;
 	lg_add_relaxed(&lg_wakeup_watched, 1);
@@ -91,20 +91,19 @@ static void find_hello(struct lg_conn *c, const unsigned char *random)
 	}
 }
 
-void lg_wakeup_find(struct lg_conn *c, SSL *s)
+void lg_wakeup_find(struct lg_conn *c)
 {
-	unsigned char random[LG_SSL_RANDOM_LEN];
+	unsigned char random[LG_CARRIER_RANDOM_LEN];
 
-	if (c->tls->SSL_get_rfd(s) >= 0 || !c->watching)
+	if (c->carrier->fd(c) >= 0 || !c->watching)
 		return;
-	if (c->tls->SSL_get_client_random(s, random, sizeof(random)) ==
-	    sizeof(random))
+	if (c->carrier->random && c->carrier->random(c, random))
 		find_hello(c, random);
 }
 
-static bool shut_down(struct lg_conn *c, SSL *s, int how)
+static bool shut_down(struct lg_conn *c, int how)
 {
-	int fd = c->tls->SSL_get_rfd(s);
+	int fd = c->carrier->fd(c);
 	int err = errno;
 	bool done;
 
@@ -116,19 +115,19 @@ static bool shut_down(struct lg_conn *c, SSL *s, int how)
 	return done;
 }
 
-bool lg_wakeup_now(struct lg_conn *c, SSL *s)
+bool lg_wakeup_now(struct lg_conn *c)
 {
-	return shut_down(c, s, SHUT_RD);
+	return shut_down(c, SHUT_RD);
 }
 
-bool lg_wakeup_close(struct lg_conn *c, SSL *s)
+bool lg_wakeup_close(struct lg_conn *c)
 {
-	return shut_down(c, s, SHUT_RDWR);
+	return shut_down(c, SHUT_RDWR);
 }
 
-bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s)
+bool lg_wakeup_is_blocking(struct lg_conn *c)
 {
-	int fd = c->tls->SSL_get_rfd(s);
+	int fd = c->carrier->fd(c);
 	int err = errno, flags = -1;
 
 	if (fd >= 0)

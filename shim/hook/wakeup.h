@@ -7,39 +7,40 @@
 #include "hook/conn.h"
 
 /*
- * Which descriptor carries an SSL, and how to wake an event loop that waits
- * on it. Where the program moves the bytes itself (memory BIOs, BIOs of its
- * own) SSL_get_fd does not know. Then the ClientHello is looked for in what
- * the program sends: its 32 random bytes belong to one SSL alone. (TCP_INFO's
- * byte counts do not tell apart connections that were opened together.) The
- * hooks on write, send and the like look only while a handshake with a
- * guarded host is under way; else they cost one relaxed load and a jump.
+ * Which descriptor carries a connection, and how to wake an event loop that
+ * waits on it. Where the program moves the bytes itself (memory BIOs, BIOs of
+ * its own) the library does not know. Then the ClientHello is looked for in
+ * what the program sends: its 32 random bytes belong to one connection alone.
+ * (TCP_INFO's byte counts do not tell apart connections that were opened
+ * together.) The hooks on write, send and the like look only while a handshake
+ * with a guarded host is under way; else they cost one relaxed load and a jump.
  */
 
 /* Handshakes under way that need their descriptor found. */
 extern unsigned lg_wakeup_watched;
 
 /* Count c in when its descriptor is not known, and out again. */
-void lg_wakeup_watch(struct lg_conn *c, SSL *s);
+void lg_wakeup_watch(struct lg_conn *c);
 void lg_wakeup_unwatch(struct lg_conn *c);
-/* After the handshake: c->fd by SSL_get_rfd or by the ClientHello. */
-void lg_wakeup_find(struct lg_conn *c, SSL *s);
+/* After the handshake: c->fd by the ClientHello where the carrier does not
+ * know. */
+void lg_wakeup_find(struct lg_conn *c);
 
 /*
  * Make poll, select and epoll report the connection readable: its receiving
  * side is shut down. False when the descriptor is unknown or meanwhile stands
  * for something else.
  */
-bool lg_wakeup_now(struct lg_conn *c, SSL *s);
+bool lg_wakeup_now(struct lg_conn *c);
 
 /*
  * Both sides are shut down: what the server still sends meets a reset. False
  * as above.
  */
-bool lg_wakeup_close(struct lg_conn *c, SSL *s);
+bool lg_wakeup_close(struct lg_conn *c);
 
 /* Is the connection's descriptor in blocking mode? False when unknown. */
-bool lg_wakeup_is_blocking(struct lg_conn *c, SSL *s);
+bool lg_wakeup_is_blocking(struct lg_conn *c);
 
 /* n bytes that went out on fd; any thread, async-signal-safe, keeps errno. */
 void lg_wakeup_look(int fd, const void *p, size_t n);

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "hook/alpn.h"
 #include "hook/hook.h"
-#include "hook/wakeup.h"
-#include "hook/write.h"
+#include "hook/io.h"
+#include "hook/openssl.h"
 
 /* Settings, prices and region are opened now: a sandbox may come later. */
 SSL_CTX *hook_SSL_CTX_new(const void *pc, const SSL_METHOD *m)
@@ -38,7 +38,7 @@ SSL *hook_SSL_new(const void *pc, SSL_CTX *ctx)
 	if (LG_UNLIKELY(!t || !t->SSL_new))
 		return NULL;
 	s = t->SSL_new(ctx);
-	if (s && lg_conn_engine() && !lg_conn_make(t, s) && !lg_conn_indexed(t))
+	if (s && lg_conn_engine() && !lg_ssl_make(t, s) && !lg_ssl_indexed(t))
 		tell_unguarded(t);
 	return s;
 }
@@ -61,13 +61,13 @@ int hook_SSL_set_alpn_protos(const void *pc, SSL *s, const unsigned char *p,
 			     unsigned int len)
 {
 	struct lg_tls *t = lg_tls_of(pc);
-	struct lg_conn *c;
+	struct lg_ssl *c;
 	int r;
 
 	if (LG_UNLIKELY(!t || !t->SSL_set_alpn_protos))
 		return 1;
 	r = t->SSL_set_alpn_protos(s, p, len);
-	c = r ? NULL : lg_conn_make(t, s);
+	c = r ? NULL : lg_ssl_make(t, s);
 	if (c)
 		lg_alpn_remember(c, p, len);
 	return r;
@@ -83,26 +83,26 @@ void hook_SSL_free(const void *pc, SSL *s)
 }
 
 /* Each handshake begins with a SSL_clear of libssl's own. */
-static bool is_own_clear(const struct lg_conn *c, struct lg_tls *t,
-			 const SSL *s, const void *pc)
+static bool is_own_clear(const struct lg_ssl *c, struct lg_tls *t, const SSL *s,
+			 const void *pc)
 {
 	return lg_is_inner(t, s, pc) ||
-	       (!c->handshaken && lg_tls_is_own(t, pc));
+	       (!c->conn.handshaken && lg_tls_is_own(t, pc));
 }
 
 int hook_SSL_clear(const void *pc, SSL *s)
 {
 	struct lg_tls *t = lg_tls_of(pc);
-	struct lg_conn *c;
+	struct lg_ssl *c;
 	int r;
 
 	if (LG_UNLIKELY(!t || !t->SSL_clear))
 		return 0;
 	r = t->SSL_clear(s);
-	c = lg_conn_get(t, s);
-	if (r && c && !is_own_clear(c, t, s, pc) && lg_conn_lock(c)) {
-		lg_conn_reset(c);
-		lg_conn_unlock(c);
+	c = lg_ssl_get(t, s);
+	if (r && c && !is_own_clear(c, t, s, pc) && lg_conn_lock(&c->conn)) {
+		lg_ssl_reset(c);
+		lg_conn_unlock(&c->conn);
 	}
 	return r;
 }
@@ -110,15 +110,15 @@ int hook_SSL_clear(const void *pc, SSL *s)
 static int handshake(struct lg_tls *t, const void *pc, SSL *s,
 		     int (*real)(SSL *), bool client)
 {
-	struct lg_conn *c = lg_is_inner(t, s, pc) ? NULL : lg_conn_make(t, s);
+	struct lg_ssl *c = lg_is_inner(t, s, pc) ? NULL : lg_ssl_make(t, s);
 	int r;
 
-	if (LG_LIKELY(!c || c->mode == LG_CONN_PASS))
+	if (LG_LIKELY(!c || c->conn.mode == LG_CONN_PASS))
 		return real(s);
 	lg_store_relaxed(&c->fake_error, 0);
-	lg_conn_before_handshake(c, s, client);
+	lg_conn_before_handshake(&c->conn, client);
 	r = LG_REAL(s, real(s));
-	lg_conn_after_handshake(c, s);
+	lg_conn_after_handshake(&c->conn);
 	return r;
 }
 
@@ -144,28 +144,25 @@ int hook_SSL_do_handshake(const void *pc, SSL *s)
 int hook_SSL_shutdown(const void *pc, SSL *s)
 {
 	struct lg_tls *t = lg_tls_of(pc);
-	struct lg_conn *c;
+	struct lg_ssl *c;
 
 	if (LG_UNLIKELY(!t || !t->SSL_shutdown))
 		return -1;
-	c = lg_is_inner(t, s, pc) ? NULL : lg_conn_get(t, s);
-	if (LG_LIKELY(!c || !c->flow))
+	c = lg_is_inner(t, s, pc) ? NULL : lg_ssl_get(t, s);
+	if (LG_LIKELY(!c || !c->conn.flow))
 		return t->SSL_shutdown(s);
-	if (lg_conn_lock(c)) {
+	if (lg_conn_lock(&c->conn)) {
 		lg_store_relaxed(&c->fake_error, 0);
-		if (!c->consumed && !c->pass_pending &&
-		    t->SSL_is_init_finished(s) && !lg_flow_is_shut(c->flow))
-			(void)lg_write_release(c, s);
 		/* after an answer of ours the peer counts as closed */
-		if (lg_flow_is_shut(c->flow))
+		if (lg_io_end(&c->conn))
 			t->SSL_set_shutdown(s,
 					    t->SSL_get_shutdown(s) |
 						    LG_SSL_RECEIVED_SHUTDOWN);
 		/* a write on a socket that is shut would be a SIGPIPE */
-		if (c->stopped)
+		if (c->conn.stopped)
 			t->SSL_set_shutdown(s, t->SSL_get_shutdown(s) |
 						       LG_SSL_SENT_SHUTDOWN);
-		lg_conn_unlock(c);
+		lg_conn_unlock(&c->conn);
 	}
 	return LG_REAL(s, t->SSL_shutdown(s));
 }
@@ -173,13 +170,13 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 int hook_SSL_get_error(const void *pc, const SSL *s, int ret)
 {
 	struct lg_tls *t = lg_tls_of(pc);
-	struct lg_conn *c;
+	struct lg_ssl *c;
 	int fake;
 
 	if (LG_UNLIKELY(!t || !t->SSL_get_error))
 		return ret > 0 ? LG_SSL_ERROR_NONE : LG_SSL_ERROR_SSL;
 	if (ret <= 0 && !lg_is_inner(t, s, pc)) {
-		c = lg_conn_get(t, s);
+		c = lg_ssl_get(t, s);
 		fake = c ? lg_load_relaxed(&c->fake_error) : 0;
 		if (fake)
 			return fake;
