@@ -2,15 +2,16 @@
  * A small HTTPS program in C, whose process is as awkward as asked.
  *
  *   cclient [-n COUNT] [-t THREADS] [-k STACK_KB] [-w WHEN] [-s errno|kill]
- *           [-c DIR] [-f BYTES] [-a BYTES] [-d] [-u] [-b] [-r] [-x HEADER]
- *           HOST PATH BODYFILE
+ *           [-c DIR] [-f BYTES] [-a BYTES] [-d] [-u NAME] [-b] [-r]
+ *           [-x HEADER] HOST PATH BODYFILE
  *
  * Every thread opens a connection to 127.0.0.1:$TEST_PORT, sends COUNT
  * requests and prints each answer's status, in one line at the end.
  * -s: no opening of files any more (seccomp: an error, or death); -c: chroot;
  * -f: RLIMIT_FSIZE; -a: RLIMIT_AS, what is in use and BYTES more; -r: a new
  * connection for each request; -d: the SSL is a copy by SSL_dup; -u: every
- * request bears a name of its own, for the server and for its row; -b: the
+ * request bears a name, for the server and for its row: NAME-THREAD-NUMBER,
+ * for %p this process and the moment stand; -b: the
  * threads make their first call of libssl all at once. They are applied after
  * SSL_CTX_new, or with -w N after N requests.
  */
@@ -40,8 +41,9 @@
 
 static pthread_barrier_t gate;
 static struct {
-	int count, threads, stack_kb, when, dup, unique, rush, renew;
+	int count, threads, stack_kb, when, dup, rush, renew;
 	const char *seccomp, *root, *extra, *host, *path;
+	const char *name; /* of every request, or NULL */
 	long fsize, more_as;
 	char *body;
 	size_t body_len;
@@ -54,6 +56,18 @@ struct job {
 	char *answer;
 	int tid;
 };
+
+/* A pid comes again after some thousand processes. */
+static const char *own_name(void)
+{
+	static char name[48];
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	snprintf(name, sizeof(name), "%d.%lld", (int)getpid(),
+		 now.tv_sec * 1000000000LL + now.tv_nsec);
+	return name;
+}
 
 static void die(const char *what)
 {
@@ -189,11 +203,11 @@ static void make_head(char *head, size_t cap, int tid, int i)
 {
 	char name[128] = "";
 
-	if (o.unique)
+	if (o.name)
 		snprintf(name, sizeof(name),
-			 "x-test-id: %d-%d-%d\r\n"
-			 "x-llmguard-conversation: %d-%d-%d\r\n",
-			 (int)getpid(), tid, i, (int)getpid(), tid, i);
+			 "x-test-id: %s-%d-%d\r\n"
+			 "x-llmguard-conversation: %s-%d-%d\r\n",
+			 o.name, tid, i, o.name, tid, i);
 	snprintf(head, cap,
 		 "POST %s HTTP/1.1\r\nHost: %s\r\n%s%s%s"
 		 "Content-Type: application/json\r\n"
@@ -250,7 +264,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:a:x:dubr")) != -1) {
+	while ((c = getopt(argc, argv, "n:t:k:w:s:c:f:a:x:u:dbr")) != -1) {
 		switch (c) {
 		case 'n':
 			o.count = atoi(optarg);
@@ -286,7 +300,7 @@ static void options(int argc, char **argv)
 			o.dup = 1;
 			break;
 		case 'u':
-			o.unique = 1;
+			o.name = strcmp(optarg, "%p") ? optarg : own_name();
 			break;
 		case 'b':
 			o.rush = 1;

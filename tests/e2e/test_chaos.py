@@ -88,9 +88,9 @@ class Fleet:
     """The programs, and what each of them asks for."""
 
     def __init__(self, box, rnd):
-        self.box, self.rnd, self.live, self.n = box, rnd, [], 0
+        self.box, self.rnd, self.live = box, rnd, []
         self.stopped = {}
-        self.spec = {}      # pid -> (output tokens, is it cut off?)
+        self.spec = []      # of program n: (output tokens, is it cut off?)
 
     def argv(self):
         rnd, stream = self.rnd, self.rnd.random() < 0.5
@@ -107,25 +107,24 @@ class Fleet:
                 rnd.choice(('rst', 'close')))
         elif stream:
             test += ';framing=close;gap=2'
-        self.n += 1
-        name = os.path.join(self.box.dir, 'body-%d.json' % self.n)
+        n = len(self.spec)
+        self.spec.append((out, cut))
+        name = os.path.join(self.box.dir, 'body-%d.json' % n)
         with open(name, 'w') as f:
             json.dump(body, f)
         renew = ['-r'] if stream or cut or rnd.random() < 0.5 else []
-        return (out, cut), [
+        return [
             CLIENT, '-t', str(rnd.choice((4, 16, 64))), '-n',
-            str(rnd.choice((5, 20, 60))), '-u', *renew, '-x',
+            str(rnd.choice((5, 20, 60))), '-u', str(n), *renew, '-x',
             'x-test: ' + test, host, path, name]
 
     def fill(self):
         self.live = [p for p in self.live if p.poll() is None]
         while len(self.live) < PROCS:
-            spec, argv = self.argv()
             p = subprocess.Popen(
-                argv, env=self.box.env(LLMGUARD_FAIL='closed'),
+                self.argv(), env=self.box.env(LLMGUARD_FAIL='closed'),
                 cwd=self.box.dir, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self.spec.setdefault(p.pid, []).append(spec)
             self.live.append(p)
 
     def kill(self):
@@ -250,7 +249,7 @@ def check_row(fleet, r, answered, came):
     """The server's count of this call, or Failed."""
     cost, est = D(r['cost_usd']), D(r['estimate_usd'])
     flags, where = r.get('flags', []), r['conversation']
-    out, cut = fleet.spec[int(where.split('-')[0])][-1]
+    out, cut = fleet.spec[int(where.split('-')[0])]
     if r['verdict'] == 'block':
         ok(where not in came and cost == 0, 'a refused call: %s' % r)
         return D(0)
@@ -326,7 +325,8 @@ def case_chaos(box):
     flags = [r for r in rows if 'abandoned' in r.get('flags', [])]
     refused = sum(r['verdict'] == 'block' for r in rows)
     print('%d programs, %d calls arrived, %d refused, %d died, %d looks' % (
-        fleet.n, len(came), refused, len(flags), look.looks), flush=True)
+        len(fleet.spec), len(came), refused, len(flags), look.looks),
+        flush=True)
     ok(len(came) > 3 * SECONDS, 'only %d calls arrived' % len(came))
     ok(refused and flags, 'nothing was refused, or nobody died')
     unguarded = [r for r in rows if 'unguarded' in r.get('flags', [])]

@@ -48,8 +48,8 @@ def body_file(box, body=None):
 
 
 def argv(box, *opts, test='out=10000', body=None):
-    return [CLIENT, *map(str, opts), '-u', '-x', 'x-test: ' + test, *CHAT,
-            body_file(box, body)]
+    return [CLIENT, *map(str, opts), '-u', '%p', '-x', 'x-test: ' + test,
+            *CHAT, body_file(box, body)]
 
 
 def start(box, args, **env):
