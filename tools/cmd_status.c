@@ -66,6 +66,25 @@ static void count_slots(struct picture *p)
 	}
 }
 
+/* Of `budget status NAME` the others are left out; -ENOENT: none is left. */
+static int keep_named(struct views *vs, const char *name)
+{
+	unsigned i, n = 0;
+
+	vs->exceeded = false;
+	for (i = 0; i < vs->n; i++) {
+		const struct view *v = &vs->v[i];
+
+		if (strcmp(v->cell.name, name))
+			continue;
+		vs->exceeded |= v->cell.hard && v->state == VIEW_EXCEEDED;
+		vs->v[n++] = *v;
+	}
+	vs->n = n;
+	vs->hidden = 0;
+	return n ? 0 : -ENOENT;
+}
+
 static int look(struct picture *p, bool all)
 {
 	struct lg_window month;
@@ -253,6 +272,12 @@ static void print_coverage(const struct picture *p, struct lg_buf *out)
 		lg_buf_puts(out, tool_usd(s->refused_pusd));
 		lg_buf_puts(out, " not spent)");
 	}
+	if (s->unguarded) {
+		lg_buf_puts(out, "; ");
+		lg_buf_put_u64(out, s->unguarded);
+		lg_buf_puts(out, " passed that some budget could not count "
+				 "(llmguard alerts)");
+	}
 	lg_buf_puts(out, "\nCoverage:");
 	for (i = SPEND_CLASSES; i-- > 0;) {
 		lg_buf_puts(out, i == SPEND_EXACT ? " " : ", ");
@@ -334,6 +359,10 @@ static int show(struct picture *p, struct call *c)
 
 	if (err)
 		return tool_fail("%s", strerror(-err));
+	if (c->argc && keep_named(&p->views, c->argv[0])) {
+		views_fini(&p->views);
+		return tool_fail("%s: no such budget", c->argv[0]);
+	}
 	ret = c->v[O_JSON].set ? print_json(p, models)
 			       : print_text(p, clear, models);
 	if (!ret && c->v[O_CHECK].set && p->views.exceeded)
@@ -365,14 +394,26 @@ static int run(struct call *c)
 	return ret;
 }
 
+#define ABOUT                                                                  \
+	"What each budget has spent, what calls under way hold of it, "        \
+	"and how much of\nthis month's money is exact. Holds of dead "         \
+	"programs are finished and rows that\nwaited are written first."
+
 const struct cmd cmd_status = {
 	.name = "status",
 	.args = "",
 	.summary = "budgets, calls under way, coverage",
-	.about = "What each budget has spent, what calls under way hold of it, "
-		 "and how much of\nthis month's money is exact. Holds of dead "
-		 "programs are finished and rows that\nwaited are written "
-		 "first.",
+	.about = ABOUT,
 	.opts = opts,
+	.run = run,
+};
+
+const struct cmd cmd_budget_status = {
+	.name = "budget status",
+	.args = "[NAME]",
+	.summary = "`status`, or of one budget",
+	.about = ABOUT,
+	.opts = opts,
+	.max_args = 1,
 	.run = run,
 };

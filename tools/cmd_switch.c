@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "budget/hold.h"
 #include "budget/region.h"
 #include "cmds.h"
 #include "config/config.h"
 #include "control_file.h"
 #include "guard/engine.h"
+#include "guard/event.h"
 #include "guard/file.h"
 #include "json.h"
 #include "ledger/row.h"
@@ -102,6 +104,25 @@ static int read_whom(const struct call *c, bool all, const char *scope,
 /* -- telling -----------------------------------------------------------------
  */
 
+/* Whoever looks after the money hears that it is not looked after. */
+static void tell_event(struct lg_engine *e, const char *note,
+		       const struct lg_control *o, const char *is)
+{
+	struct lg_event ev;
+
+	lg_event_init(&ev, LG_EVENT_CONTROL,
+		      !strcmp(is, "off")
+			      ? o->pid ? LG_EVENT_WARNING : LG_EVENT_CRITICAL
+			      : LG_EVENT_INFO);
+	ev.id = lg_event_id(LG_EVENT_CONTROL, (uint64_t)lg_clock_real_ms(),
+			    (uint64_t)getpid(), lg_slice_str(note));
+	ev.since_ms = lg_clock_real_ms();
+	ev.message = note;
+	ev.scope = o->scope;
+	lg_event_tell(e, lg_engine_is_readonly(e) ? NULL : lg_engine_region(e),
+		      &ev);
+}
+
 static void audit(struct lg_engine *e, const char *what,
 		  const struct lg_control *o, const char *was, const char *is)
 {
@@ -113,6 +134,7 @@ static void audit(struct lg_engine *e, const char *what,
 	err = tool_audit(e, note);
 	if (err)
 		tool_warn("the ledger has no row of it: %s", strerror(-err));
+	tell_event(e, note, o, is);
 }
 
 static int tell(struct lg_engine *e, bool as_json, const char *text)

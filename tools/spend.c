@@ -120,6 +120,7 @@ static int add(void *ctx, const struct lg_row *r,
 	s->calls++;
 	s->by[c].calls++;
 	s->cut += r->verdict == LG_VERDICT_CUT;
+	s->unguarded += !!(r->flags & LG_ROW_UNGUARDED);
 	add_tokens(&s->input_tokens, r->input_tokens);
 	add_tokens(&s->output_tokens, r->output_tokens);
 	if (spend_is_refusal(r)) {
@@ -161,6 +162,7 @@ void spend_json(struct json *j, const struct spend *s)
 	json_time(j, "since", s->since_ms);
 	json_u64(j, "calls", s->calls);
 	json_u64(j, "blocked", s->blocked);
+	json_u64(j, "unguarded", s->unguarded);
 	json_u64(j, "input_tokens", s->input_tokens);
 	json_u64(j, "output_tokens", s->output_tokens);
 	json_usd(j, "cost_usd", s->cost_pusd);

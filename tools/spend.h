@@ -24,6 +24,7 @@ struct spend {
 	int64_t since_ms;
 	const char *run_id; /* only this run's rows; NULL all */
 	uint64_t calls, blocked, cut;
+	uint64_t unguarded; /* calls that some budget could not count */
 	uint64_t input_tokens, output_tokens;
 	int64_t cost_pusd, economic_pusd, refused_pusd;
 	char reason[64]; /* of the last refusal */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "budget/hold.h"
+#include "budget/window.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
 #include "guard/world.h"
@@ -100,12 +101,35 @@ static int64_t overshoot(struct lg_region *r, unsigned cell,
 	return sum == INT64_MAX ? INT64_MIN : sum;
 }
 
+/*
+ * The zone or the first day of the week is part of a counter's identity: what
+ * was counted before it changed goes on nowhere.
+ */
+static bool is_of_another_zone(const struct lg_world *w,
+			       const struct lg_cell_view *c,
+			       const struct lg_rule *r)
+{
+	struct lg_window now;
+
+	if (c->period == LG_PERIOD_RUN)
+		return false;
+	if (!c->each)
+		return c->id.a != r->id.a || c->id.b != r->id.b;
+	if (!w->zone || c->period == LG_PERIOD_TOTAL)
+		return false;
+	lg_window_at(c->period, w->zone, w->set.week_start, lg_clock_real_ms(),
+		     &now);
+	return c->window_start_ms != now.start_ms;
+}
+
 /* Budgets of our config that are gone from it stay in the region a while. */
 static bool is_gone(const struct lg_world *w, const struct lg_cell_view *c,
 		    const struct lg_rule *r)
 {
 	unsigned i;
 
+	if (r && c->config_id == r->b->config_id)
+		return is_of_another_zone(w, c, r);
 	if (r || c->period == LG_PERIOD_RUN)
 		return false;
 	for (i = 0; i < w->nrules; i++)

@@ -10,7 +10,7 @@ _llmguard()
         return
     fi
     case "$at" in
-    'budget ') words=' set raise import list rm' ;;
+    'budget ') words=' set raise import status list rm' ;;
     'pricing ') words=' list show import set update history explain check export' ;;
     'config ') words=' check show' ;;
     esac
@@ -22,6 +22,7 @@ _llmguard()
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
     'budget raise'*) opts='--until --json --help' ;;
     'budget import'*) opts='--help' ;;
+    'budget status'*) opts='--watch --interval --check --all --models --json --help' ;;
     'budget list'*) opts='--json --help' ;;
     'budget rm'*) opts='--json --help' ;;
     'holds'*) opts='--json --help' ;;

@@ -358,6 +358,8 @@ static int write_row(struct lg_engine *e, struct lg_region *r,
 			lg_hold_free(r, h);
 		return 0;
 	}
+	if (h->slot < 0 && r)
+		lg_region_count(r, LG_COUNT_LOST, 1);
 	lost = h->slot < 0 || lg_hold_stage(r, h) == -ENOSPC;
 	if (!lost)
 		lg_engine_note_staged(e, true);

@@ -1,5 +1,6 @@
 #include "guard/alert.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -200,6 +201,44 @@ static void tell_unknown_price(struct lg_exchange *x, struct lg_region *r)
 	lg_event_tell_once(x->engine, r, &ev);
 }
 
+static const char *region_fault(int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return "another live region caches this state folder; set "
+		       "LLMGUARD_REGION to it";
+	case -EXDEV:
+		return "it belongs to another state folder";
+	case -EPERM:
+		return "its owner, mode or links are not this user's";
+	case -EPROTO:
+	case -ENOTSUP:
+		return "it is no region of this version";
+	default:
+		return "it cannot be made";
+	}
+}
+
+/* The path's end says more than its beginning, and there is not much room. */
+static void tell_unguarded(struct lg_exchange *x, struct lg_region *r)
+{
+	const char *path = lg_engine_region_path(x->engine);
+	size_t len = strlen(path);
+	struct lg_message m;
+
+	lg_message_init(&m);
+	lg_buf_puts(&m.b, "a call passed that some budget could not count");
+	if (!r) {
+		lg_buf_puts(&m.b, ": no region ");
+		lg_buf_puts(&m.b, path + (len > 60 ? len - 60 : 0));
+		lg_buf_puts(&m.b, ", ");
+		lg_buf_puts(&m.b,
+			    region_fault(lg_engine_region_error(x->engine)));
+	}
+	tell_failure(x->engine, r, LG_EVENT_CRITICAL, "unguarded",
+		     lg_slice_str(r ? "" : path), HOUR_MS, m.text, &x->row);
+}
+
 static void tell_gaps(struct lg_exchange *x, struct lg_region *r)
 {
 	const struct lg_row *row = &x->row;
@@ -215,10 +254,7 @@ static void tell_gaps(struct lg_exchange *x, struct lg_region *r)
 			     "charged by estimate",
 			     row);
 	if (row->flags & LG_ROW_UNGUARDED)
-		tell_failure(x->engine, r, LG_EVENT_CRITICAL, "unguarded",
-			     (struct lg_slice){"", 0}, HOUR_MS,
-			     "a call passed that some budget could not count",
-			     row);
+		tell_unguarded(x, r);
 }
 
 static struct lg_log_kv text(const char *key, const char *value)

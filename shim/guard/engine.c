@@ -566,6 +566,11 @@ const char *lg_engine_region_path(const struct lg_engine *e)
 	return e->region_path;
 }
 
+int lg_engine_region_error(const struct lg_engine *e)
+{
+	return lg_load_relaxed(&e->region_err);
+}
+
 const char *lg_engine_pricing_dir(const struct lg_engine *e)
 {
 	return e->settings.pricing_dir;

@@ -89,6 +89,8 @@ bool lg_engine_is_readonly(struct lg_engine *e);
 struct lg_ledger *lg_engine_ledger(struct lg_engine *e);
 const char *lg_engine_state_dir(const struct lg_engine *e);
 const char *lg_engine_region_path(const struct lg_engine *e);
+/* Why there is none: as lg_region_open, 0 there is one. */
+int lg_engine_region_error(const struct lg_engine *e);
 /* "" when there is no config file. */
 const char *lg_engine_config_path(const struct lg_engine *e);
 /* The directory whose *.yaml are price files; it need not be there. */

@@ -184,14 +184,15 @@ static bool in_ring(const struct lg_region *r, uint64_t id)
 	return false;
 }
 
-/* The region may have forgotten it: the file has not. */
+/* The region may have forgotten it, or there is none: the file has not. */
 static bool was_told(struct lg_engine *e, const struct lg_region *r,
 		     const struct lg_event *ev)
 {
-	return r && !lg_engine_was_sandboxed() &&
-	       lg_events_since_ms(r) > ev->since_ms &&
-	       (in_ring(r, ev->id) ||
-		lg_event_file_has(lg_engine_state_dir(e), ev->id));
+	if (lg_engine_was_sandboxed() ||
+	    (r && lg_events_since_ms(r) <= ev->since_ms))
+		return false;
+	return (r && in_ring(r, ev->id)) ||
+	       lg_event_file_has(lg_engine_state_dir(e), ev->id);
 }
 
 void lg_event_tell(struct lg_engine *e, struct lg_region *r,

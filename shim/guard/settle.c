@@ -143,6 +143,8 @@ static int write_row(struct lg_exchange *x, struct lg_region *r,
 			lg_hold_free(r, h);
 		return 0;
 	}
+	if (h->slot < 0 && r)
+		lg_region_count(r, LG_COUNT_LOST, 1);
 	if (h->slot < 0 || lg_hold_stage(r, h) == -ENOSPC) {
 		tell_unwritten(x, r, true, err);
 		return err;

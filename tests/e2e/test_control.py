@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from harness import PY, eq, main, ok, request, send
+from harness import OPENAI, PY, chat_body, eq, main, ok, request, send
 
 # A call for each line of stdin, each on a connection of its own.
 ASK = ('import http.client, json, sys\n'
@@ -82,6 +82,65 @@ def case_budget_set(box):
                  ['a', '--daily', '-1'], ['a', '--daily', '1', '--hard-limit',
                                           '--soft']):
         eq(box.cli('budget', 'set', *args, check=False).returncode, 2, args)
+
+
+def case_budget_status(box):
+    """As `status`, or of one budget; its exit status is of that one."""
+    box.config('budgets:\n'
+               '  - {name: a, scope: global, period: monthly, limit_usd: 1}\n'
+               '  - {name: b, scope: global, period: daily, limit_usd: 0, '
+               'hard: true}\n')
+    all_ = json.loads(box.cli('budget', 'status', '--json').stdout)
+    eq([x['name'] for x in all_['budgets']], ['a', 'b'], 'both')
+    one = json.loads(box.cli('budget', 'status', 'a', '--json',
+                             '--check').stdout)
+    eq([x['name'] for x in one['budgets']], ['a'], 'one')
+    eq(set(one), set(all_), 'keys')
+    eq(box.cli('budget', 'status', 'b', '--check', check=False).returncode, 3,
+       'exceeded')
+    p = box.cli('budget', 'status', 'c', check=False)
+    eq((p.returncode, p.stdout), (1, b''), 'no such budget')
+
+
+def case_events(box):
+    """Who switches the guard off is not the only one who hears of it."""
+    box.budget(1)
+    t = Talk(box)
+    eq(t.ask(), 200, 'a call')
+    for args in (['disable'], ['enable'], ['disable', t.pid],
+                 ['pause', '--all'], ['resume']):
+        box.cli(*args)
+    t.close()
+    got = [json.loads(x) for x in
+           box.cli('alerts', '--json').stdout.decode().splitlines()]
+    got = [(e['level'], e['message'].partition(' (')[0])
+           for e in got if e['event'] == 'control']
+    eq(got, [('critical', 'disable all calls: on -> off'),
+             ('info', 'enable all calls: off -> on'),
+             ('warning', 'disable pid ' + t.pid),
+             ('info', 'pause all calls: running -> paused'),
+             ('info', 'resume all calls: paused -> running')], 'events')
+
+
+def case_other_region(box):
+    """A second region over one ledger counts nothing, and nobody is silent."""
+    box.budget(0)
+    one = request(OPENAI, chat_body())
+    eq(send(box, 'requests', [one])[0][0]['status'], 429, 'its region')
+    for _ in range(2):
+        got, _ = send(box, 'requests', [one],
+                      LLMGUARD_REGION=box.region + '-b')
+        eq(got[0]['status'], 200, 'fail: open')
+    eq([r.get('flags') for r in box.rows()[1:]], [['unguarded']] * 2, 'rows')
+    eq(box.status()['totals']['unguarded'], 2, 'status')
+    ok(b'2 passed that some budget' in box.cli('status').stdout, 'text')
+    got = [json.loads(x) for x in
+           box.cli('alerts', '--json').stdout.decode().splitlines()]
+    told, = [e for e in got if e.get('reason') == 'unguarded']
+    ok('another live region' in told['message'], told['message'])
+    got, _ = send(box, 'requests', [one], LLMGUARD_REGION=box.region + '-b',
+                  LLMGUARD_FAIL='closed')
+    eq(got[0]['status'], 429, 'fail: closed')
 
 
 def case_raise(box):
