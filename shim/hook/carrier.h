@@ -69,6 +69,8 @@ struct lg_carrier {
 
 	/* The descriptor that it reads from, -1 when it does not know. */
 	int (*fd)(struct lg_conn *c);
+	/* The one that it writes to; NULL: the same. */
+	int (*write_fd)(struct lg_conn *c);
 	/* Of the ClientHello; false where there is none. NULL: never. */
 	bool (*random)(struct lg_conn *c, unsigned char *out);
 	/* Writes may end early and say how far they came. */

@@ -29,6 +29,8 @@ int hook_SSL_set_alpn_protos(const void *pc, SSL *s, const unsigned char *p,
 			     unsigned int len);
 void hook_SSL_free(const void *pc, SSL *s);
 int hook_SSL_clear(const void *pc, SSL *s);
+void hook_SSL_set_connect_state(const void *pc, SSL *s);
+void hook_SSL_set_accept_state(const void *pc, SSL *s);
 int hook_SSL_connect(const void *pc, SSL *s);
 int hook_SSL_do_handshake(const void *pc, SSL *s);
 int hook_SSL_shutdown(const void *pc, SSL *s);
@@ -53,6 +55,17 @@ int hook_SSL_peek_ex(const void *pc, SSL *s, void *buf, size_t num,
 		     size_t *got);
 int hook_SSL_read_early_data(const void *pc, SSL *s, void *buf, size_t num,
 			     size_t *got);
+/*
+ * For programs that write and read through a BIO over an SSL: the filter's
+ * functions stand in libssl and go to the SSL without any exported function.
+ * They get a filter of the same type and with the same functions, but for
+ * writing and reading, which ask the guard first. BIO_puts, BIO_gets over a
+ * buffer, BIO_pending and the rest come by these two or by functions that are
+ * hooked anyway. OpenSSL before 1.1.1 calls SSL_write and SSL_read in its
+ * filter: there nothing is replaced.
+ */
+const BIO_METHOD *hook_BIO_f_ssl(const void *pc);
+
 int hook_SSL_pending(const void *pc, const SSL *s);
 int hook_SSL_has_pending(const void *pc, const SSL *s);
 

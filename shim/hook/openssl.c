@@ -110,9 +110,12 @@ static bool ssl_is_open(struct lg_conn *c)
 
 static int ssl_handshake(struct lg_conn *c)
 {
+	const struct lg_ssl *ssl = (const struct lg_ssl *)c;
 	SSL *s = c->handle;
 
-	return LG_REAL(s, tls_of(c)->SSL_do_handshake(s));
+	/* before early data no call need have said that this is a client */
+	return ssl->early ? LG_REAL(s, ssl->tls->SSL_connect(s))
+			  : LG_REAL(s, ssl->tls->SSL_do_handshake(s));
 }
 
 static void ssl_before_hello(struct lg_conn *c)
@@ -123,6 +126,13 @@ static void ssl_before_hello(struct lg_conn *c)
 static int ssl_fd(struct lg_conn *c)
 {
 	return tls_of(c)->SSL_get_rfd(c->handle);
+}
+
+static int ssl_write_fd(struct lg_conn *c)
+{
+	struct lg_tls *t = tls_of(c);
+
+	return t->SSL_get_wfd ? t->SSL_get_wfd(c->handle) : -1;
 }
 
 static bool ssl_random(struct lg_conn *c, unsigned char *out)
@@ -159,6 +169,7 @@ static const struct lg_carrier openssl = {
 	.handshake = ssl_handshake,
 	.before_hello = ssl_before_hello,
 	.fd = ssl_fd,
+	.write_fd = ssl_write_fd,
 	.random = ssl_random,
 	.is_partial = ssl_is_partial,
 	.ask = ssl_ask,

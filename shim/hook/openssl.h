@@ -42,6 +42,9 @@ struct lg_ssl *lg_ssl_make(struct lg_tls *t, SSL *s);
 /* Back to an SSL of which nothing is known (SSL_clear). */
 void lg_ssl_reset(struct lg_ssl *c);
 
+/* What SSL_get_error says about this result, with the guard's own word. */
+int lg_ssl_error(struct lg_tls *t, const SSL *s, int ret);
+
 /* Does libssl itself make this call, from inside a real call of ours? */
 static inline bool lg_is_inner(struct lg_tls *t, const SSL *s, const void *pc)
 {

@@ -107,6 +107,38 @@ int hook_SSL_clear(const void *pc, SSL *s)
 	return r;
 }
 
+/*
+ * A connection begins anew on an SSL that had one: without SSL_clear (libssl
+ * does that in the handshake) this is what tells.
+ */
+static void restart(struct lg_tls *t, const void *pc, SSL *s,
+		    void (*real)(SSL *))
+{
+	struct lg_ssl *c = lg_is_inner(t, s, pc) ? NULL : lg_ssl_get(t, s);
+
+	real(s);
+	if (!c || c->conn.mode == LG_CONN_NEW || !lg_conn_lock(&c->conn))
+		return;
+	lg_ssl_reset(c);
+	lg_conn_unlock(&c->conn);
+}
+
+void hook_SSL_set_connect_state(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (t && t->SSL_set_connect_state)
+		restart(t, pc, s, t->SSL_set_connect_state);
+}
+
+void hook_SSL_set_accept_state(const void *pc, SSL *s)
+{
+	struct lg_tls *t = lg_tls_of(pc);
+
+	if (t && t->SSL_set_accept_state)
+		restart(t, pc, s, t->SSL_set_accept_state);
+}
+
 static int handshake(struct lg_tls *t, const void *pc, SSL *s,
 		     int (*real)(SSL *), bool client)
 {
@@ -167,19 +199,21 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 	return LG_REAL(s, t->SSL_shutdown(s));
 }
 
+int lg_ssl_error(struct lg_tls *t, const SSL *s, int ret)
+{
+	struct lg_ssl *c = ret <= 0 ? lg_ssl_get(t, s) : NULL;
+	int fake = c ? lg_load_relaxed(&c->fake_error) : 0;
+
+	return fake ? fake : t->SSL_get_error(s, ret);
+}
+
 int hook_SSL_get_error(const void *pc, const SSL *s, int ret)
 {
 	struct lg_tls *t = lg_tls_of(pc);
-	struct lg_ssl *c;
-	int fake;
 
 	if (LG_UNLIKELY(!t || !t->SSL_get_error))
 		return ret > 0 ? LG_SSL_ERROR_NONE : LG_SSL_ERROR_SSL;
-	if (ret <= 0 && !lg_is_inner(t, s, pc)) {
-		c = lg_ssl_get(t, s);
-		fake = c ? lg_load_relaxed(&c->fake_error) : 0;
-		if (fake)
-			return fake;
-	}
-	return t->SSL_get_error(s, ret);
+	if (lg_is_inner(t, s, pc))
+		return t->SSL_get_error(s, ret);
+	return lg_ssl_error(t, s, ret);
 }

@@ -85,8 +85,10 @@ int hook_SSL_write_early_data(const void *pc, SSL *s, const void *buf,
 
 	if (LG_UNLIKELY(!t || !t->SSL_write_early_data))
 		return 0;
-	c = guarded_write(t, pc, s, buf, num);
-	if (LG_LIKELY(!c))
+	c = lg_is_inner(t, s, pc) ? NULL : lg_ssl_make(t, s);
+	if (c && c->conn.mode != LG_CONN_PASS)
+		lg_conn_before_handshake(&c->conn, true);
+	if (LG_LIKELY(!c || !lg_io_guards_write(&c->conn, buf, num)))
 		return t->SSL_write_early_data(s, buf, num, written);
 	c->early = true;
 	return write_guarded(c, buf, num, written) > 0;

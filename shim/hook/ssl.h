@@ -13,14 +13,19 @@
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_method_st SSL_METHOD;
+typedef struct bio_st BIO;
+typedef struct bio_method_st BIO_METHOD;
 
 enum {
 	LG_SSL_ERROR_NONE = 0,
 	LG_SSL_ERROR_SSL = 1,
 	LG_SSL_ERROR_WANT_READ = 2,
 	LG_SSL_ERROR_WANT_WRITE = 3,
+	LG_SSL_ERROR_WANT_X509_LOOKUP = 4,
 	LG_SSL_ERROR_SYSCALL = 5,
 	LG_SSL_ERROR_ZERO_RETURN = 6,
+	LG_SSL_ERROR_WANT_CONNECT = 7,
+	LG_SSL_ERROR_WANT_ACCEPT = 8,
 };
 
 #define LG_SSL_CTRL_MODE 33
@@ -36,6 +41,14 @@ typedef void lg_ex_free_fn(void *parent, void *ptr, void *ad, int idx,
 typedef int lg_ex_dup_fn(void *to, const void *from, void *from_d, int idx,
 			 long argl, void *argp);
 
+typedef int lg_bio_write_fn(BIO *, const char *, size_t, size_t *);
+typedef int lg_bio_read_fn(BIO *, char *, size_t, size_t *);
+typedef int lg_bio_puts_fn(BIO *, const char *);
+typedef int lg_bio_gets_fn(BIO *, char *, int);
+typedef long lg_bio_ctrl_fn(BIO *, int, long, void *);
+typedef int lg_bio_life_fn(BIO *);
+typedef long lg_bio_cb_ctrl_fn(BIO *, int, void (*)(void));
+
 /*
  * Every function of libssl that is called, LG_TLS_FN(type, name, parameters).
  * The first block are the hooked ones, the second our helpers (all needed
@@ -50,6 +63,9 @@ typedef int lg_ex_dup_fn(void *to, const void *from, void *from_d, int idx,
 	       (SSL *, const unsigned char *, unsigned int))                   \
 	HOOKED(void, SSL_free, (SSL *))                                        \
 	HOOKED(int, SSL_clear, (SSL *))                                        \
+	HOOKED(const BIO_METHOD *, BIO_f_ssl, (void))                          \
+	HOOKED(void, SSL_set_connect_state, (SSL *))                           \
+	HOOKED(void, SSL_set_accept_state, (SSL *))                            \
 	HOOKED(int, SSL_connect, (SSL *))                                      \
 	HOOKED(int, SSL_do_handshake, (SSL *))                                 \
 	HOOKED(int, SSL_shutdown, (SSL *))                                     \
@@ -89,6 +105,30 @@ typedef int lg_ex_dup_fn(void *to, const void *from, void *from_d, int idx,
 	HELPER(int, ERR_set_mark, (void))                                      \
 	HELPER(int, ERR_pop_to_mark, (void))                                   \
 	MAYBE(int, SSL_is_dtls, (const SSL *))                                 \
-	MAYBE(int, SSL_is_quic, (const SSL *))
+	MAYBE(int, SSL_is_quic, (const SSL *))                                 \
+	MAYBE(int, SSL_get_wfd, (const SSL *))                                 \
+	MAYBE(void, BIO_set_flags, (BIO *, int))                               \
+	MAYBE(void, BIO_clear_flags, (BIO *, int))                             \
+	MAYBE(void, BIO_set_retry_reason, (BIO *, int))                        \
+	MAYBE(BIO_METHOD *, BIO_meth_new, (int, const char *))                 \
+	MAYBE(void, BIO_meth_free, (BIO_METHOD *))                             \
+	MAYBE(lg_bio_write_fn *, BIO_meth_get_write_ex, (const BIO_METHOD *))  \
+	MAYBE(int, BIO_meth_set_write_ex, (BIO_METHOD *, lg_bio_write_fn *))   \
+	MAYBE(lg_bio_read_fn *, BIO_meth_get_read_ex, (const BIO_METHOD *))    \
+	MAYBE(int, BIO_meth_set_read_ex, (BIO_METHOD *, lg_bio_read_fn *))     \
+	MAYBE(lg_bio_puts_fn *, BIO_meth_get_puts, (const BIO_METHOD *))       \
+	MAYBE(int, BIO_meth_set_puts, (BIO_METHOD *, lg_bio_puts_fn *))        \
+	MAYBE(lg_bio_gets_fn *, BIO_meth_get_gets, (const BIO_METHOD *))       \
+	MAYBE(int, BIO_meth_set_gets, (BIO_METHOD *, lg_bio_gets_fn *))        \
+	MAYBE(lg_bio_ctrl_fn *, BIO_meth_get_ctrl, (const BIO_METHOD *))       \
+	MAYBE(int, BIO_meth_set_ctrl, (BIO_METHOD *, lg_bio_ctrl_fn *))        \
+	MAYBE(lg_bio_life_fn *, BIO_meth_get_create, (const BIO_METHOD *))     \
+	MAYBE(int, BIO_meth_set_create, (BIO_METHOD *, lg_bio_life_fn *))      \
+	MAYBE(lg_bio_life_fn *, BIO_meth_get_destroy, (const BIO_METHOD *))    \
+	MAYBE(int, BIO_meth_set_destroy, (BIO_METHOD *, lg_bio_life_fn *))     \
+	MAYBE(lg_bio_cb_ctrl_fn *, BIO_meth_get_callback_ctrl,                 \
+	      (const BIO_METHOD *))                                            \
+	MAYBE(int, BIO_meth_set_callback_ctrl,                                 \
+	      (BIO_METHOD *, lg_bio_cb_ctrl_fn *))
 
 #endif

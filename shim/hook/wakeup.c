@@ -122,7 +122,15 @@ bool lg_wakeup_now(struct lg_conn *c)
 
 bool lg_wakeup_close(struct lg_conn *c)
 {
-	return shut_down(c, SHUT_RDWR);
+	bool done = shut_down(c, SHUT_RDWR);
+	int fd = c->carrier->write_fd ? c->carrier->write_fd(c) : -1;
+	int err = errno;
+
+	/* two descriptors, one for each way */
+	if (fd >= 0 && fd != c->carrier->fd(c))
+		done = !shutdown(fd, SHUT_RDWR);
+	errno = err;
+	return done;
 }
 
 bool lg_wakeup_is_blocking(struct lg_conn *c)

@@ -65,7 +65,8 @@ static SSL_CTX *make_server_ctx(void)
 	SSL_CTX_set_max_early_data(ctx, 16384);
 	SSL_CTX_set_recv_max_early_data(ctx, 16384);
 	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"t", 1);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY |
+					 SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
 	X509_free(crt);
 	EVP_PKEY_free(key);
 	return ctx;
@@ -189,6 +190,11 @@ void peer_start(void)
 		_exit(99);
 	peer.port = ntohs(a.sin_port);
 	pthread_detach(t);
+}
+
+SSL_CTX *peer_ctx(void)
+{
+	return server_ctx;
 }
 
 int client_socket(bool nonblocking)

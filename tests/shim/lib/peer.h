@@ -23,6 +23,8 @@ struct peer {
 extern struct peer peer;
 
 void peer_start(void);
+/* With key and certificate, for another server. */
+SSL_CTX *peer_ctx(void);
 unsigned peer_sum(unsigned sum, const char *p, size_t n);
 
 /* A connected TCP socket. */
