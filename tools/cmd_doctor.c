@@ -1,86 +1,277 @@
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/slice.h"
 #include "cmds.h"
 #include "cover.h"
 #include "json.h"
-#include "preload.h"
+#include "table.h"
 #include "tool.h"
 
-enum { O_JSON };
-static const struct opt opts[] = {[O_JSON] = OPT_JSON, OPT_END};
+enum { O_ALL, O_JSON };
+static const struct opt opts[] = {
+	[O_ALL] = {"all", 'a', OPT_FLAG, NULL,
+		   "every process that you may look at"},
+	[O_JSON] = OPT_JSON,
+	OPT_END,
+};
 
-static const char *const verdicts[] = {"yes", "maybe", "no"};
+/* -- one program ---------------------------------------------------------
+ */
 
-static int print_json(const struct cover *cv, const char *lib)
+static void copies_json(struct json *j, const struct cover *cv)
 {
-	struct json j;
+	json_open(j, "copies", '[');
+	for (unsigned i = 0; i < cv->ncopies; i++) {
+		const struct tls_copy *t = &cv->copy[i];
 
-	json_init(&j);
-	json_open(&j, NULL, '{');
-	json_text(&j, "program", cv->path);
-	json_text(&j, "script", cv->script);
-	json_text(&j, "tls", cv->tls);
-	json_text(&j, "library", cv->library);
-	json_text(&j, "covered", verdicts[cv->verdict]);
-	if (cv->is_pid)
-		json_bool(&j, "preloaded", cv->guarded);
-	json_text(&j, "why", cv->why);
-	json_text(&j, "preload", lib);
-	json_close(&j, '}');
-	json_line(&j);
-	return tool_print(&j.b);
+		json_open(j, NULL, '{');
+		json_text(j, "tls", tls_name(t->kind));
+		json_text(j, "version", t->version);
+		json_text(j, "path", t->path);
+		json_text(j, "form", tls_form_name(t->form));
+		json_text(j, "reach", tls_reach_name(t->reach));
+		json_text(j, "why", t->why);
+		json_text(j, "remedy", t->remedy);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
 }
 
-static void print_text(const struct cover *cv, const char *lib)
+static void conds_json(struct json *j, const struct cover *cv)
 {
-	if (cv->script[0])
-		printf("script   %s\n", cv->script);
-	printf("program  %s\n", cv->path);
-	printf("TLS      %s%s%s\n", cv->tls[0] ? cv->tls : "none seen",
-	       cv->library[0] ? ", " : "", cv->library);
-	printf("covered  %s: %s\n", verdicts[cv->verdict], cv->why);
-	printf("preload  %s\n", *lib ? lib : "libllmguard.so was not found");
+	json_open(j, "conditions", '[');
+	for (unsigned i = 0; i < cv->nconds; i++) {
+		json_open(j, NULL, '{');
+		json_text(j, "id", cv->cond[i].id);
+		json_text(j, "text", cv->cond[i].text);
+		json_text(j, "remedy", cv->cond[i].remedy);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void program_json(struct json *j, const struct cover *cv, int pid)
+{
+	const struct tls_copy *main = cover_main_copy(cv);
+
+	json_open(j, NULL, '{');
+	if (cv->is_pid) {
+		json_i64(j, "pid", pid);
+		json_text(j, "comm", cv->comm);
+		json_u64(j, "uid", cv->uid);
+	}
+	json_text(j, "program", cv->path);
+	json_text(j, "script", cv->script);
+	json_text(j, "tls", main ? tls_name(main->kind) : "");
+	json_text(j, "library", main ? main->path : "");
+	json_text(j, "covered", cover_verdict_name(cv->verdict));
+	if (cv->is_pid)
+		json_bool(j, "preloaded", cv->guarded);
+	json_text(j, "why", cv->why);
+	json_text(j, "remedy", cover_remedy(cv));
+	copies_json(j, cv);
+	conds_json(j, cv);
+	json_text(j, "preload", cover_guard()->preload);
+	json_close(j, '}');
+	json_line(j);
+}
+
+static void copies_text(const struct cover *cv, struct lg_buf *out)
+{
+	struct table t;
+
+	table_init(&t, "TLS\tVERSION\tFORM\tSEEN BY\tWHERE");
+	for (unsigned i = 0; i < cv->ncopies; i++) {
+		const struct tls_copy *k = &cv->copy[i];
+
+		table_cell(&t, tls_name(k->kind));
+		table_cell(&t, k->version);
+		table_cell(&t, tls_form_name(k->form));
+		table_cell(&t, k->reach == REACH_NONE
+				       ? "nothing"
+				       : tls_reach_name(k->reach));
+		table_cell(&t, k->path);
+	}
+	if (cv->ncopies)
+		table_print(&t, out);
+	else
+		lg_buf_fini(&t.text);
+}
+
+static void line(struct lg_buf *out, const char *title, const char *text)
+{
+	char shown[1300];
+
+	if (!text[0])
+		return;
+	lg_slice_copy(lg_slice_str(text), shown, sizeof(shown));
+	lg_buf_puts(out, title);
+	lg_buf_puts(out, shown);
+	lg_buf_puts(out, "\n");
+}
+
+static void program_text(const struct cover *cv, struct lg_buf *out)
+{
+	const char *lib = cover_guard()->preload;
+
+	line(out, "script   ", cv->script);
+	line(out, "program  ", cv->path);
+	lg_buf_puts(out, "covered  ");
+	lg_buf_puts(out, cover_verdict_name(cv->verdict));
+	line(out, ": ", cv->why);
+	line(out, "to do    ", cover_remedy(cv));
+	line(out, "preload  ", *lib ? lib : "libllmguard.so was not found");
+	copies_text(cv, out);
+	for (unsigned i = 0; i < cv->nconds; i++) {
+		line(out, "note     ", cv->cond[i].text);
+		if (strcmp(cv->cond[i].remedy, cover_remedy(cv)) != 0)
+			line(out, "         ", cv->cond[i].remedy);
+	}
+}
+
+static int look_at(struct call *c, struct cover *cv, int *pid)
+{
+	uint64_t n;
+
+	if (c->argc > 1 || lg_slice_u64(lg_slice_str(c->argv[0]), &n) ||
+	    n >= INT32_MAX)
+		return cover_command(c->argc, c->argv, cv);
+	*pid = (int)n;
+	return cover_pid(*pid, cv);
+}
+
+static const char *reason(int err)
+{
+	switch (err) {
+	case -ENOEXEC:
+		return "neither a program nor a script with #!";
+	case -EACCES:
+	case -EPERM:
+		return "may not be looked at; ask as its user, or as root";
+	case -ELOOP:
+		return "its #! lines lead in a circle";
+	default:
+		return strerror(-err);
+	}
+}
+
+static int one(struct call *c)
+{
+	static struct cover cv;
+	struct lg_buf out;
+	struct json j;
+	int pid = 0, err = look_at(c, &cv, &pid), ret;
+
+	if (err)
+		return tool_fail("%s: %s", c->argv[0], reason(err));
+	if (c->v[O_JSON].set) {
+		json_init(&j);
+		program_json(&j, &cv, pid);
+		ret = tool_print(&j.b);
+	} else {
+		lg_buf_init(&out, (size_t)1 << 20);
+		program_text(&cv, &out);
+		ret = tool_print(&out);
+	}
+	if (ret)
+		return ret;
+	return cv.verdict == COVER_NO || !cover_guard()->preload[0]
+		       ? EXIT_FAILED
+		       : EXIT_OK;
+}
+
+/* -- all of them ---------------------------------------------------------
+ */
+
+static void row(struct table *t, const struct cover *cv, int pid)
+{
+	const struct tls_copy *k = cover_main_copy(cv);
+
+	table_u64(t, (uint64_t)pid);
+	table_cell(t, cv->comm);
+	table_cell(t, cover_verdict_name(cv->verdict));
+	table_cell(t, cv->guarded ? "loaded" : "no");
+	table_cell(t, k ? tls_name(k->kind) : "");
+	table_cell(t, k ? tls_reach_name(k->reach) : "");
+	table_cell(t, cv->verdict == COVER_YES ? "" : cover_remedy(cv));
+}
+
+static void left_out(unsigned denied)
+{
+	if (denied)
+		tool_warn("%u processes may not be looked at; as root they "
+			  "can be",
+			  denied);
+}
+
+static int all(struct call *c)
+{
+	static struct cover cv;
+	DIR *d = opendir("/proc");
+	struct dirent *entry;
+	struct table t;
+	struct lg_buf out;
+	struct json j;
+	unsigned denied = 0;
+	int err;
+
+	if (!d)
+		return tool_fail("/proc: %s", strerror(errno));
+	json_init(&j);
+	table_init(&t, "PID\rPROGRAM\tCOVERED\tPRELOAD\tTLS\tSEEN BY\tTO DO");
+	while ((entry = readdir(d))) {
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		err = cover_pid(atoi(entry->d_name), &cv);
+		denied += err == -EACCES || err == -EPERM;
+		if (err)
+			continue; /* a kernel thread, or gone by now */
+		if (c->v[O_JSON].set)
+			program_json(&j, &cv, atoi(entry->d_name));
+		else
+			row(&t, &cv, atoi(entry->d_name));
+	}
+	closedir(d);
+	left_out(denied);
+	if (c->v[O_JSON].set) {
+		lg_buf_fini(&t.text);
+		return tool_print(&j.b);
+	}
+	lg_buf_fini(&j.b);
+	lg_buf_init(&out, (size_t)1 << 24);
+	table_print(&t, &out);
+	return tool_print(&out);
 }
 
 static int run(struct call *c)
 {
-	struct cover cv;
-	char lib[1024];
-	uint64_t pid;
-	int err;
-
-	if (preload_find(lib, sizeof(lib)))
-		strcpy(lib, "");
-	if (!lg_slice_u64(lg_slice_str(c->argv[0]), &pid) && pid < INT32_MAX)
-		err = cover_pid((int)pid, &cv);
-	else
-		err = cover_command(c->argv[0], &cv);
-	if (err)
-		return tool_fail("%s: %s", c->argv[0],
-				 err == -ENOEXEC ? "neither a program nor a "
-						   "script with #!"
-						 : strerror(-err));
-	if (c->v[O_JSON].set) {
-		err = print_json(&cv, lib);
-		if (err)
-			return err;
-	} else {
-		print_text(&cv, lib);
-	}
-	return cv.verdict == COVER_NO || !*lib ? EXIT_FAILED : EXIT_OK;
+	if (c->v[O_ALL].set)
+		return c->argc ? tool_usage(c->cmd, "--all takes no program")
+			       : all(c);
+	if (!c->argc)
+		return tool_usage(c->cmd, "COMMAND, PID or --all is missing");
+	return one(c);
 }
 
 const struct cmd cmd_doctor = {
 	.name = "doctor",
-	.args = "COMMAND|PID",
+	.args = "COMMAND [ARGS] | PID",
 	.summary = "does the guard see this program's TLS, and if not, why",
-	.about = "Looks at the program's file, or at a running process. Exits "
-		 "1 when it is not\ncovered.",
+	.about =
+		"Looks at the program's file and at the libraries that the "
+		"loader would bring in, or\nat a running process: which TLS "
+		"libraries it carries, how the guard reaches each,\nand what "
+		"in its surroundings keeps the guard out. Nothing is run; "
+		"scripts are\nfollowed to their interpreter. docs/doctor.md "
+		"lists all that it can say.\n\nExits 1 when the program is not "
+		"covered.",
 	.opts = opts,
-	.min_args = 1,
+	.min_args = 0,
 	.max_args = -1,
 	.run = run,
 };

@@ -38,13 +38,13 @@ static int set_preload(void)
 	return -1;
 }
 
-static void warn_if_uncovered(const char *command)
+static void warn_if_uncovered(const struct call *c)
 {
-	struct cover cv;
+	static struct cover cv;
 
-	if (cover_command(command, &cv))
+	if (cover_command(c->argc, c->argv, &cv))
 		return;
-	if (cv.verdict == COVER_NO)
+	if (cv.verdict == COVER_NO || cv.verdict == COVER_PARTLY)
 		tool_warn("warning: %s", cv.why);
 }
 
@@ -255,7 +255,7 @@ static int run(struct call *c)
 	int ret;
 
 	r.c = c;
-	warn_if_uncovered(c->argv[0]);
+	warn_if_uncovered(c);
 	ret = set_preload();
 	if (ret < 0)
 		ret = run_limits_set(&r);

@@ -1,323 +1,300 @@
 #include "cover.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "elffile.h"
-#include "libs.h"
+#include "preload.h"
 
-#define PRELOAD "libllmguard.so"
+static const char *const verdicts[] = {"yes", "partly", "maybe", "no"};
 
-static int find_in_path(const char *command, char *out, size_t cap)
+const char *cover_verdict_name(enum cover_verdict v)
 {
-	const char *list = getenv("PATH");
-	struct stat st;
-	size_t n;
-
-	if (strchr(command, '/'))
-		return snprintf(out, cap, "%s", command) < (int)cap &&
-				       !access(out, F_OK)
-			       ? 0
-			       : -ENOENT;
-	for (list = list ? list : "/usr/bin:/bin"; *list;
-	     list += n + (list[n] == ':')) {
-		n = strcspn(list, ":");
-		if (snprintf(out, cap, "%.*s/%s", (int)n, list, command) <
-			    (int)cap &&
-		    !stat(out, &st) && S_ISREG(st.st_mode) &&
-		    !access(out, X_OK))
-			return 0;
-	}
-	return -ENOENT;
+	return verdicts[v];
 }
 
-/* The interpreter of a script's first line; also behind env. */
-static bool interpreter(const char *path, char *out, size_t cap)
+static bool is_reached(const struct tls_copy *t)
 {
-	char line[512], *word, *save = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
-	const char *base;
-
-	if (fd >= 0)
-		close(fd);
-	if (n < 3 || line[0] != '#' || line[1] != '!')
-		return false;
-	line[n] = 0;
-	line[strcspn(line, "\n")] = 0;
-	word = strtok_r(line + 2, " \t", &save);
-	if (!word)
-		return false;
-	base = strrchr(word, '/');
-	if (base && !strcmp(base, "/env"))
-		while ((word = strtok_r(NULL, " \t", &save)) &&
-		       (*word == '-' || strchr(word, '=')))
-			;
-	return word && !find_in_path(word, out, cap);
+	return t->reach != REACH_TRACER && t->reach != REACH_NONE;
 }
 
-static void no(struct cover *c, const char *tls, const char *why)
+const struct tls_copy *cover_main_copy(const struct cover *c)
 {
-	c->verdict = COVER_NO;
-	snprintf(c->tls, sizeof(c->tls), "%s", tls);
-	snprintf(c->why, sizeof(c->why), "%s %s", c->path, why);
+	for (unsigned i = 0; i < c->ncopies; i++)
+		if (is_reached(&c->copy[i]))
+			return &c->copy[i];
+	return c->ncopies ? &c->copy[0] : NULL;
 }
 
-/* The loader drops LD_PRELOAD where the program has more rights. */
-static bool is_privileged(const char *path)
+const char *cover_remedy(const struct cover *c)
 {
-	struct stat st;
-
-	if (!stat(path, &st) &&
-	    ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
-	     (st.st_mode & S_ISGID && st.st_mode & S_IXGRP &&
-	      st.st_gid != getegid())))
-		return true;
-	return geteuid() && getxattr(path, "security.capability", NULL, 0) > 0;
-}
-
-static void judge_libs(struct cover *c, const struct elf *e)
-{
-	static struct libs l;
-	char why[64];
 	unsigned i;
 
-	libs_find(e, c->path, &l);
-	if (l.has[TLS_OPENSSL]) {
-		c->verdict = COVER_YES;
-		strcpy(c->tls, "OpenSSL");
-		snprintf(c->library, sizeof(c->library), "%s",
-			 l.path[TLS_OPENSSL]);
-		snprintf(c->why, sizeof(c->why), "%s uses %s", c->path,
-			 c->library);
-		return;
-	}
-	for (i = 0; i < TLS_KINDS; i++) {
-		if (!l.has[i])
-			continue;
-		snprintf(c->library, sizeof(c->library), "%s", l.path[i]);
-		snprintf(why, sizeof(why), "uses %s; only OpenSSL is covered",
-			 tls_name((enum tls)i));
-		no(c, tls_name((enum tls)i), why);
-		return;
-	}
-	c->verdict = COVER_MAYBE;
-	snprintf(c->why, sizeof(c->why),
-		 "%s loads no TLS library at its start; a libssl.so that it "
-		 "loads later is covered",
-		 c->path);
+	for (i = 0; i < c->nconds; i++)
+		if (c->cond[i].remedy[0])
+			return c->cond[i].remedy;
+	for (i = 0; i < c->ncopies; i++)
+		if (c->verdict != COVER_YES && !is_reached(&c->copy[i]) &&
+		    c->copy[i].remedy[0])
+			return c->copy[i].remedy;
+	return "";
 }
 
-/* What the name alone tells of a program that shows no TLS library. */
-static const struct {
-	const char *prefix;
-	enum cover_verdict verdict;
-	const char *tls, *why;
-} by_name[] = {
-	{"python", COVER_MAYBE, "OpenSSL, by its ssl module", NULL},
-	{"pypy", COVER_MAYBE, "OpenSSL, by its ssl module", NULL},
-	{"ruby", COVER_MAYBE, "OpenSSL, by its openssl library", NULL},
-	{"perl", COVER_MAYBE, "OpenSSL, by Net::SSLeay", NULL},
-	{"php", COVER_MAYBE, "OpenSSL, by its extension", NULL},
-	{"java", COVER_NO, "Java's own TLS", "has a TLS of its own (JSSE)"},
-	{"bash", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
-	{"dash", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
-	{"sh", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
-	{"zsh", COVER_MAYBE, "", "is a shell: ask for each program it starts"},
-};
-
-static void judge_name(struct cover *c)
+void cover_add_cond(struct cover *c, const char *id, const char *remedy,
+		    const char *fmt, ...)
 {
-	const char *base = strrchr(c->path, '/');
-	size_t i, n;
+	struct cover_cond *k = &c->cond[c->nconds];
+	va_list ap;
 
-	base = base ? base + 1 : c->path;
-	for (i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++) {
-		n = strlen(by_name[i].prefix);
-		if (strncmp(base, by_name[i].prefix, n) ||
-		    (base[n] >= 'a' && base[n] <= 'z'))
-			continue;
-		c->verdict = by_name[i].verdict;
-		snprintf(c->tls, sizeof(c->tls), "%s", by_name[i].tls);
-		if (by_name[i].why)
-			snprintf(c->why, sizeof(c->why), "%s %s", c->path,
-				 by_name[i].why);
+	if (c->nconds == COVER_CONDS_MAX || cover_has_cond(c, id))
 		return;
-	}
+	c->nconds++;
+	k->id = id;
+	k->remedy = remedy;
+	va_start(ap, fmt);
+	vsnprintf(k->text, sizeof(k->text), fmt, ap);
+	va_end(ap);
 }
 
-static void judge(struct cover *c, const struct elf *e)
+bool cover_has_cond(const struct cover *c, const char *id)
 {
-	if (!e->same_machine)
-		no(c, "", "is built for another machine than libllmguard.so");
-	else if (e->has_go)
-		no(c, "Go's own TLS", "is a Go program with its own TLS");
-	else if (!e->interp)
-		no(c, "", "is statically linked: nothing can be preloaded");
-	else if (strstr(e->interp, "ld-musl"))
-		no(c, "", "is built for musl; libllmguard.so is for glibc");
-	else if (is_privileged(c->path))
-		no(c, "",
-		   "is setuid, setgid or has capabilities: the loader "
-		   "ignores LD_PRELOAD");
-	else if (e->defines_ssl)
-		no(c, "its own OpenSSL",
-		   "has OpenSSL linked into itself; its calls cannot be seen");
-	else
-		judge_libs(c, e);
-	if (c->verdict != COVER_MAYBE)
-		return;
-	if (elf_mentions(e, "rustls") && !e->imports_ssl)
-		no(c, "rustls", "seems to have rustls in itself");
-	else if (elf_mentions(e, "BoringSSL"))
-		no(c, "BoringSSL", "seems to have BoringSSL in itself");
-	else if (elf_mentions(e, "OpenSSL 3.") ||
-		 elf_mentions(e, "OpenSSL 1.1"))
-		no(c, "its own OpenSSL", "seems to have OpenSSL in itself");
-	else
-		judge_name(c);
+	for (unsigned i = 0; i < c->nconds; i++)
+		if (!strcmp(c->cond[i].id, id))
+			return true;
+	return false;
 }
 
-static void judge_environment(struct cover *c, const char *disable)
+static bool beside(const char *preload, const char *name, char *out, size_t cap)
 {
-	if (c->verdict == COVER_NO || !disable || !*disable ||
-	    !strcmp(disable, "0"))
-		return;
-	c->verdict = COVER_NO;
-	snprintf(c->why, sizeof(c->why), "LLMGUARD_DISABLE is set");
+	const char *slash = strrchr(preload, '/');
+
+	return slash &&
+	       snprintf(out, cap, "%.*s/%s", (int)(slash - preload), preload,
+			name) < (int)cap &&
+	       !access(out, R_OK);
 }
 
-static int judge_file(struct cover *c)
+const struct cover_guard *cover_guard(void)
 {
+	static struct cover_guard g;
+	static bool looked;
+	char tracer[1100];
 	struct elf e;
-	int err = elf_open(c->path, &e);
 
-	if (err)
-		return err;
-	judge(c, &e);
+	if (looked)
+		return &g;
+	looked = true;
+	if (preload_find(g.preload, sizeof(g.preload))) {
+		g.preload[0] = 0;
+		return &g;
+	}
+	if (!beside(g.preload, "llmguard-patch.so", g.patch, sizeof(g.patch)))
+		g.patch[0] = 0;
+	g.tracer = beside(g.preload, "llmguard-trace", tracer, sizeof(tracer));
+	if (!elf_open(g.preload, &e)) {
+		g.hooks = e.exports;
+		elf_close(&e);
+	}
+	return &g;
+}
+
+/* libssl's version stands in the libcrypto beside it. */
+static void ask_libcrypto(struct tls_copy *t, const char *file)
+{
+	const char *ssl = strstr(file, "/libssl.so");
+	char path[900];
+	struct elf e;
+
+	if (!ssl ||
+	    snprintf(path, sizeof(path), "%.*s/libcrypto%s", (int)(ssl - file),
+		     file, ssl + 7) >= (int)sizeof(path) ||
+	    elf_open(path, &e))
+		return;
+	tls_version_of(&e, TLS_OPENSSL, t->version, sizeof(t->version));
 	elf_close(&e);
-	return 0;
 }
 
-int cover_command(const char *command, struct cover *c)
+void cover_add_copies(struct cover *c, const struct elf *e, const char *path,
+		      bool library)
 {
-	char next[512];
-	int err, turn;
+	struct tls_copy *t = &c->copy[c->ncopies];
 
-	memset(c, 0, sizeof(*c));
-	err = find_in_path(command, c->path, sizeof(c->path));
-	for (turn = 0; !err && turn < 4; turn++) {
-		if (!interpreter(c->path, next, sizeof(next)))
-			break;
-		if (!turn)
-			memcpy(c->script, c->path, sizeof(c->script));
-		memcpy(c->path, next, sizeof(c->path));
-	}
-	if (!err)
-		err = judge_file(c);
-	if (!err)
-		judge_environment(c, getenv("LLMGUARD_DISABLE"));
-	return err;
+	unsigned n = tls_copies_in(e, path, library, !library, t,
+				   COVER_COPIES_MAX - c->ncopies);
+
+	for (unsigned i = 0; i < n; i++)
+		if (t[i].kind == TLS_OPENSSL && t[i].form == TLS_SHARED)
+			ask_libcrypto(&t[i], path);
+	c->ncopies += n;
 }
 
-/* What of /proc/PID/maps matters: our library, and TLS libraries. */
-static int read_maps(int pid, struct cover *c, struct libs *l)
-{
-	char path[64], line[1024], *file;
-	enum tls kind;
-	FILE *f;
+/* -- reach --------------------------------------------------------------
+ */
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return errno == ENOENT ? -ESRCH : -errno;
-	while (fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = 0;
-		file = strchr(line, '/');
-		if (!file)
-			continue;
-		if (strstr(file, PRELOAD))
-			c->guarded = true;
-		kind = tls_of(file);
-		if (kind < TLS_KINDS && !l->has[kind]) {
-			l->has[kind] = true;
-			snprintf(l->path[kind], sizeof(l->path[kind]), "%.255s",
-				 file);
-		}
-	}
-	fclose(f);
-	return 0;
+static const char provider_limit[] =
+	"Give it a base URL of plain HTTP that plain_http: names, or set a "
+	"spending limit at the provider.";
+
+static void set(struct tls_copy *t, enum tls_reach reach, const char *why,
+		const char *remedy)
+{
+	t->reach = reach;
+	snprintf(t->why, sizeof(t->why), "%s", why);
+	snprintf(t->remedy, sizeof(t->remedy), "%s", remedy);
 }
 
-/* LLMGUARD_DISABLE as the program started with it. */
-static void read_environ(int pid, char *out, size_t cap)
+static void hooked(struct tls_copy *t, enum elf_mark mark, enum tls_reach reach,
+		   const char *what)
 {
-	static const char key[] = "LLMGUARD_DISABLE=";
-	static char buf[1 << 17];
-	char path[64], *p;
-	ssize_t n;
-	int fd;
+	char why[200];
 
-	*out = 0;
-	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (cover_guard()->hooks & ELF_BIT(mark)) {
+		snprintf(why, sizeof(why),
+			 "its functions are called through symbols, and ours "
+			 "(%s) stand before them",
+			 what);
+		set(t, reach, why, "");
 		return;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = 0;
-	for (p = buf; n > 0 && p < buf + n; p += strlen(p) + 1)
-		if (!strncmp(p, key, sizeof(key) - 1))
-			snprintf(out, cap, "%s", p + sizeof(key) - 1);
+	}
+	snprintf(why, sizeof(why), "this libllmguard.so has no hook on %s",
+		 what);
+	set(t, REACH_NONE, why, provider_limit);
 }
 
-static void judge_running(struct cover *c, const struct libs *l)
+static void judge_static(const struct cover *c, struct tls_copy *t)
 {
-	if (!c->guarded) {
+	const char *patch = cover_guard()->patch;
+
+	if (t->form == TLS_STRIPPED) {
+		set(t, REACH_NONE,
+		    "it is linked in and its functions have no names there",
+		    provider_limit);
+	} else if (t->form == TLS_SYMBOLS) {
+		set(t, REACH_TRACER,
+		    "it is linked in and its functions are not exported",
+		    "Watch it with llmguard-trace, which finds them in the "
+		    "symbol table.");
+	} else if (c->patch_off) {
+		set(t, REACH_TRACER,
+		    "it is linked in, and LLMGUARD_PATCH is off",
+		    "Unset LLMGUARD_PATCH.");
+	} else if (!patch[0] || (c->is_pid && c->guarded && !c->patching)) {
+		set(t, REACH_TRACER,
+		    patch[0] ? "it is linked in, and llmguard-patch.so is not "
+			       "loaded in this process"
+			     : "it is linked in, and llmguard-patch.so is not "
+			       "beside libllmguard.so",
+		    patch[0] ? "Start it again with `llmguard run`."
+			     : "Install llmguard-patch.so beside "
+			       "libllmguard.so.");
+	} else {
+		set(t, REACH_PATCHED,
+		    "it is linked in; its exported functions' entries are "
+		    "patched before main",
+		    "");
+	}
+}
+
+static void judge_copy(const struct cover *c, struct tls_copy *t)
+{
+	bool shared = t->form == TLS_SHARED;
+
+	if (t->kind == TLS_OPENSSL && shared)
+		hooked(t, ELF_SSL_WRITE, REACH_INTERPOSED, "SSL_write ...");
+	else if (t->kind == TLS_GNUTLS && shared)
+		hooked(t, ELF_GNUTLS, REACH_GNUTLS, "gnutls_record_send ...");
+	else if (t->kind == TLS_NSS && shared)
+		hooked(t, ELF_PR_SEND, REACH_NSS, "PR_Send ...");
+	else if (t->kind == TLS_OPENSSL ||
+		 (t->kind == TLS_BORINGSSL && !shared))
+		judge_static(c, t);
+	else if (t->kind == TLS_BORINGSSL)
+		set(t, REACH_NONE,
+		    "it lacks functions that the guard's state needs",
+		    provider_limit);
+	else if (t->kind == TLS_GO)
+		set(t, REACH_NONE, "Go programs have a TLS of their own",
+		    provider_limit);
+	else if (t->kind == TLS_JSSE)
+		set(t, REACH_NONE, "Java has a TLS of its own (JSSE)",
+		    provider_limit);
+	else
+		set(t, REACH_NONE, "the guard has no hooks for this library",
+		    provider_limit);
+}
+
+/* -- verdict -------------------------------------------------------------
+ */
+
+static const struct cover_cond *main_cond(const struct cover *c)
+{
+	for (unsigned i = 0; i < c->nconds; i++)
+		if (c->cond[i].remedy[0])
+			return &c->cond[i];
+	return NULL;
+}
+
+/* Whatever keeps the preload out is said of every copy. */
+static void judge_unloadable(struct cover *c)
+{
+	const struct cover_cond *k = main_cond(c);
+
+	for (unsigned i = 0; i < c->ncopies; i++) {
+		struct tls_copy *t = &c->copy[i];
+		bool named = t->form == TLS_EXPORTED || t->form == TLS_SYMBOLS;
+
+		set(t, named ? REACH_TRACER : REACH_NONE,
+		    k ? k->text : "libllmguard.so is not loaded",
+		    k ? k->remedy : "");
+	}
+	c->verdict = COVER_NO;
+	snprintf(c->why, sizeof(c->why), "%s %s", c->path,
+		 k ? k->text : "does not load libllmguard.so");
+}
+
+static void tell(struct cover *c, enum cover_verdict v,
+		 const struct tls_copy *t, const char *verb)
+{
+	c->verdict = v;
+	snprintf(c->why, sizeof(c->why), "%s %s %s%s%s%s%s: %s", c->path, verb,
+		 tls_name(t->kind), t->version[0] ? " " : "", t->version,
+		 t->form == TLS_SHARED ? " of " : "",
+		 t->form == TLS_SHARED ? t->path : "", t->why);
+}
+
+void cover_judge(struct cover *c)
+{
+	const struct tls_copy *missed = NULL, *seen = NULL, *other = NULL;
+
+	if (!c->preloads || (c->is_pid && !c->guarded)) {
+		judge_unloadable(c);
+		return;
+	}
+	for (unsigned i = 0; i < c->ncopies; i++) {
+		judge_copy(c, &c->copy[i]);
+		if (is_reached(&c->copy[i]))
+			seen = seen ? seen : &c->copy[i];
+		else if (c->copy[i].indirect)
+			other = &c->copy[i];
+		else
+			missed = missed ? missed : &c->copy[i];
+	}
+	if (!seen && !missed)
+		missed = other;
+	if (c->disabled) {
 		c->verdict = COVER_NO;
-		snprintf(c->why, sizeof(c->why),
-			 "%s runs without " PRELOAD
-			 ": start it with `llmguard run`",
-			 c->path);
-		return;
-	}
-	if (l->has[TLS_OPENSSL] && c->verdict != COVER_NO) {
-		c->verdict = COVER_YES;
-		strcpy(c->tls, "OpenSSL");
-		snprintf(c->library, sizeof(c->library), "%s",
-			 l->path[TLS_OPENSSL]);
-		snprintf(c->why, sizeof(c->why),
-			 "%s has loaded %s and " PRELOAD, c->path, c->library);
-	}
-}
-
-int cover_pid(int pid, struct cover *c)
-{
-	static struct libs l;
-	char link[64], disable[32];
-	ssize_t n;
-	int err;
-
-	memset(c, 0, sizeof(*c));
-	memset(&l, 0, sizeof(l));
-	c->is_pid = true;
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	n = readlink(link, c->path, sizeof(c->path) - 1);
-	if (n < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	err = read_maps(pid, c, &l);
-	if (err)
-		return err;
-	if (judge_file(c))
+		snprintf(c->why, sizeof(c->why), "%s",
+			 main_cond(c) ? main_cond(c)->text : "switched off");
+	} else if (missed) {
+		tell(c, seen ? COVER_PARTLY : COVER_NO, missed, "has");
+	} else if (seen) {
+		tell(c, COVER_YES, seen, "uses");
+	} else {
 		c->verdict = COVER_MAYBE;
-	judge_running(c, &l);
-	read_environ(pid, disable, sizeof(disable));
-	judge_environment(c, disable);
-	return 0;
+		snprintf(c->why, sizeof(c->why),
+			 "%s %s no TLS library; a libssl.so that it "
+			 "loads later is covered",
+			 c->path, c->is_pid ? "has loaded" : "loads");
+	}
 }

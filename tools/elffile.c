@@ -3,111 +3,218 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* n elements of size at off, or NULL when they leave the file. */
-static const void *part(const struct elf *e, uint64_t off, uint64_t n,
-			uint64_t size)
-{
-	uint64_t len;
+#include "elfsyms.h"
 
-	if (__builtin_mul_overflow(n, size, &len) || off > e->size ||
-	    len > e->size - off || off % 8)
-		return NULL;
-	return e->p + off;
+#define PHDRS_MAX 512
+#define SHDRS_MAX 65535
+#define DYNS_MAX 4096
+
+/* Copies an element, however it is aligned. */
+bool elf_read(const struct elf *e, uint64_t off, void *out, size_t n)
+{
+	if (off > e->size || n > e->size - off)
+		return false;
+	memcpy(out, e->p + off, n);
+	return true;
 }
 
 /* A NUL-terminated text inside [off, off + len). */
-static const char *text(const struct elf *e, uint64_t off, uint64_t len,
-			uint64_t at)
+const char *elf_text(const struct elf *e, uint64_t off, uint64_t len,
+		     uint64_t at)
 {
 	if (off > e->size || len > e->size - off || at >= len)
 		return NULL;
 	return memchr(e->p + off + at, 0, len - at) ? e->p + off + at : NULL;
 }
 
-static void read_symbols(struct elf *e, const Elf64_Shdr *sym,
-			 const Elf64_Shdr *str)
+static bool header(struct elf *e, Elf64_Ehdr *h)
 {
-	uint64_t n = sym->sh_size / sizeof(Elf64_Sym), i;
-	const Elf64_Sym *s = part(e, sym->sh_offset, n, sizeof(*s));
-	const char *name;
-
-	for (i = 0; s && i < n; i++) {
-		if (ELF64_ST_TYPE(s[i].st_info) != STT_FUNC &&
-		    s[i].st_shndx != SHN_UNDEF)
-			continue;
-		name = text(e, str->sh_offset, str->sh_size, s[i].st_name);
-		if (!name || strcmp(name, "SSL_write"))
-			continue;
-		if (s[i].st_shndx == SHN_UNDEF)
-			e->imports_ssl = true;
-		else
-			e->defines_ssl = true;
-	}
+	return elf_read(e, 0, h, sizeof(*h));
 }
 
-static void read_dynamic(struct elf *e, const Elf64_Shdr *dyn,
-			 const Elf64_Shdr *str)
+static bool segment(const struct elf *e, const Elf64_Ehdr *h, unsigned i,
+		    Elf64_Phdr *out)
 {
-	uint64_t n = dyn->sh_size / sizeof(Elf64_Dyn), i;
-	const Elf64_Dyn *d = part(e, dyn->sh_offset, n, sizeof(*d));
-	const char *name;
+	uint64_t at;
 
-	for (i = 0; d && i < n && d[i].d_tag != DT_NULL; i++) {
-		if (d[i].d_tag != DT_NEEDED && d[i].d_tag != DT_RUNPATH &&
-		    d[i].d_tag != DT_RPATH)
-			continue;
-		name = text(e, str->sh_offset, str->sh_size, d[i].d_un.d_val);
-		if (!name)
-			continue;
-		if (d[i].d_tag != DT_NEEDED)
-			e->runpath = name;
-		else if (e->nneeded < ELF_NEEDED_MAX)
-			e->needed[e->nneeded++] = name;
-	}
+	return i < PHDRS_MAX && h->e_phentsize == sizeof(*out) &&
+	       !__builtin_add_overflow(h->e_phoff, i * sizeof(*out), &at) &&
+	       elf_read(e, at, out, sizeof(*out));
 }
 
-static void read_sections(struct elf *e, const Elf64_Ehdr *h)
+static bool section(const struct elf *e, const Elf64_Ehdr *h, unsigned i,
+		    Elf64_Shdr *out)
 {
-	const Elf64_Shdr *s =
-		part(e, h->e_shoff, h->e_shnum, sizeof(Elf64_Shdr));
-	const char *name;
+	uint64_t at;
+
+	return i < SHDRS_MAX && h->e_shentsize == sizeof(*out) && h->e_shoff &&
+	       !__builtin_add_overflow(h->e_shoff, i * sizeof(*out), &at) &&
+	       elf_read(e, at, out, sizeof(*out));
+}
+
+bool elf_offset(const struct elf *e, uint64_t addr, uint64_t *off,
+		uint64_t *left)
+{
+	Elf64_Ehdr h;
+	Elf64_Phdr p;
+
+	memcpy(&h, e->p, sizeof(h));
+	for (unsigned i = 0; i < h.e_phnum; i++) {
+		if (!segment(e, &h, i, &p) || p.p_type != PT_LOAD ||
+		    addr < p.p_vaddr || addr - p.p_vaddr >= p.p_filesz ||
+		    p.p_offset > e->size ||
+		    addr - p.p_vaddr >= e->size - p.p_offset)
+			continue;
+		*off = p.p_offset + (addr - p.p_vaddr);
+		*left = p.p_filesz - (addr - p.p_vaddr);
+		if (*left > e->size - *off)
+			*left = e->size - *off;
+		return true;
+	}
+	return false;
+}
+
+/* What the dynamic section names, as addresses. */
+struct dyn {
+	uint64_t strtab, strsz, symtab, hash, gnu_hash;
+};
+
+static void read_addresses(struct elf *e, const Elf64_Phdr *p, struct dyn *d)
+{
+	Elf64_Dyn v;
 	unsigned i;
 
-	if (!s || h->e_shentsize != sizeof(*s) || h->e_shstrndx >= h->e_shnum)
-		return;
-	for (i = 0; i < h->e_shnum; i++) {
-		name = text(e, s[h->e_shstrndx].sh_offset,
-			    s[h->e_shstrndx].sh_size, s[i].sh_name);
-		if (name && (!strcmp(name, ".go.buildinfo") ||
-			     !strcmp(name, ".note.go.buildid")))
-			e->has_go = true;
-		if (s[i].sh_link >= h->e_shnum)
-			continue;
-		if (s[i].sh_type == SHT_DYNSYM || s[i].sh_type == SHT_SYMTAB)
-			read_symbols(e, &s[i], &s[s[i].sh_link]);
-		else if (s[i].sh_type == SHT_DYNAMIC)
-			read_dynamic(e, &s[i], &s[s[i].sh_link]);
+	for (i = 0; i < DYNS_MAX && (i + 1) * sizeof(v) <= p->p_filesz; i++) {
+		if (!elf_read(e, p->p_offset + i * sizeof(v), &v, sizeof(v))) {
+			e->damaged = true;
+			return;
+		}
+		if (v.d_tag == DT_NULL)
+			return;
+		if (v.d_tag == DT_STRTAB)
+			d->strtab = v.d_un.d_ptr;
+		else if (v.d_tag == DT_STRSZ)
+			d->strsz = v.d_un.d_val;
+		else if (v.d_tag == DT_SYMTAB)
+			d->symtab = v.d_un.d_ptr;
+		else if (v.d_tag == DT_HASH)
+			d->hash = v.d_un.d_ptr;
+		else if (v.d_tag == DT_GNU_HASH)
+			d->gnu_hash = v.d_un.d_ptr;
 	}
+}
+
+static void name_it(struct elf *e, int64_t tag, const char *name)
+{
+	if (!name)
+		e->damaged = true;
+	else if (tag == DT_RPATH)
+		e->rpath = name;
+	else if (tag == DT_RUNPATH)
+		e->runpath = name;
+	else if (tag == DT_SONAME)
+		e->soname = name;
+	else if (e->nneeded < ELF_NEEDED_MAX)
+		e->needed[e->nneeded++] = name;
+}
+
+static void read_names(struct elf *e, const Elf64_Phdr *p, uint64_t off,
+		       uint64_t len)
+{
+	Elf64_Dyn v;
+	unsigned i;
+
+	for (i = 0; i < DYNS_MAX && (i + 1) * sizeof(v) <= p->p_filesz; i++) {
+		if (!elf_read(e, p->p_offset + i * sizeof(v), &v, sizeof(v)) ||
+		    v.d_tag == DT_NULL)
+			return;
+		if (v.d_tag == DT_NEEDED || v.d_tag == DT_RPATH ||
+		    v.d_tag == DT_RUNPATH || v.d_tag == DT_SONAME)
+			name_it(e, v.d_tag,
+				elf_text(e, off, len, v.d_un.d_val));
+	}
+}
+
+static void read_dynamic(struct elf *e, const Elf64_Phdr *p)
+{
+	struct dyn d = {0};
+	struct elf_symtab t = {0};
+	uint64_t left;
+
+	e->dynamic = true;
+	read_addresses(e, p, &d);
+	if (!d.strtab || !elf_offset(e, d.strtab, &t.str, &left)) {
+		e->damaged = e->damaged || d.strtab;
+		return;
+	}
+	t.strsz = d.strsz < left ? d.strsz : left;
+	read_names(e, p, t.str, t.strsz);
+	if (!d.symtab || !elf_offset(e, d.symtab, &t.sym, &left))
+		return;
+	t.nsyms = left / sizeof(Elf64_Sym);
+	elf_read_dynsym(e, &t, d.hash, d.gnu_hash);
 }
 
 static void read_segments(struct elf *e, const Elf64_Ehdr *h)
 {
-	const Elf64_Phdr *p =
-		part(e, h->e_phoff, h->e_phnum, sizeof(Elf64_Phdr));
-	unsigned i;
+	Elf64_Phdr p;
 
-	for (i = 0; p && i < h->e_phnum; i++)
-		if (p[i].p_type == PT_INTERP)
-			e->interp = text(e, p[i].p_offset, p[i].p_filesz, 0);
+	for (unsigned i = 0; i < h->e_phnum; i++) {
+		if (!segment(e, h, i, &p)) {
+			e->damaged = true;
+			return;
+		}
+		if (p.p_type == PT_INTERP) {
+			e->interp = elf_text(e, p.p_offset, p.p_filesz, 0);
+			if (!e->interp)
+				e->damaged = true;
+		} else if (p.p_type == PT_DYNAMIC) {
+			read_dynamic(e, &p);
+		}
+	}
 }
 
-static int machine(void)
+static void note_go(struct elf *e, const char *name, const Elf64_Shdr *s)
+{
+	if (!name)
+		return;
+	if (!strcmp(name, ".go.buildinfo"))
+		elf_read_go(e, s->sh_offset);
+	else if (!strcmp(name, ".note.go.buildid") && !e->go[0])
+		strcpy(e->go, "go");
+}
+
+/* Sections are for linkers: what is damaged there does not keep a program. */
+static void read_sections(struct elf *e, const Elf64_Ehdr *h)
+{
+	Elf64_Shdr names = {0}, s, str;
+
+	if (h->e_shstrndx >= h->e_shnum ||
+	    !section(e, h, h->e_shstrndx, &names))
+		return;
+	for (unsigned i = 0; i < h->e_shnum; i++) {
+		if (!section(e, h, i, &s))
+			return;
+		note_go(e,
+			elf_text(e, names.sh_offset, names.sh_size, s.sh_name),
+			&s);
+		if (s.sh_type != SHT_SYMTAB || s.sh_link >= h->e_shnum ||
+		    !section(e, h, s.sh_link, &str))
+			continue;
+		elf_read_symtab(
+			e, &(struct elf_symtab){s.sh_offset,
+						s.sh_size / sizeof(Elf64_Sym),
+						str.sh_offset, str.sh_size});
+	}
+}
+
+static int our_machine(void)
 {
 #if defined(__x86_64__)
 	return EM_X86_64;
@@ -118,41 +225,60 @@ static int machine(void)
 #endif
 }
 
+int elf_parse(const void *p, size_t size, struct elf *e)
+{
+	unsigned char ident[EI_NIDENT];
+	Elf64_Ehdr h;
+
+	memset(e, 0, sizeof(*e));
+	e->p = p;
+	e->size = size;
+	if (!elf_read(e, 0, ident, sizeof(ident)) ||
+	    memcmp(ident, ELFMAG, SELFMAG) ||
+	    !elf_read(e, offsetof(Elf32_Ehdr, e_machine), &e->machine, 2))
+		return -ENOEXEC;
+	e->bits = ident[EI_CLASS] == ELFCLASS64	  ? 64
+		  : ident[EI_CLASS] == ELFCLASS32 ? 32
+						  : 0;
+	if (!e->bits)
+		return -ENOEXEC;
+	e->same_machine = e->bits == 64 && ident[EI_DATA] == ELFDATA2LSB &&
+			  e->machine == our_machine();
+	if (!e->same_machine)
+		return 0;
+	if (!header(e, &h))
+		return -ENOEXEC;
+	read_segments(e, &h);
+	read_sections(e, &h);
+	return 0;
+}
+
 int elf_open(const char *path, struct elf *e)
 {
-	const Elf64_Ehdr *h;
 	struct stat st;
+	void *p = NULL;
 	int fd, err = 0;
 
 	memset(e, 0, sizeof(*e));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st))
 		err = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(*h))
+	else if (!S_ISREG(st.st_mode) || st.st_size < EI_NIDENT)
 		err = -ENOEXEC;
 	if (!err) {
-		e->size = (size_t)st.st_size;
-		e->p = mmap(NULL, e->size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (e->p == MAP_FAILED)
-			err = -errno, e->p = NULL;
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+			 0);
+		err = p == MAP_FAILED ? -errno : 0;
 	}
 	close(fd);
 	if (err)
 		return err;
-	h = (const void *)e->p;
-	if (memcmp(h->e_ident, ELFMAG, SELFMAG)) {
+	err = elf_parse(p, (size_t)st.st_size, e);
+	if (err)
 		elf_close(e);
-		return -ENOEXEC;
-	}
-	e->same_machine =
-		h->e_ident[EI_CLASS] == ELFCLASS64 && h->e_machine == machine();
-	if (e->same_machine) {
-		read_segments(e, h);
-		read_sections(e, h);
-	}
-	return 0;
+	return err;
 }
 
 void elf_close(struct elf *e)
@@ -162,7 +288,29 @@ void elf_close(struct elf *e)
 	e->p = NULL;
 }
 
-bool elf_mentions(const struct elf *e, const char *what)
+const char *elf_find(const struct elf *e, const char *text)
 {
-	return memmem(e->p, e->size, what, strlen(what)) != NULL;
+	return memmem(e->p, e->size, text, strlen(text));
+}
+
+const char *elf_machine_name(const struct elf *e)
+{
+	switch (e->machine) {
+	case EM_X86_64:
+		return e->bits == 32 ? "x32" : "x86-64";
+	case EM_386:
+		return "i386";
+	case EM_AARCH64:
+		return "aarch64";
+	case EM_ARM:
+		return "arm";
+	case EM_RISCV:
+		return "risc-v";
+	case EM_PPC64:
+		return "ppc64";
+	case EM_S390:
+		return "s390x";
+	default:
+		return "another machine";
+	}
 }

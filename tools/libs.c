@@ -1,173 +1,219 @@
 #include "libs.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-	const char *prefix;
-	enum tls kind;
-} known[] = {
-	{"libssl.so", TLS_OPENSSL},	 {"libssl3.so", TLS_NSS},
-	{"libnss3.so", TLS_NSS},	 {"libgnutls.so", TLS_GNUTLS},
-	{"libmbedtls.so", TLS_MBEDTLS},	 {"libwolfssl.so", TLS_WOLFSSL},
-	{"libboringssl", TLS_BORINGSSL},
-};
+#include "ldcache.h"
 
-static const char *const names[] = {"OpenSSL", "GnuTLS",  "NSS",
-				    "mbedTLS", "wolfSSL", "BoringSSL"};
+#define PATH_CAP 400
+
+#if defined(__x86_64__)
+#define TRIPLET "x86_64-linux-gnu"
+#define PLATFORM "x86_64"
+#elif defined(__aarch64__)
+#define TRIPLET "aarch64-linux-gnu"
+#define PLATFORM "aarch64"
+#else
+#define TRIPLET "none"
+#define PLATFORM "none"
+#endif
 
 static const char *const dirs[] = {
-#if defined(__x86_64__)
-	"/lib/x86_64-linux-gnu",
-	"/usr/lib/x86_64-linux-gnu",
-#elif defined(__aarch64__)
-	"/lib/aarch64-linux-gnu",
-	"/usr/lib/aarch64-linux-gnu",
-#endif
-	"/lib64",
-	"/usr/lib64",
-	"/usr/local/lib",
-	"/lib",
-	"/usr/lib",
+	"/lib/" TRIPLET, "/usr/lib/" TRIPLET, "/lib64", "/usr/lib64",
+	"/lib",		 "/usr/lib",
 };
 
-const char *tls_name(enum tls t)
+struct finder {
+	const struct elf *program;
+	const char *root;
+	char origin[PATH_CAP]; /* of the program */
+	struct libs *out;
+};
+
+static void folder_of(const char *path, char out[PATH_CAP])
 {
-	return t < TLS_KINDS ? names[t] : "none";
+	char *slash;
+
+	snprintf(out, PATH_CAP, "%s", path);
+	slash = strrchr(out, '/');
+	if (slash)
+		*slash = 0;
 }
 
-enum tls tls_of(const char *name)
+/* $ORIGIN, $LIB and $PLATFORM, with or without braces. */
+static const char *token(const char **s, const char *origin)
 {
-	const char *base = strrchr(name, '/');
-	size_t i;
+	static const struct {
+		const char *name;
+		const char *value; /* NULL: the origin */
+	} tokens[] = {
+		{"$ORIGIN", NULL},	  {"${ORIGIN}", NULL},
+		{"$LIB", "lib/" TRIPLET}, {"${LIB}", "lib/" TRIPLET},
+		{"$PLATFORM", PLATFORM},  {"${PLATFORM}", PLATFORM},
+	};
+	size_t n;
 
-	base = base ? base + 1 : name;
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!strncmp(base, known[i].prefix, strlen(known[i].prefix)))
-			return known[i].kind;
-	return TLS_KINDS;
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+		n = strlen(tokens[i].name);
+		if (strncmp(*s, tokens[i].name, n))
+			continue;
+		*s += n;
+		return tokens[i].value ? tokens[i].value : origin;
+	}
+	return NULL;
 }
 
-static bool in_dir(const char *dir, size_t n, const char *origin,
-		   const char *name, char *out, size_t cap)
+/* The folder [dir, dir + n) with its tokens replaced. */
+static bool expand(const char *dir, size_t n, const char *origin,
+		   char out[PATH_CAP])
 {
-	static const char var[] = "$ORIGIN";
-	int len;
+	const char *end = dir + n, *v;
+	size_t at = 0;
 
-	if (n >= 7 && !strncmp(dir, var, 7))
-		len = snprintf(out, cap, "%s%.*s/%s", origin, (int)n - 7,
-			       dir + 7, name);
-	else
-		len = snprintf(out, cap, "%.*s/%s", (int)n, dir, name);
-	return len > 0 && (size_t)len < cap && !access(out, R_OK);
+	while (dir < end && at + 1 < PATH_CAP) {
+		v = *dir == '$' ? token(&dir, origin) : NULL;
+		if (!v) {
+			out[at++] = *dir++;
+			continue;
+		}
+		if (strlen(v) + at + 1 >= PATH_CAP)
+			return false;
+		at += (size_t)snprintf(out + at, PATH_CAP - at, "%s", v);
+	}
+	out[at] = 0;
+	return dir == end;
 }
 
-static bool in_path(const char *list, const char *origin, const char *name,
-		    char *out, size_t cap)
+/* The loader passes over files of another machine. */
+static bool is_usable(const struct finder *f, const char *path)
 {
+	char full[PATH_CAP * 2];
+	struct elf e;
+	bool yes;
+
+	snprintf(full, sizeof(full), "%s%s", f->root, path);
+	if (access(full, R_OK) || elf_open(full, &e))
+		return false;
+	yes = e.same_machine == f->program->same_machine;
+	elf_close(&e);
+	return yes;
+}
+
+static bool in_dir(const struct finder *f, const char *dir, const char *name,
+		   char out[PATH_CAP])
+{
+	return snprintf(out, PATH_CAP, "%s/%s", dir, name) < PATH_CAP &&
+	       is_usable(f, out);
+}
+
+static bool in_list(const struct finder *f, const char *list,
+		    const char *origin, const char *name, char out[PATH_CAP])
+{
+	char dir[PATH_CAP];
 	size_t n;
 
 	for (; list && *list; list += n + (list[n] == ':')) {
 		n = strcspn(list, ":");
-		if (n && in_dir(list, n, origin, name, out, cap))
+		if (n && expand(list, n, origin, dir) &&
+		    in_dir(f, dir, name, out))
 			return true;
 	}
 	return false;
 }
 
-/* The folders that /etc/ld.so.conf.d names. */
-static bool in_conf(const char *name, char *out, size_t cap)
+/* ld.so(8): DT_RPATH of whoever asks and of those who asked for it. */
+static bool in_rpaths(const struct finder *f, int who, const char *name,
+		      char out[PATH_CAP])
 {
-	DIR *d = opendir("/etc/ld.so.conf.d");
-	struct dirent *entry;
-	char path[512], line[256];
-	bool found = false;
-	FILE *f;
+	char origin[PATH_CAP];
 
-	while (d && !found && (entry = readdir(d))) {
-		snprintf(path, sizeof(path), "/etc/ld.so.conf.d/%s",
-			 entry->d_name);
-		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
-		while (f && !found && fgets(line, sizeof(line), f)) {
-			line[strcspn(line, " \t\n#")] = 0;
-			found = line[0] == '/' &&
-				in_dir(line, strlen(line), "", name, out, cap);
-		}
-		if (f)
-			fclose(f);
+	for (; who >= 0; who = f->out->lib[who].parent) {
+		const struct lib *l = &f->out->lib[who];
+
+		if (l->has_runpath)
+			continue;
+		folder_of(l->path, origin);
+		if (in_list(f, l->rpath, origin, name, out))
+			return true;
 	}
-	if (d)
-		closedir(d);
-	return found;
+	return !f->program->runpath &&
+	       in_list(f, f->program->rpath, f->origin, name, out);
 }
 
-static bool locate(const char *name, const char *runpath, const char *origin,
-		   char *out, size_t cap)
+static bool locate(const struct finder *f, const struct elf *e, int who,
+		   const char *name, char out[PATH_CAP])
 {
-	size_t i;
+	char origin[PATH_CAP], dir[PATH_CAP];
 
 	if (strchr(name, '/'))
-		return snprintf(out, cap, "%s", name) < (int)cap &&
-		       !access(out, R_OK);
-	if (in_path(runpath, origin, name, out, cap) ||
-	    in_path(getenv("LD_LIBRARY_PATH"), origin, name, out, cap))
+		return snprintf(out, PATH_CAP, "%s", name) < PATH_CAP &&
+		       is_usable(f, out);
+	folder_of(who < 0 ? "" : f->out->lib[who].path, origin);
+	if (who < 0)
+		memcpy(origin, f->origin, sizeof(origin));
+	if (!e->runpath && in_rpaths(f, who, name, out))
 		return true;
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (in_dir(dirs[i], strlen(dirs[i]), "", name, out, cap))
+	if (in_list(f, getenv("LD_LIBRARY_PATH"), f->origin, name, out) ||
+	    in_list(f, e->runpath, origin, name, out))
+		return true;
+	if (!f->root[0] && ldcache_find(name, dir, sizeof(dir)) &&
+	    is_usable(f, dir))
+		return snprintf(out, PATH_CAP, "%s", dir) < PATH_CAP;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (in_dir(f, dirs[i], name, out))
 			return true;
-	return in_conf(name, out, cap);
+	return false;
 }
 
-static bool first_time(struct libs *l, const char *name)
+static bool is_new(const struct libs *l, const char *name)
 {
-	unsigned i;
-
-	for (i = 0; i < l->seen; i++)
-		if (!strncmp(l->names[i], name, sizeof(l->names[i]) - 1))
+	for (unsigned i = 0; i < l->n; i++)
+		if (!strcmp(l->lib[i].name, name))
 			return false;
-	if (l->seen == sizeof(l->names) / sizeof(l->names[0]))
-		return false;
-	snprintf(l->names[l->seen++], sizeof(l->names[0]), "%s", name);
-	return true;
+	return l->n < LIBS_MAX;
 }
 
-static void find(const struct elf *e, const char *path, struct libs *out,
-		 int depth)
+static void add_needed(const struct finder *f, const struct elf *e, int who)
 {
-	char origin[512], where[512];
-	enum tls kind;
-	struct elf lib;
-	char *slash;
-	unsigned i;
+	for (unsigned i = 0; i < e->nneeded; i++) {
+		struct lib *l = &f->out->lib[f->out->n];
 
-	snprintf(origin, sizeof(origin), "%s", path);
-	slash = strrchr(origin, '/');
-	if (slash)
-		*slash = 0;
-	for (i = 0; i < e->nneeded; i++) {
-		if (!first_time(out, e->needed[i]))
+		if (strlen(e->needed[i]) >= sizeof(l->name) ||
+		    !is_new(f->out, e->needed[i]))
 			continue;
-		if (!locate(e->needed[i], e->runpath, origin, where,
-			    sizeof(where)))
-			strcpy(where, "");
-		kind = tls_of(e->needed[i]);
-		if (kind < TLS_KINDS && !out->has[kind]) {
-			out->has[kind] = true;
-			snprintf(out->path[kind], sizeof(out->path[kind]), "%s",
-				 *where ? where : e->needed[i]);
-		}
-		if (!*where || depth > 12 || elf_open(where, &lib))
-			continue;
-		find(&lib, where, out, depth + 1);
-		elf_close(&lib);
+		memset(l, 0, sizeof(*l));
+		strcpy(l->name, e->needed[i]);
+		l->parent = who;
+		if (!locate(f, e, who, l->name, l->path))
+			l->path[0] = 0;
+		f->out->n++;
 	}
 }
 
-void libs_find(const struct elf *e, const char *path, struct libs *out)
+void libs_find(const struct elf *e, const char *path, const char *root,
+	       struct libs *out)
 {
-	memset(out, 0, sizeof(*out));
-	find(e, path, out, 0);
+	struct finder f = {.program = e, .root = root, .out = out};
+	char full[PATH_CAP * 2];
+	struct elf lib;
+	unsigned i;
+
+	out->n = 0;
+	folder_of(path, f.origin);
+	add_needed(&f, e, -1);
+	/* breadth first, as the loader */
+	for (i = 0; i < out->n; i++) {
+		struct lib *l = &out->lib[i];
+
+		snprintf(full, sizeof(full), "%s%s", root, l->path);
+		if (!l->path[0] || elf_open(full, &lib))
+			continue;
+		l->has_runpath = lib.runpath;
+		snprintf(l->rpath, sizeof(l->rpath), "%s",
+			 lib.rpath ? lib.rpath : "");
+		add_needed(&f, &lib, (int)i);
+		elf_close(&lib);
+	}
 }

@@ -5,28 +5,27 @@
 
 #include "elffile.h"
 
-/* TLS libraries by their names, as ldd or /proc/PID/maps shows them. */
-enum tls {
-	TLS_OPENSSL,
-	TLS_GNUTLS,
-	TLS_NSS,
-	TLS_MBEDTLS,
-	TLS_WOLFSSL,
-	TLS_BORINGSSL,
-	TLS_KINDS
+/* The libraries that a program's DT_NEEDED lead to, found as ld.so does. */
+#define LIBS_MAX 512
+
+struct lib {
+	char name[96];	/* as it is asked for */
+	char path[400]; /* "": not found */
+	int parent;	/* who asks for it first, -1 the program */
+	char rpath[200];
+	bool has_runpath;
 };
 
 struct libs {
-	bool has[TLS_KINDS];
-	char path[TLS_KINDS][256]; /* of the first of each */
-	unsigned seen;
-	char names[256][64];
+	unsigned n;
+	struct lib lib[LIBS_MAX];
 };
 
-const char *tls_name(enum tls t);
-/* By a file's name; TLS_KINDS when it is none. */
-enum tls tls_of(const char *name);
-/* Everything that the program's DT_NEEDED lead to. */
-void libs_find(const struct elf *e, const char *path, struct libs *out);
+/*
+ * e: of the program at path. origin: $ORIGIN of the program, NULL: path's
+ * folder. root: before every path ("/proc/7/root"), "" none.
+ */
+void libs_find(const struct elf *e, const char *path, const char *root,
+	       struct libs *out);
 
 #endif
