@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "guard/attribution.h"
+#include "wire/content.h"
 
 #define BODY_MAX ((size_t)1 << 30)
+#define DECODED_MAX ((size_t)16 << 20)
 #define HEAD_ROOM 1024 /* what a longer target and length may need */
 
 void lg_edits_init(struct lg_edits *e, struct lg_slice body)
@@ -81,9 +83,9 @@ static void put_body(const struct lg_edits *e, struct lg_buf *out)
 static bool is_in_the_way(const char *line, struct lg_slice name)
 {
 	static const char *const names[] = {
-		"content-encoding", "content-md5",     "content-digest",
-		"digest",	    "trailer",	       "signature",
-		"signature-input",  "x-amz-signature", "x-tc-action",
+		"content-md5",	   "content-digest", "digest",
+		"trailer",	   "signature",	     "signature-input",
+		"x-amz-signature", "x-tc-action",
 	};
 
 	if (*line == ' ' || *line == '\t')
@@ -111,6 +113,11 @@ static bool is_signed(struct lg_slice head)
 			if (lg_slice_istarts(in[k], LG_SLICE("signature=")))
 				return true;
 	return false;
+}
+
+static bool is_coding(struct lg_slice name)
+{
+	return lg_slice_ieq(name, LG_SLICE("content-encoding"));
 }
 
 /* A field whose value is ours now; false: it stays. */
@@ -149,9 +156,10 @@ static size_t put_line(struct lg_buf *out, struct lg_slice head,
 }
 
 /* False: it says something that we cannot keep true. */
-static bool put_head(struct lg_buf *out, struct lg_slice head,
+static bool put_head(const struct lg_reframe *q, struct lg_buf *out,
 		     struct lg_slice target, size_t len, bool plain)
 {
+	struct lg_slice head = q->head;
 	size_t used = put_line(out, head, target);
 
 	if (is_signed(head) || (target.p && !used))
@@ -164,9 +172,10 @@ static bool put_head(struct lg_buf *out, struct lg_slice head,
 		struct lg_slice name;
 
 		lg_slice_cut((struct lg_slice){head.p, n}, ':', &name);
-		if (is_in_the_way(head.p, name))
+		if (is_in_the_way(head.p, name) ||
+		    (is_coding(name) && !q->decoded))
 			return false;
-		if (!put_field(out, name, len, plain))
+		if (!is_coding(name) && !put_field(out, name, len, plain))
 			lg_buf_put(out, head.p, n);
 		head.p += n;
 		head.len -= n;
@@ -186,6 +195,7 @@ int lg_reframe_open(struct lg_reframe *q, struct lg_slice held)
 	memset(q, 0, sizeof(*q));
 	lg_framer_init(&q->framer, LG_HTTP1_REQUEST);
 	lg_buf_init(&q->joined, BODY_MAX);
+	lg_buf_init(&q->plain, DECODED_MAX);
 	do {
 		used += lg_framer_feed(&q->framer, held.p + used,
 				       held.len - used, &ev, &piece);
@@ -205,8 +215,41 @@ int lg_reframe_open(struct lg_reframe *q, struct lg_slice held)
 	return ev == LG_HTTP1_END && used == held.len ? 0 : -EPROTO;
 }
 
+static void collect(void *ctx, const char *p, size_t len)
+{
+	lg_buf_put(ctx, p, len);
+}
+
+int lg_reframe_decode(struct lg_reframe *q)
+{
+	struct lg_slice name = LG_SLICE("content-encoding");
+	struct lg_content *c;
+	int err;
+
+	if (lg_http1_field(q->head, name, 1).p)
+		return -ENOTSUP;
+	err = lg_content_new(lg_http1_field(q->head, name, 0), collect,
+			     &q->plain, &c);
+	if (err)
+		return err;
+	if (c) {
+		err = lg_content_feed(c, q->body.p, q->body.len);
+		if (!err)
+			err = lg_content_end(c);
+		if (!err && q->plain.overflow)
+			err = -EMSGSIZE;
+		lg_content_del(c);
+		if (err)
+			return err;
+		q->body = lg_buf_slice(&q->plain);
+	}
+	q->decoded = true;
+	return 0;
+}
+
 void lg_reframe_close(struct lg_reframe *q)
 {
+	lg_buf_fini(&q->plain);
 	lg_buf_fini(&q->joined);
 	lg_framer_fini(&q->framer);
 }
@@ -221,7 +264,7 @@ bool lg_reframe_put(const struct lg_reframe *q, struct lg_edits *e,
 		return false;
 	len = edited_len(e);
 	if (lg_buf_reserve(out, q->head.len + len + HEAD_ROOM) ||
-	    !put_head(out, q->head, target, len, plain))
+	    !put_head(q, out, target, len, plain))
 		return false;
 	if (chunked) {
 		lg_buf_put_hex(out, len);

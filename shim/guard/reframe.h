@@ -39,6 +39,8 @@ struct lg_reframe {
 	struct lg_slice head; /* of what was given */
 	struct lg_slice body; /* its bytes together */
 	struct lg_buf joined; /* of a chunked one */
+	struct lg_buf plain;  /* of a coded one */
+	bool decoded;	      /* body has no coding (any more) */
 };
 
 /*
@@ -47,12 +49,18 @@ struct lg_reframe {
  */
 int lg_reframe_open(struct lg_reframe *q, struct lg_slice held);
 void lg_reframe_close(struct lg_reframe *q);
+/*
+ * The body without its Content-Encoding, which lg_reframe_put then leaves out:
+ * whoever reads a coding reads none as well. 0, also where there is none;
+ * -ENOTSUP, -EPROTO, -EMSGSIZE (16 MiB), -ENOMEM: nothing has changed.
+ */
+int lg_reframe_decode(struct lg_reframe *q);
 
 /*
  * The message with these edits into the empty buffer out. target: what is
  * asked for instead, p NULL: as it was. plain: no coded answer is accepted.
  * False: the head says something that would not be true any more (a
- * signature, a digest, a coding, trailers), or no memory.
+ * signature, a digest, a coding that was not decoded, trailers), or no memory.
  */
 bool lg_reframe_put(const struct lg_reframe *q, struct lg_edits *e,
 		    struct lg_slice target, bool plain, struct lg_buf *out);

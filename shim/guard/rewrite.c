@@ -443,7 +443,8 @@ static bool edit(const struct lg_exchange *x, struct lg_slice held,
 	struct lg_edits e;
 	struct lg_route r;
 	struct lg_slice to = {NULL, 0};
-	bool ok = !lg_reframe_open(&q, held) && q.body.len;
+	bool ok = !lg_reframe_open(&q, held) && q.body.len &&
+		  !lg_reframe_decode(&q);
 
 	lg_edits_init(&e, q.body);
 	if (ok && w->model.len) {

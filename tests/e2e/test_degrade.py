@@ -343,6 +343,29 @@ for step in (1, 7, len(body)):
        {'chunked'}, 'framing')
 
 
+def case_coded(box):
+    """The server gets it without its coding, and the length that it has."""
+    budget(box, '0.0005', on_hard='[{fallback: gpt-4o-mini}, block]')
+    prog = '''
+import gzip, http.client, json, sys, zlib
+c = http.client.HTTPSConnection('api.openai.com', timeout=30)
+body = sys.stdin.buffer.read()
+for name, coded in (('gzip', gzip.compress(body)),
+                    ('deflate', zlib.compress(body)), ('identity', body),
+                    ('gzip', zlib.compress(body))):
+    c.request('POST', '/v1/chat/completions', coded,
+              {'Content-Type': 'application/json', 'Content-Encoding': name})
+    a = c.getresponse()
+    a.read()
+    print(a.status)
+'''
+    p = box.run([PY, '-c', prog], stdin=json.dumps(DEAR))
+    eq(p.stdout.split(), [b'200'] * 3 + [b'429'], 'statuses')
+    eq([b['model'] for b in said(box)], ['gpt-4o-mini'] * 3, 'models')
+    ok(all('content-encoding' not in e['headers'] for e in whole(box)),
+       'no coding')
+
+
 def case_expect(box):
     """curl waits for a 100 with a large body: ours, then the rewritten one."""
     budget(box, '0.02', on_hard='[{fallback: gpt-4o-mini}, block]')

@@ -323,7 +323,7 @@ static void test_every_cut(void **state)
 static void test_not_possible(void **state)
 {
 	static const char *const fields[] = {
-		"Content-Encoding: gzip\r\n",
+		"Content-Encoding: gzip\r\n", /* it is not */
 		"Content-MD5: x\r\n",
 		"Authorization: AWS4-HMAC-SHA256 Credential=a, "
 		"SignedHeaders=host, Signature=b\r\n",

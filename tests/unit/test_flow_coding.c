@@ -143,6 +143,97 @@ static void test_requests(void **state)
 	rig_stop(&r);
 }
 
+#define POST                                                                   \
+	"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n"       \
+	"Content-Type: application/json\r\n"
+#define LONG                                                                   \
+	"{\"model\":\"gpt-4o\",\"max_tokens\":400,\"messages\":[{\"role\":"    \
+	"\"user\",\"content\":\"hi\"}]}"
+#define SHORT "\"model\":\"gpt-4o-mini\",\"max_tokens\":400,"
+
+static size_t in_chunks(const char *head, const char *p, size_t n)
+{
+	size_t at = (size_t)sprintf(
+		wire, "%sTransfer-Encoding: chunked\r\n\r\n", head);
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(wire + at, "1\r\n", 3);
+		wire[at + 3] = p[i];
+		memcpy(wire + at + 4, "\r\n", 2);
+		at += 6;
+	}
+	memcpy(wire + at, "0\r\n\r\n", 5);
+	return at + 5;
+}
+
+/* To be rewritten it is decoded, and goes out without its coding. */
+static void test_rewritten(void **state)
+{
+	struct rig r;
+	char head[300];
+
+	(void)state;
+	rig_start(&r, CAP("0.0005", ", on_hard: [{fallback: gpt-4o-mini}]"));
+	for (size_t i = 0; i < 2 * RECODINGS; i++) {
+		struct lg_buf b = coded(LONG, recodings[i / 2]);
+		size_t n, len = strlen(LONG) + 5;
+		const char *at;
+
+		snprintf(head, sizeof(head), POST "content-encoding: %s\r\n",
+			 recodings[i / 2]);
+		for (size_t step = 0; step < 3; step++) {
+			rig_connect(&r, "api.openai.com");
+			r.server.len = 0;
+			n = i % 2 ? in_chunks(head, b.p, b.len)
+				  : message(head, b.p, b.len);
+			rig_write(&r, wire, n, step);
+			lg_buf_putc(&r.server, '\0');
+			assert_null(strcasestr(r.server.p, "encoding: gz"));
+			assert_null(strcasestr(r.server.p, "content-encod"));
+			assert_non_null(strstr(r.server.p, SHORT));
+			snprintf(head + 200, 100,
+				 i % 2 ? "\r\n\r\n%zx\r\n{"
+				       : "Content-Length: %zu\r\n\r\n{",
+				 len);
+			at = strstr(r.server.p, head + 200);
+			assert_non_null(at);
+			ended(&r, (size_t)sprintf(wire, "%s", answer()), 0);
+		}
+		lg_buf_fini(&b);
+	}
+	rig_stop(&r);
+}
+
+/* What lies about its coding, or has two fields of it, is not guessed at. */
+static void test_not_rewritten(void **state)
+{
+	static const char *const fields[] = {
+		"content-encoding: br\r\n",
+		"content-encoding: gzip\r\nContent-Encoding: gzip\r\n",
+		"content-encoding: gzip\r\nContent-MD5: x\r\n",
+		"content-encoding: exi\r\n",
+		"content-encoding: gzip\r\nTransfer-Encoding: gzip\r\n",
+	};
+	struct lg_buf b = coded(LONG, "gzip");
+	char head[300];
+	struct rig r;
+	size_t n;
+
+	(void)state;
+	rig_start(&r, CAP("0.0005", ", on_hard: [{fallback: gpt-4o-mini}]"));
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		snprintf(head, sizeof(head), POST "%s", fields[i]);
+		rig_connect(&r, "api.openai.com");
+		r.server.len = 0;
+		n = message(head, b.p, b.len);
+		rig_write(&r, wire, n, 0);
+		assert_int_equal(r.server.len, 0);
+		rig_close(&r);
+	}
+	lg_buf_fini(&b);
+	rig_stop(&r);
+}
+
 /* Strict: what cannot be read has no bound. */
 static void test_strict(void **state)
 {
@@ -221,6 +312,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_rewritten),
+		cmocka_unit_test(test_not_rewritten),
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_frames),
 	};
