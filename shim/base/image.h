@@ -17,7 +17,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 4u
+#define LG_IMAGE_VERSION 5u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -108,12 +108,20 @@ enum lg_action_kind {
 	LG_ACTION_STOP,
 };
 
+/* What a local model server speaks. */
+enum lg_img_speech {
+	LG_SPEECH_OPENAI, /* chat completions */
+	LG_SPEECH_OLLAMA, /* Ollama's own API */
+};
+
 struct lg_img_action {
-	struct lg_img_ref arg;	/* model of fallback, URL of local */
-	struct lg_img_ref only; /* globs of models it is for, one a line;
-				   empty: all */
-	uint32_t kind;		/* enum lg_action_kind */
-	uint32_t n;		/* clamp: least tokens, throttle: longest ms */
+	struct lg_img_ref arg;	 /* model of fallback, URL of local */
+	struct lg_img_ref only;	 /* globs of models it is for, one a line;
+				    empty: all */
+	uint32_t kind;		 /* enum lg_action_kind */
+	uint32_t n;		 /* clamp: least tokens, throttle: longest ms,
+				    local: enum lg_img_speech */
+	struct lg_img_ref model; /* local: asked for there; empty: as asked */
 };
 
 enum lg_budget_source {

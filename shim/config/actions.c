@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/url.h"
 
 /* The chains on_soft and on_hard of a budget. */
 
 static const char *const action_names[] = {
 	"block", "warn", "clamp", "fallback", "local", "throttle", "stop",
 };
+static const char *const speech_names[] = {"openai-chat", "ollama"};
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What one entry of a chain says before it is checked. */
@@ -19,11 +21,32 @@ struct action_map {
 	char url[LG_CONF_NAME_MAX];
 	char only[LG_CONF_NAME_MAX];
 	uint32_t at_ppm, min_output, max_delay;
+	uint8_t speech;
+	bool speaks; /* dialect is given */
 };
 
 static int read_kind(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
 	return lg_conf_enum(c, v, action_names, N(action_names), dst);
+}
+
+static int read_speech(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct action_map *m = dst;
+
+	m->speaks = true;
+	return lg_conf_enum(c, v, speech_names, N(speech_names), &m->speech);
+}
+
+static int read_url(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_url url;
+	const char *why;
+	int err = lg_conf_name(c, v, dst);
+
+	if (!err && lg_url_parse(lg_slice_str(dst), &url, &why))
+		err = lg_conf_fail(c, v, why);
+	return err;
 }
 
 static int add_model(struct lg_conf *c, const struct lg_yaml *v,
@@ -117,12 +140,13 @@ static const struct lg_conf_key action_keys[] = {
 	{"model", read_models, 0},
 	{"models", read_models, 0},
 	{"fallback", read_models, 0}, /* short for action and models */
-	{"url", lg_conf_name, AT(action_map, url)},
-	{"local", lg_conf_name, AT(action_map, url)}, /* likewise */
+	{"url", read_url, AT(action_map, url)},
+	{"local", read_url, AT(action_map, url)}, /* likewise */
 	{"at", lg_conf_ratio, AT(action_map, at_ppm)},
 	{"for_models", read_only, AT(action_map, only)},
 	{"min_output_tokens", read_tokens, AT(action_map, min_output)},
 	{"max_delay_ms", read_delay, AT(action_map, max_delay)},
+	{"dialect", read_speech, 0},
 };
 
 /* What belongs to one action alone. */
@@ -133,12 +157,17 @@ static const char *action_why(const struct action_map *m, bool soft)
 	if (m->kind == LG_ACTION_FALLBACK && !m->nmodels)
 		return "fallback needs a model: "
 		       "{action: fallback, model: NAME}";
-	if (m->kind != LG_ACTION_FALLBACK && m->nmodels)
-		return "model belongs to fallback alone";
+	if (m->kind == LG_ACTION_LOCAL && m->nmodels > 1)
+		return "local asks for one model";
+	if (m->kind != LG_ACTION_FALLBACK && m->kind != LG_ACTION_LOCAL &&
+	    m->nmodels)
+		return "model belongs to fallback and local alone";
 	if (m->kind == LG_ACTION_LOCAL && !m->url[0])
 		return "local needs a url: {action: local, url: URL}";
 	if (m->kind != LG_ACTION_LOCAL && m->url[0])
 		return "url belongs to local alone";
+	if (m->kind != LG_ACTION_LOCAL && m->speaks)
+		return "dialect belongs to local alone";
 	if (m->kind != LG_ACTION_CLAMP && m->min_output)
 		return "min_output_tokens belongs to clamp alone";
 	if (m->kind != LG_ACTION_THROTTLE && m->max_delay)
@@ -183,6 +212,10 @@ static int put_action(struct lg_conf *c, const struct lg_yaml *v,
 		a->n = m->min_output ? m->min_output : LG_CONF_MIN_OUTPUT;
 	if (m->kind == LG_ACTION_THROTTLE)
 		a->n = m->max_delay ? m->max_delay : LG_CONF_DELAY_MS;
+	if (m->kind == LG_ACTION_LOCAL) {
+		a->n = m->speech;
+		memcpy(a->model, m->model[0], LG_CONF_NAME_MAX);
+	}
 	memcpy(a->arg, arg, LG_CONF_NAME_MAX);
 	memcpy(a->only, m->only, LG_CONF_NAME_MAX);
 	out->n++;
@@ -203,7 +236,7 @@ static int add_action(struct lg_conf *c, const struct lg_yaml *v,
 		return err;
 	if (m.at_ppm)
 		out->at_ppm = m.at_ppm;
-	if (!m.nmodels)
+	if (!m.nmodels || m.kind == LG_ACTION_LOCAL)
 		return put_action(c, v, &m, m.url, out);
 	for (unsigned i = 0; i < m.nmodels && !err; i++)
 		err = put_action(c, v, &m, m.model[i], out);
@@ -244,6 +277,7 @@ struct lg_img_span lg_conf_actions_emit(struct lg_conf *c,
 	for (unsigned i = 0; i < in->n; i++) {
 		a[i].arg = lg_build_text(&c->b, lg_slice_str(in->a[i].arg));
 		a[i].only = lg_build_text(&c->b, lg_slice_str(in->a[i].only));
+		a[i].model = lg_build_text(&c->b, lg_slice_str(in->a[i].model));
 		a[i].kind = in->a[i].kind;
 		a[i].n = in->a[i].n;
 	}

@@ -42,7 +42,8 @@ struct lg_conf_action {
 	uint32_t kind; /* enum lg_action_kind */
 	uint32_t n;
 	char arg[LG_CONF_NAME_MAX];
-	char only[LG_CONF_NAME_MAX]; /* globs, one a line */
+	char only[LG_CONF_NAME_MAX];  /* globs, one a line */
+	char model[LG_CONF_NAME_MAX]; /* of local */
 };
 
 struct lg_conf_actions {

@@ -342,6 +342,23 @@ static void charge_counts(struct lg_exchange *x, enum basis basis)
 	charge(x, &u);
 }
 
+/* A machine of one's own answered: what it says is told, and costs nothing. */
+static void charge_local(struct lg_exchange *x)
+{
+	struct lg_usage u = x->answer.usage;
+	struct lg_row *row = &x->row;
+
+	charge_nothing(x);
+	if (!x->answered || row->status >= 300)
+		return;
+	if (!is_final(x)) {
+		if (was_delivered(x))
+			count_delivery(x, &u);
+		row->usage_state = LG_USAGE_ESTIMATED;
+	}
+	lg_row_set_usage(row, &u);
+}
+
 void lg_cost_fill(struct lg_exchange *x)
 {
 	enum basis basis = choose_basis(x);
@@ -349,7 +366,9 @@ void lg_cost_fill(struct lg_exchange *x)
 	/* what a later answer tells is about another row */
 	if (x->route.kind != LG_ROUTE_LATER)
 		name_answer(x);
-	if (basis == BY_NOTHING)
+	if (x->local)
+		charge_local(x);
+	else if (basis == BY_NOTHING)
 		charge_nothing(x);
 	else if (basis == BY_ESTIMATE)
 		charge_estimate(x);

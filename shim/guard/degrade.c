@@ -131,13 +131,16 @@ static bool do_local(struct lg_degrade *d, const struct lg_rule *r,
 {
 	struct lg_exchange *x = d->x;
 
-	if (!d->means->held)
+	if (!d->means->held || !d->means->local)
 		return false;
 	lg_plan_restore(d);
 	lg_buf_fini(&d->out);
 	lg_admit_undo(x);
-	if (lg_local_take(x, lg_img_text(r->img, a->arg), d->means->held,
-			  may_sleep(d))) {
+	if (d->reason)
+		lg_slice_copy(lg_slice_str(d->reason), x->row.reason,
+			      sizeof(x->row.reason));
+	if (lg_local_take(x, r->img, a, d->means->held, d->means->local,
+			  d->means->arg)) {
 		took(d, LG_VERDICT_LOCAL, rule);
 		return true;
 	}

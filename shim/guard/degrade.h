@@ -18,6 +18,7 @@ struct lg_degrade_means {
 	struct lg_buf *held; /* the request as it would go out, or NULL: it
 				cannot be changed any more */
 	bool (*may_sleep)(void *arg); /* NULL: it may not */
+	lg_local_send_fn *local;      /* NULL: no other server can be asked */
 	void *arg;
 };
 

@@ -34,6 +34,7 @@ void lg_exchange_del(struct lg_exchange *x)
 	lg_body_fini(&x->body);
 	lg_parts_del(x->parts);
 	lg_inject_answer_del(x->edit);
+	lg_local_del(x->local);
 	lg_engine_unpin(x->engine, x->world);
 	lg_mem_free(x, sizeof(*x));
 }

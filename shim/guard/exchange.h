@@ -9,6 +9,7 @@
 #include "guard/body.h"
 #include "guard/cut.h"
 #include "guard/inject_answer.h"
+#include "guard/local.h"
 #include "guard/memo.h"
 #include "guard/parts.h"
 #include "guard/world.h"
@@ -71,6 +72,7 @@ struct lg_exchange {
 
 	int64_t start_boot_ns;
 	struct lg_inject_answer *edit; /* NULL: the answer passes as it is */
+	struct lg_local *local;	       /* a local server answers, NULL: no */
 	struct lg_parts *parts;	       /* NULL: the answer had none */
 	int64_t price_ms; /* priced as of then, 0: of the row's start */
 

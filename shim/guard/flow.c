@@ -23,6 +23,7 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 	f->engine = e;
 	f->observe = peer->observe_only;
 	f->may_sleep = peer->may_sleep;
+	f->local = peer->local;
 	f->sleeper = peer->arg;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
 	f->forks = lg_self_forks();
@@ -84,6 +85,7 @@ void lg_flow_own(struct lg_flow *f)
 			x->disowned = true;
 		else
 			lg_cut_adopt(x);
+		lg_local_adopt(x->local);
 	}
 }
 
@@ -221,7 +223,7 @@ bool lg_flow_edits(const struct lg_flow *f)
 {
 	const struct lg_exchange *x = f->first;
 
-	return f->stash.len || (x && x->body.due) ||
+	return f->stash.len || (x && (x->body.due || x->local)) ||
 	       (x && x->swallow_100 && !x->answered) ||
 	       (x && x->injected && (x->edit || !x->answered));
 }
@@ -230,6 +232,42 @@ void lg_flow_eof(struct lg_flow *f)
 {
 	lg_flow_own(f);
 	lg_response_eof(f);
+}
+
+/* -- a local server ------------------------------------------------------ */
+
+bool lg_flow_is_local(const struct lg_flow *f)
+{
+	return f->first && f->first->local && !f->first->local->done;
+}
+
+/* It was the connection's last exchange. */
+static void end_local(struct lg_flow *f)
+{
+	struct lg_exchange *x = f->first;
+
+	if (!x->local->done)
+		return;
+	f->ending = f->deaf = true;
+	if (!x->closed)
+		lg_exchange_answer_end(x, false);
+	lg_settle(x);
+	lg_flow_retire(f, x);
+	f->shut = f->told == f->synth.len;
+}
+
+void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n)
+{
+	lg_flow_own(f);
+	lg_local_arrived(f->first, p, n, &f->synth);
+	end_local(f);
+}
+
+void lg_flow_local_eof(struct lg_flow *f)
+{
+	lg_flow_own(f);
+	lg_local_eof(f->first, &f->synth);
+	end_local(f);
 }
 
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out)

@@ -6,6 +6,7 @@
 
 #include "base/slice.h"
 #include "guard/engine.h"
+#include "guard/local.h"
 
 /*
  * One HTTP/1.1 connection under guard, from its first byte to its last: what
@@ -33,6 +34,12 @@ struct lg_flow_peer {
 	 * during an offer, when a budget slows calls down. NULL: it may not.
 	 */
 	bool (*may_sleep)(void *arg);
+	/*
+	 * Send a request elsewhere and answer the program from there: asked
+	 * during an offer, when a budget prefers a local server. From a true
+	 * on the connection belongs to lg_flow_local. NULL: it cannot.
+	 */
+	lg_local_send_fn *local;
 	void *arg;
 };
 
@@ -90,6 +97,15 @@ size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n);
 bool lg_flow_edits(const struct lg_flow *f);
 /* The peer closed (close_notify, EOF, reset). */
 void lg_flow_eof(struct lg_flow *f);
+
+/*
+ * Does a local server answer the request at hand? Then what it sends is told
+ * by lg_flow_local_arrived and its end by lg_flow_local_eof; the program reads
+ * the synthetic bytes. False again once the answer is over.
+ */
+bool lg_flow_is_local(const struct lg_flow *f);
+void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n);
+void lg_flow_local_eof(struct lg_flow *f);
 
 /* Bytes of our own that the program reads before the server's. */
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out);

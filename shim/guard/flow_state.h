@@ -35,7 +35,8 @@ struct lg_flow {
 	bool deaf;		      /* answers cannot be read any more */
 	uint32_t forks;		      /* lg_self_forks() of the owner */
 	bool (*may_sleep)(void *arg); /* NULL: never */
-	void *sleeper;		      /* its arg */
+	lg_local_send_fn *local;      /* NULL: never */
+	void *sleeper;		      /* the arg of both */
 	int64_t nap_ns;		      /* due before the next real write */
 	struct lg_framer req, resp;
 	struct lg_buf held;  /* taken from the program */

@@ -1,11 +1,191 @@
 #include "guard/local.h"
 
-bool lg_local_take(struct lg_exchange *x, struct lg_slice url,
-		   const struct lg_buf *held, bool may_sleep)
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "guard/engine.h"
+#include "guard/exchange.h"
+#include "guard/reframe.h"
+#include "wire/json_member.h"
+
+#define REQUEST_MAX ((size_t)1 << 30)
+#define TEXT_MAX ((size_t)64 << 10)
+
+/* -- the request ----------------------------------------------------------- */
+
+/* Only text in JSON that nobody coded, as whole as it left the program. */
+static bool is_possible(const struct lg_exchange *x, const struct lg_buf *held)
 {
+	return held && held->len && x->d && x->whole && x->facts.json_ok &&
+	       x->route.type == LG_REQUEST_GENERATE && !x->facts.requests &&
+	       !x->facts.background && !x->local;
+}
+
+static bool speaks(const struct lg_exchange *x, uint32_t speech)
+{
+	return speech == LG_SPEECH_OPENAI && !strcmp(x->d->name, "openai-chat");
+}
+
+/* Where the server answers chats, behind what its URL says. */
+static void put_path(struct lg_buf *out, struct lg_slice path, uint32_t speech)
+{
+	static const char *const full[] = {"/chat/completions", "/api/chat"};
+	struct lg_slice end = lg_slice_str(full[speech == LG_SPEECH_OLLAMA]);
+
+	lg_buf_put(out, path.p, path.len);
+	if (lg_slice_iends(path, end))
+		return;
+	if (speech == LG_SPEECH_OLLAMA &&
+	    lg_slice_iends(path, LG_SLICE("/api")))
+		end = LG_SLICE("/chat");
+	else if (speech == LG_SPEECH_OPENAI && !path.len)
+		lg_buf_puts(out, "/v1");
+	lg_buf_put(out, end.p, end.len);
+}
+
+/* The body under another model's name; the text is sound JSON. */
+static bool put_body(struct lg_buf *out, struct lg_slice body,
+		     struct lg_slice model)
+{
+	struct lg_json_member m;
+	const char *end = body.p + body.len;
+
+	if (!model.len)
+		return !lg_buf_put(out, body.p, body.len);
+	if (lg_json_member_find(body, LG_SLICE("model"), &m))
+		return false;
+	lg_buf_put(out, body.p, (size_t)(m.value.p - body.p));
+	lg_buf_put_json(out, model);
+	lg_buf_put(out, m.value.p + m.value.len,
+		   (size_t)(end - m.value.p) - m.value.len);
+	return !out->overflow;
+}
+
+static bool put_request(struct lg_buf *out, const struct lg_url *url,
+			uint32_t speech, struct lg_slice body)
+{
+	lg_buf_puts(out, "POST ");
+	put_path(out, url->path, speech);
+	lg_buf_puts(out, " HTTP/1.1\r\nHost: ");
+	lg_buf_put(out, url->name.p, url->name.len);
+	lg_buf_puts(out, "\r\nContent-Type: application/json\r\n"
+			 "Accept: application/json, text/event-stream\r\n"
+			 "Accept-Encoding: identity\r\n"
+			 "User-Agent: llmguard\r\n"
+			 "Connection: close\r\nContent-Length: ");
+	lg_buf_put_u64(out, body.len);
+	lg_buf_puts(out, "\r\n\r\n");
+	lg_buf_put(out, body.p, body.len);
+	return !out->overflow;
+}
+
+static bool build(const struct lg_exchange *x, const struct lg_url *url,
+		  const struct lg_img_action *a, struct lg_slice model,
+		  struct lg_slice held, struct lg_buf *out, bool *old)
+{
+	struct lg_buf body;
+	struct lg_reframe q;
+	bool ok;
+
 	(void)x;
-	(void)url;
-	(void)held;
-	(void)may_sleep;
-	return false;
+	lg_buf_init(&body, REQUEST_MAX);
+	ok = !lg_reframe_open(&q, held) &&
+	     !lg_http1_field(q.head, LG_SLICE("content-encoding"), 0).len &&
+	     put_body(&body, q.body, model) &&
+	     put_request(out, url, a->n, lg_buf_slice(&body));
+	*old = ok && !q.framer.m.minor;
+	lg_reframe_close(&q);
+	lg_buf_fini(&body);
+	return ok;
+}
+
+/* -- the exchange ---------------------------------------------------------- */
+
+static struct lg_local *local_new(struct lg_slice at)
+{
+	struct lg_local *l = lg_mem_alloc(sizeof(*l));
+
+	if (!l)
+		return NULL;
+	lg_framer_init(&l->resp, LG_HTTP1_RESPONSE);
+	lg_buf_init(&l->text, TEXT_MAX);
+	l->row.slot = -1;
+	lg_slice_copy(at, l->at, sizeof(l->at));
+	return l;
+}
+
+void lg_local_del(struct lg_local *l)
+{
+	if (!l)
+		return;
+	lg_framer_fini(&l->resp);
+	lg_buf_fini(&l->text);
+	lg_mem_free(l, sizeof(*l));
+}
+
+void lg_local_settled(struct lg_local *l)
+{
+	if (l && l->row.slot >= 0 && l->region)
+		lg_hold_free(l->region->r, &l->row);
+	if (l)
+		l->row.slot = -1;
+}
+
+void lg_local_adopt(struct lg_local *l)
+{
+	if (l && l->row.slot >= 0 && lg_hold_adopt(l->region->r, &l->row))
+		l->row.slot = -1;
+}
+
+/* Nothing is held; should we die, this is what is known of the call. */
+static void keep_row(struct lg_exchange *x, struct lg_local *l)
+{
+	struct lg_region *r = lg_world_region(x->world);
+	struct lg_row *row = &x->row;
+	uint32_t flags = row->flags;
+
+	row->verdict = LG_VERDICT_LOCAL;
+	row->flags |= LG_ROW_ABANDONED;
+	if (r && !lg_hold_row(r, row, sizeof(*row), &l->row))
+		l->region = x->world->region;
+	row->flags = flags;
+}
+
+static void tell_unreachable(const struct lg_local *l)
+{
+	struct lg_log_kv kv = {"url", lg_slice_str(l->at), 0};
+
+	lg_log(LG_LOG_WARN, "local_not_possible", &kv, 1);
+}
+
+bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
+		   const struct lg_img_action *a, const struct lg_buf *held,
+		   lg_local_send_fn *send, void *arg)
+{
+	struct lg_slice at = lg_img_text(img, a->arg);
+	struct lg_slice model = lg_img_text(img, a->model);
+	struct lg_local *l;
+	struct lg_url url;
+	struct lg_buf request;
+	const char *why;
+	bool sent = false;
+
+	if (!send || !is_possible(x, held) || !speaks(x, a->n) ||
+	    lg_url_parse(at, &url, &why) || !(l = local_new(at)))
+		return false;
+	lg_buf_init(&request, REQUEST_MAX);
+	if (build(x, &url, a, model, lg_buf_slice(held), &request, &l->old))
+		sent = send(arg, &url, lg_buf_slice(&request));
+	lg_buf_fini(&request);
+	if (!sent) {
+		tell_unreachable(l);
+		lg_local_del(l);
+		return false;
+	}
+	x->local = l;
+	if (model.len)
+		lg_slice_copy(model, x->row.model, sizeof(x->row.model));
+	keep_row(x, l);
+	return true;
 }
