@@ -75,6 +75,12 @@ struct lg_carrier {
 	bool (*random)(struct lg_conn *c, unsigned char *out);
 	/* Writes may end early and say how far they came. */
 	bool (*is_partial)(struct lg_conn *c);
+	/*
+	 * What arrives on the descriptor, past the library: more than 0 bytes
+	 * of it, 0 its end, less: nothing now. Called without the lock. NULL:
+	 * the library's way to its bytes is its own.
+	 */
+	int (*below)(struct lg_conn *c, void *p, size_t n);
 	/* A write of our own: its result must leave no trace. */
 	void (*ask)(struct lg_conn *c, const void *p, size_t n);
 };

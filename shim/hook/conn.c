@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "base/atomic.h"
+#include "hook/local.h"
 #include "hook/wakeup.h"
 
 #define LOCK_TRIES 20000
@@ -50,6 +51,7 @@ void lg_conn_reset(struct lg_conn *c)
 	lg_flow_del(c->flow);
 	c->flow = NULL;
 	lg_buf_fini(&c->queue);
+	lg_local_forget(c);
 	c->consumed = 0;
 	c->fd = -1;
 	c->fd_cookie = 0;
@@ -70,6 +72,7 @@ void lg_conn_decide(struct lg_conn *c, bool client)
 	struct lg_flow_peer peer = {
 		.observe_only = false,
 		.may_sleep = lg_conn_may_sleep,
+		.local = lg_local_send,
 		.arg = c,
 	};
 	enum lg_carrier_role role;

@@ -40,6 +40,7 @@ struct lg_conn {
 	bool handshaken;       /* and has ended */
 	bool pass_pending;     /* the library holds a half-sent PASS write */
 	bool released;	       /* lg_flow_out has bytes nobody waits for */
+	bool relayed;	       /* a local server is behind the descriptor */
 	bool stopped;	       /* the socket was shut down both ways */
 };
 

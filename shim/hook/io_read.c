@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "hook/local.h"
 #include "hook/wakeup.h"
 
 #define PIECE 16384
@@ -85,6 +86,8 @@ static int read_step(struct lg_conn *c, char *buf, size_t len, size_t *shown)
 		return r <= 0 ? r : 1;
 	if (c->flow && lg_flow_synth(c->flow, &(struct lg_slice){0}))
 		return 1;
+	if (LG_UNLIKELY(c->relayed))
+		return lg_local_read(c, buf, len);
 	r = read_real(c, buf, len);
 	if (!c->flow)
 		*shown = r > 0 ? (size_t)r : 0;
@@ -198,7 +201,7 @@ size_t lg_io_ready(struct lg_conn *c, bool *shut)
 	if (!c->flow || !lg_flow_synth(c->flow, &synth))
 		synth.len = 0;
 	n = synth.len + c->queue.len;
-	*shut = c->flow && lg_flow_is_shut(c->flow);
+	*shut = c->relayed || (c->flow && lg_flow_is_shut(c->flow));
 	lg_conn_unlock(c);
 	return n < INT_MAX ? n : INT_MAX;
 }

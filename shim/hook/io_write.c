@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "hook/local.h"
 #include "hook/wakeup.h"
 
 bool lg_io_is_shut(const struct lg_conn *c)
@@ -192,6 +193,7 @@ static bool begin_flow(struct lg_conn *c)
 	struct lg_flow_peer peer = {
 		.guarded = false,
 		.may_sleep = lg_conn_may_sleep,
+		.local = lg_local_send,
 		.arg = c,
 	};
 	int err = errno;
@@ -208,9 +210,9 @@ static bool is_between(struct lg_conn *c)
 	struct lg_slice s;
 
 	return !c->flow ||
-	       (!lg_flow_is_holding(c->flow) && !lg_flow_out(c->flow, &s) &&
-		!lg_flow_synth(c->flow, &s) && !c->queue.len &&
-		!lg_flow_is_shut(c->flow));
+	       (!c->relayed && !lg_flow_is_holding(c->flow) &&
+		!lg_flow_out(c->flow, &s) && !lg_flow_synth(c->flow, &s) &&
+		!c->queue.len && !lg_flow_is_shut(c->flow));
 }
 
 static bool is_off(struct lg_conn *c)

@@ -157,6 +157,22 @@ static void ssl_ask(struct lg_conn *c, const void *p, size_t n)
 	t->ERR_pop_to_mark();
 }
 
+/* The program's own way from its descriptor: a socket, memory, a callback. */
+static int ssl_below(struct lg_conn *c, void *p, size_t n)
+{
+	struct lg_tls *t = tls_of(c);
+	SSL *s = c->handle;
+	void *bio = t->SSL_get_rbio ? t->SSL_get_rbio(s) : NULL;
+	int r;
+
+	if (!bio || !t->BIO_read || !t->BIO_test_flags)
+		return 0;
+	r = LG_REAL(s, t->BIO_read(bio, p, call_len(n)));
+	if (r > 0)
+		return r;
+	return t->BIO_test_flags(bio, LG_BIO_SHOULD_RETRY) ? -1 : 0;
+}
+
 static const struct lg_carrier openssl = {
 	.write = ssl_write,
 	.read = ssl_read,
@@ -172,6 +188,7 @@ static const struct lg_carrier openssl = {
 	.write_fd = ssl_write_fd,
 	.random = ssl_random,
 	.is_partial = ssl_is_partial,
+	.below = ssl_below,
 	.ask = ssl_ask,
 };
 

@@ -190,6 +190,10 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 			t->SSL_set_shutdown(s,
 					    t->SSL_get_shutdown(s) |
 						    LG_SSL_RECEIVED_SHUTDOWN);
+		/* what is below is no TLS any more */
+		if (c->conn.relayed)
+			t->SSL_set_shutdown(s, LG_SSL_RECEIVED_SHUTDOWN |
+						       LG_SSL_SENT_SHUTDOWN);
 		/* a write on a socket that is shut would be a SIGPIPE */
 		if (c->conn.stopped)
 			t->SSL_set_shutdown(s, t->SSL_get_shutdown(s) |

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "hook/local.h"
 #include "hook/wakeup.h"
 
 #define HEAD 64 /* enough for a ClientHello's first fields */
@@ -35,7 +36,23 @@ void lg_hook_bind_libc(void)
 
 static inline bool is_watching(void)
 {
-	return LG_UNLIKELY(lg_load_relaxed(&lg_wakeup_watched));
+	return LG_UNLIKELY(lg_load_relaxed(&lg_wakeup_watched) |
+			   lg_load_relaxed(&lg_local_relayed));
+}
+
+/* Meant for a server that is not there any more. */
+static inline bool is_lost(int fd)
+{
+	return lg_load_relaxed(&lg_local_relayed) && lg_local_swallows(fd);
+}
+
+static size_t sum(const struct iovec *iov, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
 }
 
 /* Only what the kernel could read is read again. */
@@ -70,6 +87,8 @@ ssize_t hook_write(int fd, const void *buf, size_t n)
 		return syscall(SYS_write, fd, buf, n);
 	if (!is_watching())
 		return next_write(fd, buf, n);
+	if (is_lost(fd))
+		return (ssize_t)n;
 	return look(fd, buf, next_write(fd, buf, n));
 }
 
@@ -79,6 +98,8 @@ ssize_t hook_writev(int fd, const struct iovec *iov, int n)
 		return syscall(SYS_writev, fd, iov, n);
 	if (!is_watching())
 		return next_writev(fd, iov, n);
+	if (n > 0 && is_lost(fd))
+		return (ssize_t)sum(iov, (size_t)n);
 	return look_iov(fd, iov, n > 0 ? (size_t)n : 0,
 			next_writev(fd, iov, n));
 }
@@ -89,6 +110,8 @@ ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
 		return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
 	if (!is_watching())
 		return next_send(fd, buf, n, flags);
+	if (is_lost(fd))
+		return (ssize_t)n;
 	return look(fd, buf, next_send(fd, buf, n, flags));
 }
 
@@ -101,6 +124,8 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 		return syscall(SYS_sendto, fd, buf, n, flags, to, len);
 	if (!is_watching())
 		return next_sendto(fd, buf, n, flags, to, len);
+	if (is_lost(fd))
+		return (ssize_t)n;
 	return look(fd, buf, next_sendto(fd, buf, n, flags, to, len));
 }
 
@@ -112,6 +137,8 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return syscall(SYS_sendmsg, fd, msg, flags);
 	if (!is_watching())
 		return next_sendmsg(fd, msg, flags);
+	if (is_lost(fd))
+		return (ssize_t)sum(msg->msg_iov, msg->msg_iovlen);
 	r = next_sendmsg(fd, msg, flags);
 	/* only then does msg point to something */
 	return r > 0 ? look_iov(fd, msg->msg_iov, msg->msg_iovlen, r) : r;

@@ -28,6 +28,7 @@ enum {
 	LG_SSL_ERROR_WANT_ACCEPT = 8,
 };
 
+#define LG_BIO_SHOULD_RETRY 8
 #define LG_SSL_CTRL_MODE 33
 #define LG_SSL_MODE_PARTIAL_WRITE 1
 #define LG_SSL_SENT_SHUTDOWN 1
@@ -104,6 +105,9 @@ typedef long lg_bio_cb_ctrl_fn(BIO *, int, void (*)(void));
 	HELPER(long, SSL_ctrl, (SSL *, int, long, void *))                     \
 	HELPER(int, ERR_set_mark, (void))                                      \
 	HELPER(int, ERR_pop_to_mark, (void))                                   \
+	MAYBE(void *, SSL_get_rbio, (const SSL *))                             \
+	MAYBE(int, BIO_read, (void *, void *, int))                            \
+	MAYBE(int, BIO_test_flags, (const void *, int))                        \
 	MAYBE(int, SSL_is_dtls, (const SSL *))                                 \
 	MAYBE(int, SSL_is_quic, (const SSL *))                                 \
 	MAYBE(int, SSL_get_wfd, (const SSL *))                                 \

@@ -23,7 +23,7 @@ static struct {
 } hellos[HELLOS];
 static unsigned nhellos;
 
-static uint64_t cookie_of(int fd)
+uint64_t lg_wakeup_cookie(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -64,7 +64,7 @@ void lg_wakeup_look(int fd, const void *p, size_t n)
 	i = lg_add_relaxed(&nhellos, 1) & (HELLOS - 1);
 	lg_store_seq(&hellos[i].a, 0);
 	lg_store_release(&hellos[i].b, random[1]);
-	lg_store_release(&hellos[i].cookie, cookie_of(fd));
+	lg_store_release(&hellos[i].cookie, lg_wakeup_cookie(fd));
 	lg_store_release(&hellos[i].fd, (uint64_t)fd);
 	lg_store_release(&hellos[i].a, random[0]);
 	errno = err;
@@ -101,15 +101,24 @@ void lg_wakeup_find(struct lg_conn *c)
 		find_hello(c, random);
 }
 
-static bool shut_down(struct lg_conn *c, int how)
+int lg_wakeup_fd(struct lg_conn *c)
 {
 	int fd = c->carrier->fd(c);
 	int err = errno;
-	bool done;
 
 	if (fd < 0 && c->fd >= 0 && c->fd_cookie &&
-	    cookie_of(c->fd) == c->fd_cookie)
+	    lg_wakeup_cookie(c->fd) == c->fd_cookie)
 		fd = c->fd;
+	errno = err;
+	return fd;
+}
+
+static bool shut_down(struct lg_conn *c, int how)
+{
+	int fd = lg_wakeup_fd(c);
+	int err = errno;
+	bool done;
+
 	done = fd >= 0 && !shutdown(fd, how);
 	errno = err;
 	return done;

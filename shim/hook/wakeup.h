@@ -39,6 +39,11 @@ bool lg_wakeup_now(struct lg_conn *c);
  */
 bool lg_wakeup_close(struct lg_conn *c);
 
+/* The descriptor itself, -1 when it is unknown or meanwhile another's. */
+int lg_wakeup_fd(struct lg_conn *c);
+/* What tells one socket from all others; 0: it is none. Keeps no errno. */
+uint64_t lg_wakeup_cookie(int fd);
+
 /* Is the connection's descriptor in blocking mode? False when unknown. */
 bool lg_wakeup_is_blocking(struct lg_conn *c);
 
