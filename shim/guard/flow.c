@@ -234,42 +234,6 @@ void lg_flow_eof(struct lg_flow *f)
 	lg_response_eof(f);
 }
 
-/* -- a local server ------------------------------------------------------ */
-
-bool lg_flow_is_local(const struct lg_flow *f)
-{
-	return f->first && f->first->local && !f->first->local->done;
-}
-
-/* It was the connection's last exchange. */
-static void end_local(struct lg_flow *f)
-{
-	struct lg_exchange *x = f->first;
-
-	if (!x->local->done)
-		return;
-	f->ending = f->deaf = true;
-	if (!x->closed)
-		lg_exchange_answer_end(x, false);
-	lg_settle(x);
-	lg_flow_retire(f, x);
-	f->shut = f->told == f->synth.len;
-}
-
-void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n)
-{
-	lg_flow_own(f);
-	lg_local_arrived(f->first, p, n, &f->synth);
-	end_local(f);
-}
-
-void lg_flow_local_eof(struct lg_flow *f)
-{
-	lg_flow_own(f);
-	lg_local_eof(f->first, &f->synth);
-	end_local(f);
-}
-
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out)
 {
 	if (f->told >= f->synth.len)

@@ -67,6 +67,14 @@ void lg_request_passed(struct lg_flow *f, const char *p, size_t n);
 /* Decide the request that is being held on what is known of it. */
 void lg_request_release(struct lg_flow *f);
 
+/*
+ * flow_local.c: may x be answered by another server (nobody waits for the
+ * provider's answer to an earlier request)? And it is: the provider gets
+ * nothing of it.
+ */
+bool lg_flow_may_leave(const struct lg_flow *f, const struct lg_exchange *x);
+void lg_flow_leave(struct lg_flow *f, struct lg_exchange *x);
+
 /* response.c */
 size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n);
 void lg_response_eof(struct lg_flow *f);

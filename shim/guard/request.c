@@ -291,30 +291,12 @@ static void name_model(struct lg_exchange *x)
 	lg_slice_copy(url.len ? url : body, x->row.model, sizeof(x->row.model));
 }
 
-/* Nobody waits for the provider's answer to an earlier request. */
-static bool may_go_elsewhere(const struct lg_flow *f,
-			     const struct lg_exchange *x)
-{
-	return f->first == x && !f->resp.in_body && !f->resp.m.head_len &&
-	       !f->stash.len;
-}
-
-/* It is somebody else's now: the provider gets nothing of it. */
-static void hand_over(struct lg_flow *f, struct lg_exchange *x)
-{
-	f->held.len = f->sent = 0;
-	f->in = LG_IN_SWALLOW;
-	f->writing = NULL;
-	x->continues = false;
-	x->released = x->written = true;
-}
-
 static void degrade(struct lg_flow *f, struct lg_exchange *x)
 {
 	const struct lg_degrade_means means = {
 		.held = f->sent ? NULL : &f->held,
 		.may_sleep = f->may_sleep,
-		.local = may_go_elsewhere(f, x) ? f->local : NULL,
+		.local = lg_flow_may_leave(f, x) ? f->local : NULL,
 		.arg = f->sleeper,
 	};
 
@@ -347,7 +329,7 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 		return;
 	}
 	if (x->local) {
-		hand_over(f, x);
+		lg_flow_leave(f, x);
 		return;
 	}
 	if (!f->observe && !f->sent)

@@ -234,6 +234,22 @@ size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
 	return at;
 }
 
+bool lg_flow_is_local(const struct lg_flow *f)
+{
+	(void)f;
+	return false;
+}
+
+void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n)
+{
+	(void)f, (void)p, (void)n;
+}
+
+void lg_flow_local_eof(struct lg_flow *f)
+{
+	(void)f;
+}
+
 bool lg_flow_edits(const struct lg_flow *f)
 {
 	return f->edits;
