@@ -41,6 +41,24 @@ def line(row):
     return '%s,"crc":"%08x"}\n' % (body, crc32c(body.encode()))
 
 
+def sound(text):
+    """The sound rows of these lines, money as Decimal, and how many lines are
+    torn: a program that is killed while it writes leaves the beginning of a
+    row, and the next row stands behind it in the same line."""
+    out, torn = [], 0
+    for x in text.splitlines():
+        try:
+            out.append(json.loads(x, parse_float=decimal.Decimal))
+            continue
+        except ValueError:
+            torn += 1
+        x = x[max(0, x.rfind(b'{"v":')):]
+        body, _, crc = x.rpartition(b',"crc":"')
+        if crc == b'%08x"}' % crc32c(body):
+            out.append(json.loads(x, parse_float=decimal.Decimal))
+    return out, torn
+
+
 def new_id(ms, rng=random):
     v = ms << 80 | rng.getrandbits(80)
     return ''.join(ALPHABET[v >> 5 * i & 31] for i in reversed(range(26)))
