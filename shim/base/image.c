@@ -96,6 +96,13 @@ static bool rule_ok(struct probe *pr, const void *p)
 	       text_ok(pr, r->pricing_id) && text_ok(pr, r->price_version);
 }
 
+static bool plain_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_plain *e = p;
+
+	return text_ok(pr, e->pattern) && e->bits <= 8 * sizeof(e->addr);
+}
+
 static bool geo_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_geo *g = p;
@@ -198,6 +205,7 @@ static bool body_ok(struct probe *pr, const struct lg_image *img)
 		{img->budgets, sizeof(struct lg_img_budget), budget_ok},
 		{img->hosts, sizeof(struct lg_img_host), host_ok},
 		{img->rules, sizeof(struct lg_img_rule), rule_ok},
+		{img->plain, sizeof(struct lg_img_plain), plain_ok},
 		{img->providers, sizeof(struct lg_img_provider), provider_ok},
 		{img->prices, sizeof(struct lg_img_price), price_ok},
 		{img->names, sizeof(struct lg_img_name), name_ok},

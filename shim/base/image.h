@@ -162,6 +162,15 @@ struct lg_img_host {
 	struct lg_img_ref dialect; /* family: openai anthropic gemini ... */
 };
 
+/* plain_http: a name, or an address of which `bits` bits count. */
+struct lg_img_plain {
+	struct lg_img_ref pattern; /* glob; absent: the address */
+	uint8_t addr[16];	   /* IPv4 in IPv6's form */
+	uint16_t port;		   /* 0: any */
+	uint8_t bits;		   /* 0 to 128 */
+	uint8_t pad[5];
+};
+
 enum lg_img_phase {
 	LG_IMG_PHASE_UNSAID,
 	LG_IMG_PHASE_INFER,
@@ -303,6 +312,7 @@ struct lg_image {
 	struct lg_img_span budgets;    /* lg_img_budget, sorted by name */
 	struct lg_img_span hosts;      /* lg_img_host */
 	struct lg_img_span rules;      /* lg_img_rule, first match wins */
+	struct lg_img_span plain;      /* lg_img_plain */
 	struct lg_img_span providers;  /* lg_img_provider */
 	struct lg_img_span prices;     /* lg_img_price, by provider, then model,
 					  each in file order */

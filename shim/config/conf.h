@@ -90,7 +90,7 @@ struct lg_conf {
 	unsigned nsources, sources_cap;
 	struct lg_conf_prices *prices; /* catalog.c; NULL: none yet */
 	struct lg_img_settings settings;
-	struct lg_img_span hosts, rules;
+	struct lg_img_span hosts, rules, plain;
 };
 
 /* -- conf.c: reading values; all return 0 or -EINVAL with err filled ------ */
@@ -264,6 +264,11 @@ int lg_conf_provider_read(struct lg_conf *c, const struct lg_yaml *map,
 /* The provider's place in c->prices, a new one if need be; NULL: too many. */
 struct lg_conf_provider *lg_conf_provider_get(struct lg_conf_prices *p,
 					      struct lg_img_ref id);
+
+/* -- plain.c ------------------------------------------------------------- */
+
+/* `plain_http:` into c->plain. */
+lg_conf_read_fn lg_conf_plain;
 
 /* -- rates.c ------------------------------------------------------------- */
 

@@ -315,6 +315,7 @@ static int finish(struct lg_conf *c, const char *config)
 	img->budgets = budgets;
 	img->hosts = c->hosts;
 	img->rules = c->rules;
+	img->plain = c->plain;
 	img->config_path = path;
 	return lg_build_finish(&c->b);
 }

@@ -327,6 +327,7 @@ static const struct lg_conf_key keys[] = {
 	{"admit_wait_ms", read_wait, AT(s.admit_wait_ms)},
 	{"pricing", read_pricing, 0},
 	{"hosts", read_hosts, AT(ignored)},
+	{"plain_http", lg_conf_plain, AT(ignored)},
 	{"models", read_rules, AT(ignored)},
 	{"budgets", lg_conf_budgets, AT(ignored)},
 };

@@ -21,6 +21,7 @@ struct sample {
 	struct lg_img_action soft, hard;
 	struct lg_img_host host;
 	struct lg_img_rule rule;
+	struct lg_img_plain plain;
 	struct lg_img_provider provider;
 	struct lg_img_fallback fallback;
 	struct lg_img_geo geo, price_geo;
@@ -59,6 +60,7 @@ static void build(void)
 	img.head.budgets = ONE(budget);
 	img.head.hosts = ONE(host);
 	img.head.rules = ONE(rule);
+	img.head.plain = ONE(plain);
 	img.head.providers = ONE(provider);
 	img.head.prices = ONE(price);
 	img.head.names = ONE(name);
@@ -75,6 +77,8 @@ static void build(void)
 	img.hard.arg = name;
 	img.host.pattern = name;
 	img.rule.match = name;
+	img.plain.pattern = name;
+	img.plain.bits = 128;
 	img.provider.id = name;
 	img.provider.fallbacks = ONE(fallback);
 	img.fallback.id = name;
@@ -164,6 +168,7 @@ static void test_refs(void **state)
 		&img.rule.host,
 		&img.rule.pricing_id,
 		&img.rule.price_version,
+		&img.plain.pattern,
 		&img.provider.id,
 		&img.price.provider,
 		&img.price.model,
@@ -211,6 +216,7 @@ static void test_spans(void **state)
 		&img.price.match,  &img.price.tiers,	&img.clause.atoms,
 		&img.head.names,   &img.head.matchers,	&img.provider.fallbacks,
 		&img.fallback.geo, &img.price.geo,	&img.matcher.atoms,
+		&img.head.plain,
 	};
 	const struct lg_img_span wrong[] = {
 		{0, 1},
@@ -291,7 +297,7 @@ static void test_work_is_bounded(void **state)
 	h->size = size;
 	h->settings.timezone = h->config_path = (struct lg_img_ref){0, 0};
 	h->sources = h->budgets = h->hosts = h->rules = h->providers =
-		(struct lg_img_span){0, 0};
+		h->plain = (struct lg_img_span){0, 0};
 	prices = atoms + N / 2 * (uint32_t)sizeof(struct lg_img_atom);
 	h->prices = (struct lg_img_span){
 		prices,

@@ -144,6 +144,15 @@ static void test_budgets(void **state)
 static const struct {
 	const char *yaml, *want;
 } bad[] = {
+	{"version: 1\nplain_http: localhost\n", "must be a list"},
+	{"version: 1\nplain_http: [\"http://localhost\"]\n", "a host"},
+	{"version: 1\nplain_http: [\"h:0\"]\n", "a host"},
+	{"version: 1\nplain_http: [\"h:65536\"]\n", "a host"},
+	{"version: 1\nplain_http: [\":80\"]\n", "a host"},
+	{"version: 1\nplain_http: [10.0.0.0/33]\n", "a host"},
+	{"version: 1\nplain_http: [\"fd00::/129\"]\n", "a host"},
+	{"version: 1\nplain_http: [\"[fd00::1\"]\n", "bad pattern"},
+	{"version: 1\nplain_http: [\"h/24\"]\n", "a host"},
 	{"version: 2\n", ":1: version: value \"2\": this llmguard reads"},
 	{"version: 1\nfial: open\n", ":2: fial: unknown key; allowed: version"},
 	{"fail: maybe\n", ":1: fail: value \"maybe\": allowed: open closed"},
@@ -250,6 +259,47 @@ static const struct {
 	 ":4: name: value \"a\": another budget has this name"},
 	{B("name: \"a\\nb\", period: daily, limit_usd: 1"), "control"},
 };
+
+static const struct lg_img_plain *entry(const struct lg_image *img, uint32_t i)
+{
+	assert_in_range(i, 0, img->plain.n - 1);
+	return &LG_IMG_ARRAY(img, img->plain, struct lg_img_plain)[i];
+}
+
+static void test_plain_http(void **state)
+{
+	static const uint8_t ten[16] = {[10] = 0xff, 0xff, 10};
+	static const uint8_t six[16] = {0xfd, [15] = 1};
+	struct lg_buf out;
+	const struct lg_image *img = compile_text(
+		&out, "version: 1\nplain_http: [\"LocalHost:11434\", "
+		      "\"*.models.internal\", 10.0.0.0/8, \"10.0.0.0/9:80\", "
+		      "\"fd00::1\", \"[fd00::1]:8000\", \"[fd00::/16]:9\", "
+		      "127.0.0.1]\n");
+
+	(void)state;
+	assert_int_equal(img->plain.n, 10);
+	assert_string_equal(text(img, entry(img, 0)->pattern), "localhost");
+	assert_int_equal(entry(img, 0)->port, 11434);
+	assert_int_equal(entry(img, 1)->bits, 104);
+	assert_int_equal(entry(img, 1)->addr[12], 127);
+	assert_int_equal(entry(img, 1)->port, 11434);
+	assert_int_equal(entry(img, 2)->bits, 128);
+	assert_int_equal(entry(img, 2)->addr[15], 1);
+	assert_string_equal(text(img, entry(img, 3)->pattern),
+			    "*.models.internal");
+	assert_int_equal(entry(img, 3)->port, 0);
+	assert_memory_equal(entry(img, 4)->addr, ten, 16);
+	assert_int_equal(entry(img, 4)->bits, 104);
+	assert_int_equal(entry(img, 5)->bits, 105);
+	assert_int_equal(entry(img, 5)->port, 80);
+	assert_memory_equal(entry(img, 6)->addr, six, 16);
+	assert_int_equal(entry(img, 6)->port, 0);
+	assert_int_equal(entry(img, 7)->port, 8000);
+	assert_int_equal(entry(img, 8)->bits, 16);
+	assert_int_equal(entry(img, 9)->bits, 128);
+	lg_buf_fini(&out);
+}
 
 static void test_errors(void **state)
 {
@@ -449,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_shipped_file_is_the_defaults),
 		cmocka_unit_test(test_every_setting),
 		cmocka_unit_test(test_budgets),
+		cmocka_unit_test(test_plain_http),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_hostile_files),
 		cmocka_unit_test(test_empty_is_nothing),
