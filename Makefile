@@ -19,7 +19,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Werror
 SAN ?= $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=all)
-ARCHF := $(if $(filter x86_64,$(shell uname -m)),-mcx16)
+X86_64 := $(filter x86_64,$(shell uname -m))
+ARCHF := $(if $(X86_64),-mcx16)
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
 	-Ishim -I.
@@ -29,7 +30,7 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
-	libzstd-dev libjansson-dev libcurl4-openssl-dev
+	libzydis-dev libzstd-dev libjansson-dev libcurl4-openssl-dev
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
@@ -41,9 +42,11 @@ DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
 ENGINE_DIRS := base wire llm price config budget ledger guard
 ENGINE_SRC := $(wildcard $(ENGINE_DIRS:%=shim/%/*.c))
 HOOK_SRC := $(wildcard shim/hook/*.c)
+PATCH_SRC := $(wildcard shim/hook/patch/*.c)
 TOOL_SRC := $(filter-out tools/mkimage.c,$(wildcard tools/*.c))
 ENGINE_OBJ := $(ENGINE_SRC:%.c=$(B)/obj/%.o)
 HOOK_OBJ := $(HOOK_SRC:%.c=$(B)/obj/%.o)
+PATCH_OBJ := $(PATCH_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/obj/%.o)
 PRICING := $(wildcard conf/pricing/*.yaml)
 
@@ -63,6 +66,7 @@ TEST_BIN := $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
 
 ART := $(B)/libengine.a \
 	$(if $(wildcard shim/guard/flow.c),$(B)/libllmguard.so) \
+	$(if $(X86_64),$(B)/llmguard-patch.so) \
 	$(if $(TOOL_SRC),$(B)/llmguard)
 
 all: $(ART)
@@ -119,6 +123,12 @@ $(B)/libllmguard.so: $(HOOK_OBJ) $(B)/libengine.a $(B)/hooks.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(HOOK_OBJ) $(B)/libengine.a \
 		$(SO_LINK) -Wl,--as-needed $(STATIC) -ldl -lpthread
+
+# Entry patching, loaded by the preload where it is needed.
+$(B)/llmguard-patch.so: $(PATCH_OBJ) $(B)/flags
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(PATCH_OBJ) \
+		-Wl,-z,relro,-z,now,-z,nodelete -Wl,--gc-sections -lZydis
 
 # The hooks over a stand-in for the engine: their mechanics by themselves.
 $(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
@@ -240,6 +250,8 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(B)/libllmguard.so $(DESTDIR)$(PREFIX)/lib/
+	$(if $(X86_64),install -m 755 $(B)/llmguard-patch.so \
+	    $(DESTDIR)$(PREFIX)/lib/)
 	install -m 755 $(B)/llmguard $(DESTDIR)$(PREFIX)/bin/
 	$(if $(PRICING),install -m 644 $(PRICING) \
 	    conf/pricing/LICENSE.genai-prices \

@@ -89,6 +89,7 @@ static int check(struct call *c)
 static const char *const fails[] = {"open", "closed"};
 static const char *const unknowns[] = {"ceiling", "block", "allow"};
 static const char *const http2s[] = {"auto", "native", "off"};
+static const char *const patches[] = {"auto", "off"};
 static const char *const stream_usages[] = {"off", "inject"};
 static const char *const durabilities[] = {"none", "interval", "each"};
 static const char *const days[] = {"monday",   "tuesday", "wednesday",
@@ -121,6 +122,7 @@ static unsigned collect(struct lg_engine *e, struct shown *s)
 	SHOW("fail", false, "%s", fails[set->fail % 2]);
 	SHOW("unknown_model", false, "%s", unknowns[set->unknown_model % 3]);
 	SHOW("http2", false, "%s", http2s[set->http2 % 3]);
+	SHOW("patch", false, "%s", patches[set->patch % 2]);
 	SHOW("stream_usage", false, "%s", stream_usages[set->stream_usage % 2]);
 	SHOW("durability", false, "%s", durabilities[set->durability % 3]);
 	SHOW("hold_max_bytes", true, "%llu",

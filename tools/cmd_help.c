@@ -27,6 +27,7 @@ static const char environment[] =
 	"LLMGUARD_RUN_ID, LLMGUARD_EXPERIMENT\tthe run's name\n"
 	"LLMGUARD_IGNORE_BUDGET=1\tobserve only; rows say so\n"
 	"LLMGUARD_DISABLE=1\tthe preload does nothing\n"
+	"LLMGUARD_PATCH=off\tfunctions are not patched: Node is not seen\n"
 	"LLMGUARD_FAIL\topen or closed\n"
 	"LLMGUARD_PRICING_DIR\tmore price files: each *.yaml of this folder\n"
 	"LLMGUARD_PRICE_VERSION\tprices of this version, like pricing: "

@@ -40,6 +40,7 @@ struct lg_img_source {
 enum lg_fail { LG_FAIL_OPEN, LG_FAIL_CLOSED };
 enum lg_unknown { LG_UNKNOWN_CEILING, LG_UNKNOWN_BLOCK, LG_UNKNOWN_ALLOW };
 enum lg_stream_usage { LG_STREAM_USAGE_OFF, LG_STREAM_USAGE_INJECT };
+enum lg_patch { LG_PATCH_AUTO, LG_PATCH_OFF };
 enum lg_http2 { LG_HTTP2_AUTO, LG_HTTP2_NATIVE, LG_HTTP2_OFF };
 enum lg_durability {
 	LG_DURABILITY_NONE,
@@ -59,7 +60,8 @@ struct lg_img_settings {
 	uint8_t durability;    /* enum lg_durability */
 	uint8_t disabled;      /* guard: off */
 	uint8_t stream_usage;  /* enum lg_stream_usage */
-	uint8_t pad[5];
+	uint8_t patch;	       /* enum lg_patch */
+	uint8_t pad[4];
 };
 
 enum lg_period {

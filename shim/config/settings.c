@@ -50,6 +50,7 @@ static int read_version(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 ENUM_READER(read_fail, "open", "closed")
 ENUM_READER(read_unknown, "ceiling", "block", "allow")
 ENUM_READER(read_http2, "auto", "native", "off")
+ENUM_READER(read_patch, "auto", "off")
 ENUM_READER(read_stream_usage, "off", "inject")
 ENUM_READER(read_durability, "none", "interval", "each")
 ENUM_READER(read_week, "monday", "tuesday", "wednesday", "thursday", "friday",
@@ -321,6 +322,7 @@ static const struct lg_conf_key keys[] = {
 	{"fail", read_fail, AT(s.fail)},
 	{"unknown_model", read_unknown, AT(s.unknown_model)},
 	{"http2", read_http2, AT(s.http2)},
+	{"patch", read_patch, AT(s.patch)},
 	{"stream_usage", read_stream_usage, AT(s.stream_usage)},
 	{"durability", read_durability, AT(s.durability)},
 	{"hold_max_bytes", read_hold_max, AT(s.hold_max_bytes)},

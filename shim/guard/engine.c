@@ -483,6 +483,15 @@ enum lg_http2 lg_engine_http2(struct lg_engine *e)
 	return how;
 }
 
+enum lg_patch lg_engine_patch(struct lg_engine *e)
+{
+	struct lg_world *w = lg_engine_pin(e);
+	enum lg_patch how = (enum lg_patch)w->set.patch;
+
+	lg_engine_unpin(e, w);
+	return how;
+}
+
 const struct lg_env *lg_engine_env(const struct lg_engine *e)
 {
 	return &e->env;

@@ -75,6 +75,7 @@ ssize_t hook_send(int fd, const void *buf, size_t n, int flags);
 ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 		    __CONST_SOCKADDR_ARG addr, socklen_t len);
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags);
+void *hook_dlopen(const void *pc, const char *file, int flags);
 int hook_dlclose(void *handle);
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 	       unsigned long d);

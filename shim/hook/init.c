@@ -12,6 +12,7 @@
 #include "hook/conn.h"
 #include "hook/hook.h"
 #include "hook/resolve.h"
+#include "hook/patched.h"
 #include "hook/sandbox.h"
 
 #define RUN_ID_NAME "LLMGUARD_RUN_ID="
@@ -141,6 +142,8 @@ void lg_hook_init(void)
 	if (__register_atfork)
 		(void)__register_atfork(NULL, NULL, after_fork, &__dso_handle);
 	lg_hook_is_on = true;
+	lg_patched_init(env_get("LLMGUARD_PATCH"));
+	lg_patched_program();
 }
 
 __attribute__((constructor)) static void construct(void)

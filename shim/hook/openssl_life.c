@@ -86,8 +86,7 @@ void hook_SSL_free(const void *pc, SSL *s)
 static bool is_own_clear(const struct lg_ssl *c, struct lg_tls *t, const SSL *s,
 			 const void *pc)
 {
-	return lg_is_inner(t, s, pc) ||
-	       (!c->conn.handshaken && lg_tls_is_own(t, pc));
+	return lg_is_inside(s) || (!c->conn.handshaken && lg_tls_is_own(t, pc));
 }
 
 int hook_SSL_clear(const void *pc, SSL *s)

@@ -2,11 +2,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <sched.h>
 #include <string.h>
 
 #include "base/atomic.h"
+#include "hook/elf.h"
 
 /*
  * Bound to the oldest version, and weak: before glibc 2.34 these stand in
@@ -21,13 +23,13 @@
 #endif
 #ifdef OLDEST
 __asm__(".symver dlsym,dlsym@" OLDEST);
-__asm__(".symver dlopen,dlopen@" OLDEST);
 __asm__(".symver dlvsym,dlvsym@" OLDEST);
 __asm__(".symver dlerror,dlerror@" OLDEST);
 __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
+__asm__(".symver dlinfo,dlinfo@" OLDEST_DLADDR1);
 #endif
 #pragma weak dlsym
-#pragma weak dlopen
+#pragma weak dlinfo
 #pragma weak dlvsym
 #pragma weak dlerror
 #pragma weak dladdr1
@@ -39,6 +41,8 @@ __asm__(".symver dladdr1,dladdr1@" OLDEST_DLADDR1);
 #define LIBS_MAX 4
 
 static struct lg_tls copies[COPIES_MAX];
+/* Two for each copy: called from elsewhere, and by the copy itself. */
+static char markers[2 * COPIES_MAX];
 
 /* key = pc ^ value ^ generation: a torn pair does not match. */
 static struct {
@@ -48,7 +52,7 @@ static uintptr_t generation;
 
 bool lg_can_resolve(void)
 {
-	return dlsym && dlvsym && dlopen && dlerror && dladdr1;
+	return dlsym && dlvsym && dlerror && dladdr1;
 }
 
 void *lg_next_symbol(const char *name)
@@ -56,7 +60,19 @@ void *lg_next_symbol(const char *name)
 	return dlsym ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
-static struct link_map *module_of(const void *addr)
+void *lg_real_dlopen(const char *file, int flags)
+{
+	static void *(*real)(const char *, int);
+	void *(*r)(const char *, int) = lg_load_relaxed(&real);
+
+	if (!r) {
+		r = lg_next_symbol("dlopen");
+		lg_store_relaxed(&real, r);
+	}
+	return r ? r(file, flags) : NULL;
+}
+
+struct link_map *lg_module_of(const void *addr)
 {
 	struct link_map *lm = NULL;
 	Dl_info info;
@@ -68,7 +84,8 @@ static struct link_map *module_of(const void *addr)
 
 static void *not_ours(void *addr)
 {
-	if (!addr || module_of(addr) == module_of((const void *)lg_tls_of))
+	if (!addr ||
+	    lg_module_of(addr) == lg_module_of((const void *)lg_tls_of))
 		return NULL;
 	return addr;
 }
@@ -80,6 +97,19 @@ static void close_handle(void *h)
 
 	if (real_dlclose)
 		(void)real_dlclose(h);
+}
+
+bool lg_own_folder(char *out)
+{
+	struct link_map *lm = lg_module_of((const void *)lg_tls_of);
+	const char *end = lm && lm->l_name ? strrchr(lm->l_name, '/') : NULL;
+
+	if (end && lm->l_name[0] == '/' && end - lm->l_name < PATH_MAX) {
+		memcpy(out, lm->l_name, (size_t)(end - lm->l_name));
+		out[end - lm->l_name] = '\0';
+		return true;
+	}
+	return lm && dlinfo && !dlinfo(lm, RTLD_DI_ORIGIN, out);
 }
 
 /*
@@ -110,13 +140,13 @@ static void *from_module(struct link_map *lm, const char *name, void *global)
 
 	if (!lm || !lm->l_name || !lm->l_name[0])
 		return NULL;
-	h = dlopen(lm->l_name, RTLD_LAZY | RTLD_NOLOAD);
+	h = lg_real_dlopen(lm->l_name, RTLD_LAZY | RTLD_NOLOAD);
 	if (!h)
 		return NULL;
 	addr = not_ours(dlsym(h, name));
-	if (addr && module_of(addr) == lm) {
+	if (addr && lg_module_of(addr) == lm) {
 		ex = dlsym(h, "SSL_get_ex_data");
-		if (!ex || module_of(ex) != lm)
+		if (!ex || lg_module_of(ex) != lm)
 			addr = NULL;
 	} else if (addr && global && addr != global &&
 		   is_global_meant(h, name)) {
@@ -154,7 +184,7 @@ static void *from_any(const char *name)
 
 	dl_iterate_phdr(note_lib, &libs);
 	for (i = 0; i < libs.n && !addr; i++) {
-		h = dlopen(libs.name[i], RTLD_LAZY | RTLD_NOLOAD);
+		h = lg_real_dlopen(libs.name[i], RTLD_LAZY | RTLD_NOLOAD);
 		if (!h)
 			continue;
 		addr = not_ours(dlsym(h, name));
@@ -184,8 +214,8 @@ static void *find_helper(struct link_map *lib, const char *name)
 static void pin(struct link_map *lib)
 {
 	if (lib->l_name && lib->l_name[0])
-		(void)dlopen(lib->l_name,
-			     RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+		(void)lg_real_dlopen(lib->l_name,
+				     RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 /* Hooked functions that came after OpenSSL 1.1.0 may be absent. */
@@ -227,6 +257,38 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 	t->whole = whole;
 }
 
+/* What an executable exports: a lookup by name would find ours first. */
+static void *in_program(const struct lg_elf *e, const char *name, bool other)
+{
+	const ElfW(Sym) *s = lg_elf_find(e, name);
+
+	if (s)
+		return (void *)(e->base + s->st_value);
+	return other ? not_ours(dlsym(RTLD_NEXT, name)) : NULL;
+}
+
+static void fill_program(struct lg_tls *t, struct link_map *lib,
+			 const struct lg_elf *e)
+{
+	bool whole = true;
+
+#define HOOKED(type, name, params)                                             \
+	t->name = (type(*) params)in_program(e, #name, false);                 \
+	whole = whole && (t->name || !is_needed(#name));
+#define HELPER(type, name, params)                                             \
+	t->name = (type(*) params)in_program(e, #name, true);                  \
+	whole = whole && t->name;
+#define MAYBE(type, name, params)                                              \
+	t->name = (type(*) params)in_program(e, #name, false);
+	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
+#undef HOOKED
+#undef HELPER
+#undef MAYBE
+	t->module = lib;
+	t->ssl_idx = t->ctx_idx = -1;
+	t->whole = whole;
+}
+
 /*
  * The first entry of a copy is its entry: whoever asks waits for those that
  * are just being filled, so that no two are in use for one copy.
@@ -248,9 +310,9 @@ static struct lg_tls *copy_of(struct link_map *lib)
 	return NULL;
 }
 
-static struct lg_tls *find_copy(struct link_map *caller)
+static struct lg_tls *take_copy(struct link_map *caller, struct link_map *lib,
+				const struct lg_elf *program)
 {
-	struct link_map *lib = module_of(find(caller, "SSL_get_ex_data"));
 	struct lg_tls *t;
 	unsigned i, expect;
 
@@ -261,11 +323,40 @@ static struct lg_tls *find_copy(struct link_map *caller)
 		expect = 0;
 		if (!lg_cas_seq(&copies[i].claimed, &expect, 1))
 			continue;
-		fill(&copies[i], caller, lib);
+		if (program)
+			fill_program(&copies[i], lib, program);
+		else
+			fill(&copies[i], caller, lib);
 		lg_store_release(&copies[i].claimed, 2);
 		t = copy_of(lib);
 	}
 	return t;
+}
+
+static struct lg_tls *find_copy(struct link_map *caller)
+{
+	return take_copy(caller, lg_module_of(find(caller, "SSL_get_ex_data")),
+			 NULL);
+}
+
+struct lg_tls *lg_tls_adopt(struct link_map *lib, const struct lg_elf *e)
+{
+	return lg_can_resolve() ? take_copy(lib, lib, e) : NULL;
+}
+
+uintptr_t lg_tls_marker(const struct lg_tls *t)
+{
+	return (uintptr_t)&markers[2 * (t - copies)];
+}
+
+static bool is_marker(const void *pc)
+{
+	return (uintptr_t)pc - (uintptr_t)markers < sizeof(markers);
+}
+
+static struct lg_tls *marked(const void *pc)
+{
+	return &copies[((uintptr_t)pc - (uintptr_t)markers) / 2];
 }
 
 static struct lg_tls *resolve(const void *pc, unsigned slot, uintptr_t gen)
@@ -275,7 +366,7 @@ static struct lg_tls *resolve(const void *pc, unsigned slot, uintptr_t gen)
 
 	if (!lg_can_resolve())
 		return NULL;
-	t = find_copy(module_of(pc));
+	t = is_marker(pc) ? marked(pc) : find_copy(lg_module_of(pc));
 	if (t) {
 		lg_store_relaxed(&callers[slot].tls, (uintptr_t)t);
 		lg_store_relaxed(&callers[slot].key,
@@ -300,14 +391,16 @@ struct lg_tls *lg_tls_of(const void *caller)
 
 bool lg_tls_is_own(const struct lg_tls *t, const void *caller)
 {
-	return module_of(caller) == t->module;
+	if (is_marker(caller))
+		return ((uintptr_t)caller - (uintptr_t)markers) & 1;
+	return lg_module_of(caller) == t->module;
 }
 
 const char *lg_tls_name(const struct lg_tls *t)
 {
 	const struct link_map *lib = t->module;
 
-	return lib->l_name;
+	return lib->l_name && lib->l_name[0] ? lib->l_name : "program";
 }
 
 void lg_tls_forget_callers(void)

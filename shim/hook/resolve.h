@@ -2,8 +2,12 @@
 #define LG_HOOK_RESOLVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "hook/ssl.h"
+
+struct link_map;
+struct lg_elf;
 
 /*
  * The program's own functions behind the hooks. A process may hold several
@@ -22,6 +26,8 @@ struct lg_tls {
 	unsigned told;	      /* that it cannot be guarded */
 	int ssl_idx, ctx_idx; /* our ex_data slots in this copy, or -1 */
 	bool whole;	      /* every hooked function and helper is there */
+	bool is_patched;      /* its entries lead to the hooks (patched.h) */
+	bool was_tried;	      /* to be patched */
 };
 
 /*
@@ -34,7 +40,19 @@ struct lg_tls *lg_tls_of(const void *caller);
 /* Does this return address lie in the copy itself? */
 bool lg_tls_is_own(const struct lg_tls *t, const void *caller);
 
-/* The file that it was loaded from. */
+/*
+ * The copy that this module has in itself, before anybody called it; NULL: no
+ * room. e: the executable, whose symbols no handle leads to, else NULL. Only
+ * while the process has one thread.
+ */
+struct lg_tls *lg_tls_adopt(struct link_map *lib, const struct lg_elf *e);
+/*
+ * What patched entries pass as their caller: stands for this copy; one more
+ * stands for a call of the copy itself.
+ */
+uintptr_t lg_tls_marker(const struct lg_tls *t);
+
+/* The file that it was loaded from; "program" for the executable. */
 const char *lg_tls_name(const struct lg_tls *t);
 
 /* Forget what is known about callers (a module was unloaded). */
@@ -47,6 +65,16 @@ void lg_tls_after_fork(void);
  * none (very early, or no dynamic loader functions on an old system).
  */
 void *lg_next_symbol(const char *name);
+
+/* The module of an address, NULL: none. */
+struct link_map *lg_module_of(const void *addr);
+/* The loader's own dlopen: ours is a hook. NULL where there is none. */
+void *lg_real_dlopen(const char *file, int flags);
+/*
+ * The folder from which this library was loaded, to a buffer of PATH_MAX
+ * bytes. False: unknown.
+ */
+bool lg_own_folder(char *out);
 
 /* dlsym and friends may be absent (weak): then nothing is hooked. */
 bool lg_can_resolve(void);

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "hook/local.h"
+#include "hook/patched.h"
 #include "hook/wakeup.h"
 
 #define HEAD 64 /* enough for a ClientHello's first fields */
@@ -142,6 +143,23 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 	r = next_sendmsg(fd, msg, flags);
 	/* only then does msg point to something */
 	return r > 0 ? look_iov(fd, msg->msg_iov, msg->msg_iovlen, r) : r;
+}
+
+/*
+ * The linker searches as the caller of dlopen wants it: we ask in its place
+ * only where that makes no difference, else we are gone before it looks.
+ */
+void *hook_dlopen(const void *pc, const char *file, int flags)
+{
+	void *h;
+
+	if (LG_LIKELY(!lg_patched_cares(file, flags)) ||
+	    !lg_patched_may_open(pc, file))
+		return lg_real_dlopen(file, flags);
+	h = lg_real_dlopen(file, flags);
+	if (h)
+		lg_patched_arrived();
+	return h;
 }
 
 int hook_dlclose(void *handle)

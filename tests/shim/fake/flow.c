@@ -66,6 +66,12 @@ bool lg_engine_is_off(struct lg_engine *e)
 	return false;
 }
 
+enum lg_patch lg_engine_patch(struct lg_engine *e)
+{
+	(void)e;
+	return LG_PATCH_AUTO;
+}
+
 enum lg_http2 lg_engine_http2(struct lg_engine *e)
 {
 	(void)e;
