@@ -146,6 +146,7 @@ static int finish(struct run *r)
 			tool_warn("ledger: %s", strerror(-err));
 	}
 	run_record_write(r, run_end_name(r->end));
+	run_record_clean(lg_engine_state_dir(r->e));
 	run_report(r);
 	return guard || refused ? EXIT_OVER : -1;
 }

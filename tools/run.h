@@ -166,6 +166,8 @@ int run_record_read(const char *state_dir, const char *id,
 void run_record_write(const struct run *r, const char *status);
 /* Does the one who wrote it still look on? */
 bool run_record_is_live(const struct run_record *rec);
+/* Removes files of runs that nobody has touched for 180 days; halts stay. */
+void run_record_clean(const char *state_dir);
 
 /* -- run_halt.c: an experiment that was halted ----------------------------- */
 

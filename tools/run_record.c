@@ -1,4 +1,6 @@
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 #include "json.h"
 #include "run.h"
 #include "tool.h"
+
+#define KEPT_S (INT64_C(180) * 86400) /* a run that ended can go on so long */
 
 /* When this process id began, in clock ticks since the boot; 0: not there. */
 static uint64_t start_of(pid_t pid)
@@ -143,27 +147,78 @@ static void take_record(const struct doc *d, struct run_record *out)
 	out->pid_start = get_u64(d, "pid_start");
 }
 
-int run_record_read(const char *state_dir, const char *id,
-		    struct run_record *out)
+static int read_path(const char *path, struct run_record *out)
 {
 	struct doc_arena a = {NULL, 0};
-	char path[400];
 	struct doc *d = NULL;
 	struct doc_error why;
 	struct lg_slice text;
-	int err = lg_run_path(state_dir, id, ".json", path, sizeof(path));
+	int err = doc_read(&a, path, &text, &why);
 
 	memset(out, 0, sizeof(*out));
 	if (!err)
-		err = doc_read(&a, path, &text, &why);
-	if (!err)
 		err = doc_parse_json(&a, path, text, &d, &why);
-	if (!err) {
+	if (!err)
 		take_record(d, out);
-		/* another id with the same file name is another run */
-		if (strcmp(out->id, id))
-			err = -ENOENT;
-	}
 	doc_arena_fini(&a);
 	return err;
+}
+
+int run_record_read(const char *state_dir, const char *id,
+		    struct run_record *out)
+{
+	char path[400];
+	int err = lg_run_path(state_dir, id, ".json", path, sizeof(path));
+
+	if (!err)
+		err = read_path(path, out);
+	/* another id with the same file name is another run */
+	return err ? err : strcmp(out->id, id) ? -ENOENT : 0;
+}
+
+/* -- old ones --------------------------------------------------------------
+ */
+
+/* What `name` ends with, or NULL. */
+static const char *tail_of(const char *name, const char *tail)
+{
+	size_t n = strlen(name), t = strlen(tail);
+
+	return n > t && !strcmp(name + n - t, tail) ? name + n - t : NULL;
+}
+
+/* A run that still goes on keeps its files, however old. */
+static bool is_in_use(const char *dir, const char *name)
+{
+	const char *tail = tail_of(name, ".json");
+	struct run_record rec;
+	char path[400];
+
+	if (!tail)
+		tail = tail_of(name, ".phase");
+	if (!tail || snprintf(path, sizeof(path), "%s/%.*s.json", dir,
+			      (int)(tail - name), name) >= (int)sizeof(path))
+		return false;
+	return !read_path(path, &rec) && run_record_is_live(&rec);
+}
+
+void run_record_clean(const char *state_dir)
+{
+	int64_t limit = lg_clock_real_ms() / 1000 - KEPT_S;
+	char dir[360];
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	if (lg_path_join(dir, sizeof(dir), state_dir, LG_RUNS_DIR))
+		return;
+	d = opendir(dir);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && !tail_of(e->d_name, ".halt") &&
+		    !fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(st.st_mode) && st.st_mtime < limit &&
+		    !is_in_use(dir, e->d_name))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
 }

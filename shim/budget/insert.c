@@ -249,10 +249,11 @@ static void fill(struct lg_map *m, uint32_t i, const struct lg_cell_spec *s)
 struct lg_hash128 lg_cell_other_id(const struct lg_cell_spec *s)
 {
 	struct {
-		struct lg_hash128 name, scope;
+		struct lg_hash128 name, scope, rule;
 		uint64_t period;
 	} key = {lg_hash128(s->name.p, s->name.len, 1),
-		 lg_hash128(s->scope.p, s->scope.len, 2), (uint64_t)s->period};
+		 lg_hash128(s->scope.p, s->scope.len, 2), s->rule,
+		 (uint64_t)s->period};
 
 	return lg_hash128(&key, sizeof(key), 3);
 }

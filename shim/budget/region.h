@@ -84,10 +84,11 @@ uint64_t lg_region_counter(const struct lg_region *r, enum lg_counter c);
 /* -- cells ------------------------------------------------------------- */
 
 struct lg_cell_spec {
-	struct lg_slice name;  /* shown by status; cut at 63 */
-	struct lg_slice scope; /* canonical; cut at 127 */
-	struct lg_slice value; /* of each: true, else empty; cut at 51 */
-	struct lg_hash128 id;  /* (name, scope, period, zone, week, value) */
+	struct lg_slice name;	/* shown by status; cut at 63 */
+	struct lg_slice scope;	/* canonical; cut at 127 */
+	struct lg_slice value;	/* of each: true, else empty; cut at 51 */
+	struct lg_hash128 id;	/* (name, scope, period, zone, week, value) */
+	struct lg_hash128 rule; /* without the value: of all its values */
 	enum lg_period period;
 	uint32_t window; /* lg_window.tag now */
 	int64_t window_start_ms, window_end_ms;

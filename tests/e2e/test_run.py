@@ -302,6 +302,29 @@ def case_resume(box):
         ok(run(box, *args).returncode in (1, 2), str(args))
 
 
+def case_old_records(box):
+    """What nobody has touched for 180 days goes, but of runs that go on."""
+    folder = os.path.join(box.state, 'runs')
+    os.makedirs(folder)
+    pid = os.getpid()
+    with open('/proc/%d/stat' % pid) as f:
+        began = int(f.read().rpartition(')')[2].split()[19])
+    live = {'run_id': 'live', 'status': 'running', 'pid': pid,
+            'pid_start': began}
+    for days, name in ((181, 'dead.json'), (181, 'dead.phase'),
+                       (181, 'x.json.123'), (179, 'young.json'),
+                       (400, 'live.json'), (400, 'live.phase'),
+                       (400, 'experiment-e.halt'), (181, 'other.phase')):
+        path = os.path.join(folder, name)
+        with open(path, 'w') as f:
+            f.write(json.dumps(live if name == 'live.json' else {}))
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    p = run(box, '--max-usd', '1', '--', 'true')
+    eq(p.returncode, 0, p.stderr)
+    eq(sorted(x for x in os.listdir(folder) if not x.startswith('run-')),
+       ['experiment-e.halt', 'live.json', 'live.phase', 'young.json'], 'kept')
+
+
 def case_resume_of_one_that_goes_on(box):
     p = popen(box, '--max-usd', '1', '--', 'sleep', '30')
     for _ in range(100):
