@@ -35,6 +35,8 @@ DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
 	libpython3.11-testsuite python3-requests python3-httpx \
+	libgnutls28-dev gnutls-bin libcurl3-gnutls wget git lynx aria2 \
+	libcurl3-nss nss-plugin-pem \
 	python3-aiohttp python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)

@@ -1,3 +1,4 @@
+#include "hook/gnutls.h"
 #include "hook/hook.h"
 
 #include <dlfcn.h>

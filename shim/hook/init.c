@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hook/conn.h"
+#include "hook/gnutls.h"
 #include "hook/hook.h"
 #include "hook/resolve.h"
 #include "hook/patched.h"
@@ -120,6 +121,7 @@ static void put_run_id(void)
 static void after_fork(void)
 {
 	lg_tls_after_fork();
+	lg_library_after_fork(&lg_gnutls_library);
 	lg_sandbox_after_fork();
 	lg_conn_after_fork();
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "hook/library.h"
 #include "hook/local.h"
 #include "hook/patched.h"
 #include "hook/wakeup.h"
@@ -170,5 +171,6 @@ int hook_dlclose(void *handle)
 		return 0;
 	r = next_dlclose(handle);
 	lg_tls_forget_callers();
+	lg_library_forget_callers();
 	return r;
 }

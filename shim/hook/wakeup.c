@@ -101,16 +101,22 @@ void lg_wakeup_find(struct lg_conn *c)
 		find_hello(c, random);
 }
 
-int lg_wakeup_fd(struct lg_conn *c)
+int lg_wakeup_found(const struct lg_conn *c)
 {
-	int fd = c->carrier->fd(c);
-	int err = errno;
+	int err = errno, fd = -1;
 
-	if (fd < 0 && c->fd >= 0 && c->fd_cookie &&
+	if (c->fd >= 0 && c->fd_cookie &&
 	    lg_wakeup_cookie(c->fd) == c->fd_cookie)
 		fd = c->fd;
 	errno = err;
 	return fd;
+}
+
+int lg_wakeup_fd(struct lg_conn *c)
+{
+	int fd = c->carrier->fd(c);
+
+	return fd >= 0 ? fd : lg_wakeup_found(c);
 }
 
 static bool shut_down(struct lg_conn *c, int how)

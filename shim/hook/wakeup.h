@@ -26,6 +26,9 @@ void lg_wakeup_unwatch(struct lg_conn *c);
  * know. */
 void lg_wakeup_find(struct lg_conn *c);
 
+/* The descriptor that was found, while it is still that socket; else -1. */
+int lg_wakeup_found(const struct lg_conn *c);
+
 /*
  * Make poll, select and epoll report the connection readable: its receiving
  * side is shut down. False when the descriptor is unknown or meanwhile stands

@@ -26,6 +26,7 @@ SHARED = os.path.join(os.path.dirname(TOP), 'shared')
 PYTHON_CLIENTS = ('http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
                   'aiohttp')
 NODE_CLIENTS = ('https', 'fetch')
+CURL_LIBS = ('libcurl-gnutls', 'libcurl-nss')
 
 OPENAI = 'https://api.openai.com/v1/chat/completions'
 RESPONSES = 'https://api.openai.com/v1/responses'
@@ -268,6 +269,10 @@ def have_client(kind):
                               stderr=subprocess.DEVNULL).returncode == 0
     if kind in ('https', 'fetch'):
         return os.path.exists(NODE)
+    if kind in CURL_LIBS:
+        return subprocess.run([PY, '-c', 'import ctypes; ctypes.CDLL("%s.so.4")'
+                               % kind], stderr=subprocess.DEVNULL
+                              ).returncode == 0
     if kind in ('openai', 'anthropic', 'bedrock', 'google'):
         name = {'bedrock': '@aws-sdk', 'google': '@google'}.get(kind, 'openai')
         return os.path.exists(os.path.join(
@@ -285,6 +290,8 @@ def send(box, kind, reqs, guard=True, parallel=False, **k):
         return send_curl(box, reqs, guard, **k)
     argv = [PY, os.path.join(HERE, 'clients.py'), kind] \
         if kind in PYTHON_CLIENTS else \
+        [PY, os.path.join(HERE, 'curl_lib.py'), kind + '.so.4'] \
+        if kind in CURL_LIBS else \
         [NODE, '--require', os.path.join(HERE, 'redirect/node.cjs'),
          os.path.join(HERE, 'clients.cjs'), kind]
     p = box.run(argv, guard, stdin=json.dumps(
