@@ -1,5 +1,7 @@
 #include "wire/eventstream.h"
 
+#include <errno.h>
+
 #include <string.h>
 #include <zlib.h>
 
@@ -342,10 +344,17 @@ static void put32(struct lg_buf *out, uint32_t n)
 #define HEADER_OVERHEAD 4 /* a name's length, the type, a value's length */
 
 static const struct lg_slice message_type = {":message-type", 13};
-static const struct lg_slice exception_type = {":exception-type", 15};
 static const struct lg_slice content_type = {":content-type", 13};
-static const struct lg_slice exception = {"exception", 9};
 static const struct lg_slice json = {"application/json", 16};
+
+/* What a frame is, and the header in which its name stands. */
+struct frame_kind {
+	struct lg_slice is, named_by;
+};
+
+static const struct frame_kind event = {{"event", 5}, {":event-type", 11}};
+static const struct frame_kind exception = {{"exception", 9},
+					    {":exception-type", 15}};
 
 static void put_header(struct lg_buf *out, struct lg_slice name,
 		       struct lg_slice value)
@@ -358,29 +367,47 @@ static void put_header(struct lg_buf *out, struct lg_slice name,
 	lg_buf_put(out, value.p, value.len);
 }
 
-size_t lg_eventstream_exception_overhead(struct lg_slice name)
+static size_t overhead(const struct frame_kind *k, struct lg_slice name)
 {
-	return OVERHEAD + 3 * HEADER_OVERHEAD + message_type.len +
-	       exception.len + exception_type.len + name.len +
-	       content_type.len + json.len;
+	return OVERHEAD + 3 * HEADER_OVERHEAD + message_type.len + k->is.len +
+	       k->named_by.len + name.len + content_type.len + json.len;
 }
 
-int lg_eventstream_put_exception(struct lg_buf *out, struct lg_slice name,
-				 struct lg_slice payload)
+static int put_frame(struct lg_buf *out, const struct frame_kind *k,
+		     struct lg_slice name, struct lg_slice payload)
 {
 	size_t from = out->len;
-	size_t over = lg_eventstream_exception_overhead(name);
-	int err = lg_buf_reserve(out, over + payload.len);
+	size_t over = overhead(k, name);
+	int err = payload.len < LG_EVENTSTREAM_MAX - over
+			  ? lg_buf_reserve(out, over + payload.len)
+			  : -EMSGSIZE;
 
 	if (err)
 		return err;
 	put32(out, (uint32_t)(over + payload.len));
 	put32(out, (uint32_t)(over - OVERHEAD));
 	put32(out, crc_of(0, out->p + from, PRELUDE - CHECK));
-	put_header(out, message_type, exception);
-	put_header(out, exception_type, name);
+	put_header(out, message_type, k->is);
+	put_header(out, k->named_by, name);
 	put_header(out, content_type, json);
 	lg_buf_put(out, payload.p, payload.len);
 	put32(out, crc_of(0, out->p + from, out->len - from));
 	return 0;
+}
+
+size_t lg_eventstream_exception_overhead(struct lg_slice name)
+{
+	return overhead(&exception, name);
+}
+
+int lg_eventstream_put_exception(struct lg_buf *out, struct lg_slice name,
+				 struct lg_slice payload)
+{
+	return put_frame(out, &exception, name, payload);
+}
+
+int lg_eventstream_put_event(struct lg_buf *out, struct lg_slice name,
+			     struct lg_slice payload)
+{
+	return put_frame(out, &event, name, payload);
 }

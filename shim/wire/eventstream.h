@@ -76,7 +76,10 @@ size_t lg_eventstream_rest(const struct lg_eventstream *s, const char *p,
  */
 int lg_eventstream_put_exception(struct lg_buf *out, struct lg_slice name,
 				 struct lg_slice payload);
-/* Bytes of that frame besides its payload. */
+/* The same of an event: name is its :event-type. */
+int lg_eventstream_put_event(struct lg_buf *out, struct lg_slice name,
+			     struct lg_slice payload);
+/* Bytes of an exception's frame besides its payload. */
 size_t lg_eventstream_exception_overhead(struct lg_slice name);
 /* Of the frame at hand: its :event-type, "exception" for one that is. */
 struct lg_slice lg_eventstream_name(const struct lg_eventstream *s);

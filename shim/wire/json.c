@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "wire/json_event.h"
-#include "wire/json_scan.h"
+#include "base/json_scan.h"
 
 static const struct {
 	const char *text;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/json_scan.h"
+#include "base/json_scan.h"
 
 struct walk {
 	const char *p, *end;

@@ -6,7 +6,7 @@
 #endif
 
 #include "wire/json_event.h"
-#include "wire/json_scan.h"
+#include "base/json_scan.h"
 
 /* Where the scalars of the value at hand stand. */
 struct found {

@@ -1,5 +1,5 @@
-#ifndef LG_WIRE_JSON_SCAN_H
-#define LG_WIRE_JSON_SCAN_H
+#ifndef LG_BASE_JSON_SCAN_H
+#define LG_BASE_JSON_SCAN_H
 
 #include <stdbool.h>
 #include <stdint.h>

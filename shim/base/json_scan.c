@@ -1,4 +1,4 @@
-#include "wire/json_scan.h"
+#include "base/json_scan.h"
 
 #include <string.h>
 #if defined(__SSE2__)
