@@ -103,6 +103,7 @@ bool lg_conn_is_passing(struct lg_conn *c);
  */
 struct lg_inside {
 	const void *handle;
+	const void *owner; /* whose function: a struct lg_tls, or NULL */
 	const char *frame;
 };
 extern __thread struct lg_inside lg_inside;
@@ -116,11 +117,13 @@ static inline bool lg_is_inside(const void *handle)
 }
 
 /* A real call on a handle, marked as such. */
-#define LG_REAL(on, call)                                                      \
+#define LG_REAL(on, call) LG_REAL_OF(NULL, on, call)
+#define LG_REAL_OF(whose, on, call)                                            \
 	({                                                                     \
 		struct lg_inside saved_ = lg_inside;                           \
 		__typeof__(call) ret_;                                         \
 		lg_inside.handle = (on);                                       \
+		lg_inside.owner = (whose);                                     \
 		lg_inside.frame = __builtin_frame_address(0);                  \
 		ret_ = (call);                                                 \
 		lg_inside = saved_;                                            \

@@ -26,21 +26,22 @@ static int ssl_write(struct lg_conn *c, const void *p, size_t n)
 {
 	SSL *s = c->handle;
 
-	return LG_REAL(s, tls_of(c)->SSL_write(s, p, call_len(n)));
+	return LG_REAL_OF(tls_of(c), s,
+			  tls_of(c)->SSL_write(s, p, call_len(n)));
 }
 
 static int ssl_read(struct lg_conn *c, void *p, size_t n)
 {
 	SSL *s = c->handle;
 
-	return LG_REAL(s, tls_of(c)->SSL_read(s, p, call_len(n)));
+	return LG_REAL_OF(tls_of(c), s, tls_of(c)->SSL_read(s, p, call_len(n)));
 }
 
 static int ssl_peek(struct lg_conn *c, void *p, size_t n)
 {
 	SSL *s = c->handle;
 
-	return LG_REAL(s, tls_of(c)->SSL_peek(s, p, call_len(n)));
+	return LG_REAL_OF(tls_of(c), s, tls_of(c)->SSL_peek(s, p, call_len(n)));
 }
 
 /* SSL_get_error says nothing final (WANT_*) about this result. */
@@ -114,8 +115,9 @@ static int ssl_handshake(struct lg_conn *c)
 	SSL *s = c->handle;
 
 	/* before early data no call need have said that this is a client */
-	return ssl->early ? LG_REAL(s, ssl->tls->SSL_connect(s))
-			  : LG_REAL(s, ssl->tls->SSL_do_handshake(s));
+	return ssl->early ? LG_REAL_OF(tls_of(c), s, ssl->tls->SSL_connect(s))
+			  : LG_REAL_OF(tls_of(c), s,
+				       ssl->tls->SSL_do_handshake(s));
 }
 
 static void ssl_before_hello(struct lg_conn *c)
@@ -167,7 +169,7 @@ static int ssl_below(struct lg_conn *c, void *p, size_t n)
 
 	if (!bio || !t->BIO_read || !t->BIO_test_flags)
 		return 0;
-	r = LG_REAL(s, t->BIO_read(bio, p, call_len(n)));
+	r = LG_REAL_OF(tls_of(c), s, t->BIO_read(bio, p, call_len(n)));
 	if (r > 0)
 		return r;
 	return t->BIO_test_flags(bio, LG_BIO_SHOULD_RETRY) ? -1 : 0;

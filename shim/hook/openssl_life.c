@@ -148,7 +148,7 @@ static int handshake(struct lg_tls *t, const void *pc, SSL *s,
 		return real(s);
 	lg_store_relaxed(&c->fake_error, 0);
 	lg_conn_before_handshake(&c->conn, client);
-	r = LG_REAL(s, real(s));
+	r = LG_REAL_OF(t, s, real(s));
 	lg_conn_after_handshake(&c->conn);
 	return r;
 }
@@ -199,7 +199,7 @@ int hook_SSL_shutdown(const void *pc, SSL *s)
 						       LG_SSL_SENT_SHUTDOWN);
 		lg_conn_unlock(&c->conn);
 	}
-	return LG_REAL(s, t->SSL_shutdown(s));
+	return LG_REAL_OF(t, s, t->SSL_shutdown(s));
 }
 
 int lg_ssl_error(struct lg_tls *t, const SSL *s, int ret)

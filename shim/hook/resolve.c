@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "hook/conn.h"
 #include "hook/elf.h"
 
 /*
@@ -359,6 +360,18 @@ static struct lg_tls *marked(const void *pc)
 	return &copies[((uintptr_t)pc - (uintptr_t)markers) / 2];
 }
 
+/*
+ * libssl's SSL_connect jumps to its SSL_do_handshake, which may be our hook:
+ * it then seems to be called by the place of our own real call.
+ */
+static struct lg_tls *of_inner(const void *pc)
+{
+	if (!lg_inside.owner ||
+	    lg_module_of(pc) != lg_module_of((const void *)lg_tls_of))
+		return NULL;
+	return (struct lg_tls *)lg_inside.owner;
+}
+
 static struct lg_tls *resolve(const void *pc, unsigned slot, uintptr_t gen)
 {
 	struct lg_tls *t;
@@ -366,8 +379,12 @@ static struct lg_tls *resolve(const void *pc, unsigned slot, uintptr_t gen)
 
 	if (!lg_can_resolve())
 		return NULL;
-	t = is_marker(pc) ? marked(pc) : find_copy(lg_module_of(pc));
-	if (t) {
+	t = is_marker(pc) ? marked(pc) : of_inner(pc);
+	if (!t)
+		t = find_copy(lg_module_of(pc));
+	else if (!is_marker(pc))
+		slot = CALLERS; /* true of this call alone */
+	if (t && slot < CALLERS) {
 		lg_store_relaxed(&callers[slot].tls, (uintptr_t)t);
 		lg_store_relaxed(&callers[slot].key,
 				 (uintptr_t)pc ^ (uintptr_t)t ^ gen);
