@@ -24,13 +24,14 @@ ARCHF := $(if $(X86_64),-mcx16)
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
 	-Ishim -I.
-STATIC := -Wl,-Bstatic -lyaml -lz -lbrotlidec -lbrotlicommon -lzstd \
+STATIC := -Wl,-Bstatic -lyaml -lz -lbrotlidec -lbrotlicommon -lzstd -lnghttp2 \
 	-Wl,-Bdynamic
 say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
-	libzydis-dev libzstd-dev libjansson-dev libcurl4-openssl-dev
+	libzydis-dev libzstd-dev libnghttp2-dev libjansson-dev \
+	libcurl4-openssl-dev
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \

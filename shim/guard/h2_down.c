@@ -1,0 +1,598 @@
+#include "guard/h2_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* -- where the program sees it --------------------------------------------- */
+
+static bool is_ahead(const struct lg_h2conn *c)
+{
+	return c->synth.len > c->told;
+}
+
+/* Bytes for the program, in place as long as they fit there. */
+static void emit(struct lg_h2conn *c, struct lg_h2_view *v, const void *p,
+		 size_t n)
+{
+	if (c->to_late) {
+		lg_buf_put(&c->late, p, n);
+	} else if (!v || is_ahead(c) || v->shown + n > v->at) {
+		lg_buf_put(&c->synth, p, n);
+	} else {
+		memmove(v->p + v->shown, p, n);
+		v->shown += n;
+	}
+}
+
+static void emit_buf(struct lg_h2conn *c, struct lg_h2_view *v,
+		     struct lg_buf *b)
+{
+	emit(c, v, b->p, b->len);
+	b->len = 0;
+	lg_buf_shrink(b, 2 * LG_H2_FRAME_MAX);
+}
+
+/* The frame at hand as it was collected. */
+static void emit_frame(struct lg_h2conn *c, struct lg_h2_view *v,
+		       uint32_t stream)
+{
+	struct lg_h2_frame f = c->down.f;
+
+	f.stream = stream;
+	f.len = (uint32_t)c->down_block.len;
+	lg_h2_put(&c->piece, &f, c->down_block.p);
+	emit_buf(c, v, &c->piece);
+}
+
+/* -- the program's window is full ------------------------------------------ */
+
+static bool drain_one(struct lg_h2conn *c)
+{
+	struct lg_slice s = lg_buf_slice(&c->late);
+	const uint8_t *b = (const uint8_t *)s.p;
+	size_t len;
+
+	if (s.len < LG_H2_HEAD_LEN)
+		return false;
+	len = (size_t)b[0] << 16 | (size_t)b[1] << 8 | b[2];
+	if (s.len < LG_H2_HEAD_LEN + len)
+		return false;
+	if (b[3] == LG_H2_DATA) {
+		if (c->down_all.far < (int64_t)len)
+			return false;
+		c->down_all.far -= (int64_t)len;
+		c->late_bytes -= (int64_t)len;
+	}
+	lg_buf_put(lg_h2conn_say(c), s.p, LG_H2_HEAD_LEN + len);
+	lg_buf_drop(&c->late, LG_H2_HEAD_LEN + len);
+	return true;
+}
+
+void lg_h2_down_drain(struct lg_h2conn *c)
+{
+	/* the program must be between two frames */
+	while (c->late.len && !c->mid && drain_one(c))
+		;
+	if (!c->late.len)
+		lg_buf_shrink(&c->late, 0);
+}
+
+/* -- answers --------------------------------------------------------------- */
+
+static void answer_end(struct lg_h2_stream *st)
+{
+	st->answered = true;
+	lg_h2_stream_answered(st, true);
+	st->down_done = true;
+}
+
+static void answer_head(struct lg_h2_stream *st, const struct lg_h2_fields *l)
+{
+	struct lg_slice status = lg_h2_fields_get(l, LG_SLICE(":status"));
+	struct lg_buf text;
+
+	lg_buf_init(&text, LG_HTTP1_HEAD_MAX * 4);
+	if (lg_h2_fields_answer(l, &text)) {
+		st->answered = *status.p != '1';
+		if (st->sub && st->sub->first)
+			lg_flow_arrived(st->sub, text.p, text.len);
+	} else if (st->sub && st->sub->first) {
+		st->sub->first->row.flags |= LG_ROW_BAD_HTTP;
+		lg_h2_stream_answered(st, false);
+		st->answered = true;
+	}
+	lg_buf_fini(&text);
+}
+
+static void write_block(struct lg_h2conn *c, struct lg_h2_view *v,
+			const struct lg_h2_fields *l, uint32_t stream)
+{
+	struct lg_buf block;
+
+	lg_buf_init(&block, LG_H2_BLOCK_MAX * 2);
+	if (c->say_size >= 0)
+		lg_hpack_put_size(&block, (uint32_t)c->say_size);
+	c->say_size = -1;
+	if (!lg_h2_fields_write(l, NULL, &block))
+		lg_h2_put_block(&c->piece, stream,
+				c->down_flags & LG_H2_END_STREAM, NULL,
+				lg_buf_slice(&block));
+	lg_buf_fini(&block);
+	emit_buf(c, v, &c->piece);
+}
+
+/* What belongs to the frame and not to its header block. */
+static size_t before_block(const struct lg_h2conn *c)
+{
+	if (c->down_kind == LG_H2_PUSH_PROMISE)
+		return 4;
+	return c->down_flags & LG_H2_PRIO ? 5 : 0;
+}
+
+static void on_block(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	struct lg_slice block = lg_buf_slice(&c->down_block);
+	struct lg_h2_stream *st = lg_h2_stream_by_sid(c, c->down_stream);
+	size_t skip = before_block(c);
+	struct lg_h2_fields l;
+	int err = -EPROTO;
+
+	lg_h2_fields_init(&l);
+	if (block.len >= skip) {
+		block.p += skip;
+		block.len -= skip;
+		err = lg_h2_fields_read(&l, c->down_reader, block);
+	}
+	if (err == -EPROTO) {
+		lg_h2conn_break_down(c);
+	} else if (c->down_kind == LG_H2_HEADERS) {
+		if (!c->block_raw && st && !st->dead)
+			write_block(c, v, &l, st->id);
+		else if (!c->block_raw)
+			c->rewrite = true;
+		if (st && !st->dead && !st->answered)
+			answer_head(st, &l);
+	} else if (!c->block_raw) {
+		/* a push that its reader could not follow any more */
+		c->rewrite = true;
+	}
+	if (c->block_raw)
+		c->say_size = -1;
+	lg_h2_fields_fini(&l);
+	if (st && !st->dead && c->down_kind == LG_H2_HEADERS &&
+	    c->down_flags & LG_H2_END_STREAM) {
+		answer_end(st);
+		lg_h2_stream_reap(c, st);
+	}
+}
+
+/* -- DATA that may be changed ---------------------------------------------- */
+
+static void put_edited(struct lg_h2conn *c, struct lg_h2_view *v,
+		       struct lg_h2_stream *st, const char *p, size_t n,
+		       bool last)
+{
+	struct lg_h2_frame f = {0, LG_H2_DATA, 0, st->id};
+	uint8_t head[LG_H2_HEAD_LEN];
+	struct lg_slice s = {"", 0};
+	size_t len;
+
+	if (!lg_flow_synth(st->sub, &s))
+		s.len = 0;
+	len = n + s.len;
+	if (!len && !last)
+		return;
+	f.len = (uint32_t)len;
+	f.flags = last ? LG_H2_END_STREAM : 0;
+	lg_h2_head(&f, head);
+	lg_buf_put(&c->piece, head, sizeof(head));
+	lg_buf_put(&c->piece, p, n);
+	lg_buf_put(&c->piece, s.p, s.len);
+	if (s.len)
+		lg_flow_synth_taken(st->sub, s.len);
+	emit_buf(c, v, &c->piece);
+	st->down.far -= (int64_t)len;
+	if (c->to_late)
+		c->late_bytes += (int64_t)len;
+	else
+		c->down_all.far -= (int64_t)len;
+}
+
+/* The stream was cut: what was said instead stands in sub's bytes. */
+static void cut(struct lg_h2conn *c, struct lg_h2_view *v,
+		struct lg_h2_stream *st, const char *p, size_t n)
+{
+	struct lg_slice s;
+
+	while (lg_flow_synth(st->sub, &s)) {
+		lg_buf_put(&st->tail, s.p, s.len);
+		lg_flow_synth_taken(st->sub, s.len);
+	}
+	put_edited(c, v, st, p, n, false);
+	lg_h2_put_u32(&c->next, LG_H2_RST_STREAM, st->sid, LG_H2_CANCEL);
+	st->dead = true;
+	c->pass = LG_H2_EAT;
+	if (st->tail.len) {
+		st->tail_end = true;
+		lg_h2_stream_tell(c, st);
+		return;
+	}
+	/* nothing can be said in its coding: it ends short */
+	lg_h2_put_u32(lg_h2conn_say(c), LG_H2_RST_STREAM, st->id, LG_H2_CANCEL);
+	st->down_done = st->up_end = true;
+}
+
+static bool ends_here(const struct lg_h2conn *c)
+{
+	return c->down.f.flags & LG_H2_END_STREAM &&
+	       c->down.left == c->down.pad;
+}
+
+static void edit(struct lg_h2conn *c, struct lg_h2_view *v,
+		 struct lg_h2_stream *st, struct lg_slice run)
+{
+	char *p = v->p + (run.p - v->p);
+	size_t n = run.len;
+
+	if (st->sub->first)
+		n = lg_flow_arrived(st->sub, p, n);
+	if (lg_flow_wants_close(st->sub)) {
+		cut(c, v, st, p, n);
+		return;
+	}
+	if (ends_here(c))
+		answer_end(st);
+	put_edited(c, v, st, p, n, st->down_done);
+}
+
+static bool edits(const struct lg_h2_stream *st)
+{
+	return st->sub && st->sub->first && lg_flow_edits(st->sub);
+}
+
+/* -- a frame begins -------------------------------------------------------- */
+
+/* A stream that the program does not know under this number. */
+static bool is_unknown(const struct lg_h2conn *c, uint32_t sid)
+{
+	const struct lg_h2_gone *g = lg_h2_stream_gone(c, sid);
+
+	return sid & 1 && (g ? g->dead : c->moved);
+}
+
+static enum lg_h2_pass pass_of_data(struct lg_h2conn *c,
+				    struct lg_h2_stream *st)
+{
+	if (st ? st->dead : is_unknown(c, c->down.f.stream))
+		return LG_H2_EAT;
+	return st && edits(st) ? LG_H2_EDIT : LG_H2_RAW;
+}
+
+static void on_data(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	int64_t len = c->down.f.len;
+	bool within = c->down_all.near >= len;
+
+	c->pass = pass_of_data(c, st);
+	c->down_all.near -= len;
+	if (st)
+		st->down.near -= len;
+	c->to_late = c->pass != LG_H2_EAT &&
+		     (c->late.len || (c->down_all.far < len && within));
+	if (c->pass != LG_H2_RAW)
+		return;
+	if (c->to_late)
+		c->late_bytes += len;
+	else
+		c->down_all.far -= len;
+	if (st)
+		st->down.far -= len;
+}
+
+static void on_block_begin(struct lg_h2conn *c, const struct lg_h2_stream *st)
+{
+	c->down_block.len = 0;
+	c->down_stream = c->down.f.stream;
+	c->down_flags = c->down.f.flags;
+	c->down_kind = c->down.f.type;
+	c->block_raw =
+		!c->rewrite && !(st ? st->dead : is_unknown(c, c->down_stream));
+}
+
+static bool is_block(uint8_t type)
+{
+	return type == LG_H2_HEADERS || type == LG_H2_PUSH_PROMISE ||
+	       type == LG_H2_CONTINUATION;
+}
+
+static void choose(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	c->to_late = false;
+	switch (c->down.f.type) {
+	case LG_H2_DATA:
+		on_data(c, st);
+		break;
+	case LG_H2_HEADERS:
+	case LG_H2_PUSH_PROMISE:
+		on_block_begin(c, st);
+		/* fall through */
+	case LG_H2_CONTINUATION:
+		c->pass = c->block_raw ? LG_H2_RAW : LG_H2_EAT;
+		c->to_late = c->late.len;
+		break;
+	case LG_H2_PING:
+	case LG_H2_WINDOW_UPDATE:
+	case LG_H2_RST_STREAM:
+	case LG_H2_GOAWAY:
+		c->pass = LG_H2_EAT;
+		break;
+	default:
+		c->pass = LG_H2_RAW;
+	}
+}
+
+static uint32_t name_of(const struct lg_h2conn *c,
+			const struct lg_h2_stream *st, uint32_t sid)
+{
+	const struct lg_h2_gone *g;
+
+	if (st)
+		return st->id;
+	g = sid ? lg_h2_stream_gone(c, sid) : NULL;
+	return g ? g->id : sid;
+}
+
+static void on_frame(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	struct lg_h2_frame f = c->down.f;
+	uint8_t head[LG_H2_HEAD_LEN];
+
+	c->down_st = f.stream ? lg_h2_stream_by_sid(c, f.stream) : NULL;
+	choose(c, c->down_st);
+	if (f.type != LG_H2_DATA && !is_block(f.type))
+		c->down_block.len = 0;
+	if (c->pass != LG_H2_RAW)
+		return;
+	f.stream = name_of(c, c->down_st, f.stream);
+	lg_h2_head(&f, head);
+	emit(c, v, head, sizeof(head));
+	c->mid |= !c->to_late;
+}
+
+/* -- its content ----------------------------------------------------------- */
+
+static bool is_kept(uint8_t type)
+{
+	return type != LG_H2_DATA && type <= LG_H2_CONTINUATION;
+}
+
+static void on_run(struct lg_h2conn *c, struct lg_h2_view *v,
+		   enum lg_h2_event ev, struct lg_slice run)
+{
+	struct lg_h2_stream *st = c->down_st;
+	uint8_t type = c->down.f.type;
+	size_t max = is_block(type) ? LG_H2_BLOCK_MAX : LG_H2_CONTROL_MAX;
+	bool bad = false;
+
+	if (ev == LG_H2_PAYLOAD && is_kept(type))
+		bad = c->down_block.len + run.len > max ||
+		      lg_buf_put(&c->down_block, run.p, run.len);
+	if (ev == LG_H2_PAYLOAD && c->pass == LG_H2_EDIT && st)
+		edit(c, v, st, run);
+	if (c->pass != LG_H2_RAW)
+		goto out;
+	if (ev == LG_H2_PAYLOAD && type == LG_H2_DATA && st && st->sub &&
+	    st->sub->first)
+		lg_flow_arrived(st->sub, v->p + (run.p - v->p), run.len);
+	emit(c, v, run.p, run.len);
+out:
+	if (bad)
+		lg_h2conn_break_down(c);
+}
+
+/* -- its end --------------------------------------------------------------- */
+
+static void on_data_end(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	struct lg_h2_stream *st = c->down_st;
+
+	if (st && !st->dead && !st->down_done &&
+	    c->down.f.flags & LG_H2_END_STREAM) {
+		answer_end(st);
+		if (c->pass == LG_H2_EDIT)
+			put_edited(c, v, st, "", 0, true);
+	}
+	lg_h2conn_grant_down(c, st, LG_H2_GRANT);
+	if (st)
+		lg_h2_stream_reap(c, st);
+}
+
+/* Ours to the server, if it says so; table sizes for the coders. */
+static void on_settings(struct lg_h2conn *c)
+{
+	struct lg_slice left = lg_buf_slice(&c->down_block);
+	struct lg_h2_settings s;
+	uint32_t value;
+	unsigned id;
+
+	if (!(c->down.f.flags & LG_H2_ACK)) {
+		lg_h2_settings_push(c->down_set, &c->ndown_set, left);
+		while (lg_h2_next_setting(&left, &id, &value))
+			if (id == LG_H2_SET_TABLE)
+				lg_hpack_reader_allow(c->up_reader, value);
+		return;
+	}
+	if (!lg_h2_settings_pop(c->up_set, &c->nup_set, &s))
+		return;
+	if (s.table >= 0 && s.table < c->down_table)
+		c->say_size = s.table;
+	if (s.table >= 0)
+		c->down_table = s.table;
+	if (s.window < 0)
+		return;
+	for (struct lg_h2_stream *st = c->streams; st; st = st->next) {
+		st->down.far += s.window - c->down_window;
+		st->down.near += s.window - c->down_window;
+	}
+	c->down_window = s.window;
+}
+
+static void on_ping(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	if (c->pinged && c->down.f.flags & LG_H2_ACK &&
+	    !memcmp(c->down_block.p, c->ping, sizeof(c->ping)))
+		c->pinged = false;
+	else
+		emit_frame(c, v, 0);
+}
+
+static void on_window(struct lg_h2conn *c)
+{
+	uint32_t by = lg_h2_u32(c->down_block.p) & 0x7fffffff;
+	struct lg_h2_stream *st = c->down_st;
+	struct lg_h2_window *w = &c->up_all;
+
+	if (c->down.f.stream && !st)
+		return;
+	if (st)
+		w = &st->up;
+	w->far += by;
+	if (w->far > LG_H2_WINDOW_MAX)
+		w->far = LG_H2_WINDOW_MAX;
+	if (st)
+		lg_h2_stream_send(c, st);
+	else
+		lg_h2conn_send_all(c);
+	lg_h2conn_grant_up(c, st, 1);
+}
+
+static void on_reset(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	struct lg_h2_stream *st = c->down_st;
+
+	if (!st && is_unknown(c, c->down.f.stream))
+		return;
+	if (!st || !st->dead) {
+		c->to_late = c->late.len;
+		emit_frame(c, v, name_of(c, st, c->down.f.stream));
+	}
+	if (!st || (st->dead && !st->down_done))
+		return;
+	lg_h2_stream_answered(st, false);
+	/* it was, or will be, told its end by us */
+	lg_h2_stream_del(c, st);
+	lg_h2conn_grant_up(c, NULL, LG_H2_GRANT);
+}
+
+/* The highest of the program's streams that the server may have seen. */
+static uint32_t last_seen(struct lg_h2conn *c, uint32_t last)
+{
+	uint32_t id = 0;
+
+	if (!c->moved || last >= INT32_MAX)
+		return last;
+	for (struct lg_h2_stream *st = c->streams; st; st = st->next)
+		if (st->sid && st->sid <= last && st->id > id)
+			id = st->id;
+	for (unsigned i = 0; i < LG_H2_GONE; i++)
+		if (c->gone[i].sid <= last && c->gone[i].id > id)
+			id = c->gone[i].id;
+	return id ? id : last;
+}
+
+/* Streams that the program would believe to be under way are not. */
+static void on_goaway(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	uint32_t last = lg_h2_u32(c->down_block.p) & 0x7fffffff;
+	uint32_t seen = last_seen(c, last);
+	struct lg_h2_stream *st, *next;
+
+	c->down_block.p[0] = (char)(seen >> 24 & 0x7f);
+	c->down_block.p[1] = (char)(seen >> 16);
+	c->down_block.p[2] = (char)(seen >> 8);
+	c->down_block.p[3] = (char)seen;
+	c->to_late = c->late.len;
+	emit_frame(c, v, 0);
+	c->to_late = false;
+	if (last >= INT32_MAX)
+		return;
+	c->going = true;
+	for (st = c->streams; st; st = next) {
+		next = st->next;
+		if ((st->sid && st->sid <= last) || st->refused)
+			continue;
+		lg_h2_stream_reset(c, st, st->id <= seen, false,
+				   LG_H2_REFUSED_STREAM);
+		lg_h2_stream_answered(st, false);
+		lg_h2_stream_del(c, st);
+	}
+}
+
+static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
+{
+	uint8_t type = c->down.f.type;
+
+	if (c->pass == LG_H2_RAW && !c->to_late)
+		c->mid = c->down.block;
+	if (type == LG_H2_DATA)
+		on_data_end(c, v);
+	else if (is_block(type) && !c->down.block)
+		on_block(c, v);
+	else if (type == LG_H2_SETTINGS)
+		on_settings(c);
+	else if (type == LG_H2_PING)
+		on_ping(c, v);
+	else if (type == LG_H2_WINDOW_UPDATE)
+		on_window(c);
+	else if (type == LG_H2_RST_STREAM)
+		on_reset(c, v);
+	else if (type == LG_H2_GOAWAY)
+		on_goaway(c, v);
+	c->to_late = false;
+	if (c->mid || c->deaf || !c->ours.len)
+		return;
+	lg_buf_put(&c->synth, c->ours.p, c->ours.len);
+	c->ours.len = 0;
+	lg_buf_shrink(&c->ours, 0);
+}
+
+/* -- bytes ----------------------------------------------------------------- */
+
+/* The rest passes as it came; what was kept of the frame goes first. */
+static void pass_rest(struct lg_h2conn *c, struct lg_h2_view *v,
+		      enum lg_h2_event ev, struct lg_slice run, size_t n)
+{
+	c->to_late = false;
+	if (ev == LG_H2_BAD) {
+		lg_h2conn_break_down(c);
+		emit(c, v, c->down.head, LG_H2_HEAD_LEN);
+		emit(c, v, run.p, run.len);
+	}
+	lg_buf_put(&c->synth, c->late.p, c->late.len);
+	c->late.len = 0;
+	n -= v->at;
+	v->at += n;
+	emit(c, v, v->p + v->at - n, n);
+}
+
+size_t lg_h2_down_feed(struct lg_h2conn *c, char *p, size_t n)
+{
+	struct lg_h2_view v = {.p = p};
+	enum lg_h2_event ev = LG_H2_MORE;
+	struct lg_slice run;
+
+	while (!c->deaf && (ev != LG_H2_MORE || v.at < n)) {
+		v.at += lg_h2_feed(&c->down, p + v.at, n - v.at, &ev, &run);
+		if (ev == LG_H2_FRAME)
+			on_frame(c, &v);
+		else if (ev == LG_H2_PAYLOAD || ev == LG_H2_PAD)
+			on_run(c, &v, ev, run);
+		else if (ev == LG_H2_END)
+			on_end(c, &v);
+		else if (ev == LG_H2_BAD)
+			break;
+	}
+	if (c->deaf || ev == LG_H2_BAD)
+		pass_rest(c, &v, ev, run, n);
+	return v.shown;
+}
