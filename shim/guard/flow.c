@@ -5,8 +5,10 @@
 #include "base/mem.h"
 #include "guard/block.h"
 #include "guard/flow_state.h"
+#include "guard/h2.h"
 #include "guard/self.h"
 #include "guard/settle.h"
+#include "wire/h2.h"
 
 #define KEEP_HELD 4096
 #define SYNTH_MAX ((size_t)64 << 20)
@@ -56,6 +58,7 @@ void lg_flow_del(struct lg_flow *f)
 
 	if (!f)
 		return;
+	lg_h2conn_del(f->h2);
 	for (x = f->first; x; x = next) {
 		next = x->next;
 		abandon(f, x);
@@ -127,11 +130,56 @@ void lg_flow_turn(struct lg_flow *f)
 
 /* -- writing ------------------------------------------------------------- */
 
+/* What was taken for the preface was not. */
+static void not_h2(struct lg_flow *f)
+{
+	enum lg_flow_gate gate;
+	size_t n = f->preface;
+
+	f->preface = LG_FLOW_NOT_H2;
+	if (n)
+		lg_request_offer(f, LG_H2_PREFACE, n, &gate);
+}
+
+/* How much of these bytes may be HTTP/2's preface; 0: it is not. */
+static size_t take_preface(struct lg_flow *f, const char *p, size_t len)
+{
+	size_t at = f->preface, n = 0;
+
+	if (at == LG_FLOW_NOT_H2)
+		return 0;
+	while (n < len && at + n < LG_H2_PREFACE_LEN &&
+	       p[n] == LG_H2_PREFACE[at + n])
+		n++;
+	if (f->stream || f->observe || f->in != LG_IN_HEAD ||
+	    (n < len && at + n < LG_H2_PREFACE_LEN)) {
+		not_h2(f);
+		return 0;
+	}
+	f->preface += (uint8_t)n;
+	if (f->preface < LG_H2_PREFACE_LEN)
+		return n;
+	f->h2 = lg_h2conn_new(f);
+	if (!f->h2) {
+		f->in = LG_IN_PASSING;
+		f->out_ready = !lg_buf_puts(&f->held, LG_H2_PREFACE);
+	}
+	return n;
+}
+
 size_t lg_flow_offer(struct lg_flow *f, const char *p, size_t len,
 		     enum lg_flow_gate *gate)
 {
+	size_t n;
+
 	lg_flow_own(f);
-	return lg_request_offer(f, p, len, gate);
+	if (f->h2)
+		return lg_h2conn_offer(f->h2, p, len, gate);
+	n = take_preface(f, p, len);
+	if (!n)
+		return lg_request_offer(f, p, len, gate);
+	*gate = LG_FLOW_TAKEN;
+	return n;
 }
 
 void lg_flow_passed(struct lg_flow *f, const char *p, size_t n)
@@ -151,6 +199,8 @@ void lg_flow_dispatch(struct lg_exchange *x)
 
 bool lg_flow_out(struct lg_flow *f, struct lg_slice *out)
 {
+	if (f->h2)
+		return lg_h2conn_out(f->h2, out);
 	if (!f->out_ready || f->sent >= f->held.len)
 		return false;
 	lg_flow_dispatch(f->writing);
@@ -171,6 +221,10 @@ void lg_flow_sent(struct lg_flow *f, size_t n)
 {
 	size_t left = f->held.len - f->sent;
 
+	if (f->h2) {
+		lg_h2conn_sent(f->h2, n);
+		return;
+	}
 	f->sent += n < left ? n : left;
 	if (f->sent < f->held.len)
 		return;
@@ -187,6 +241,10 @@ void lg_flow_sent(struct lg_flow *f, size_t n)
 
 void lg_flow_write_failed(struct lg_flow *f)
 {
+	if (f->h2) {
+		lg_h2conn_write_failed(f->h2);
+		return;
+	}
 	drop_held(f);
 	f->in = LG_IN_PASSING;
 }
@@ -201,13 +259,17 @@ int64_t lg_flow_take_nap(struct lg_flow *f)
 
 bool lg_flow_is_holding(const struct lg_flow *f)
 {
+	if (f->h2)
+		return lg_h2conn_is_holding(f->h2);
 	return f->in == LG_IN_HOLD;
 }
 
 void lg_flow_release(struct lg_flow *f)
 {
 	lg_flow_own(f);
-	if (f->in == LG_IN_HOLD)
+	if (f->h2)
+		lg_h2conn_release(f->h2);
+	else if (f->in == LG_IN_HOLD)
 		lg_request_release(f);
 }
 
@@ -215,6 +277,8 @@ void lg_flow_release(struct lg_flow *f)
 
 size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
 {
+	if (f->h2)
+		return lg_h2conn_arrived(f->h2, p, n);
 	lg_flow_own(f);
 	return lg_response_arrived(f, p, n);
 }
@@ -223,6 +287,8 @@ bool lg_flow_edits(const struct lg_flow *f)
 {
 	const struct lg_exchange *x = f->first;
 
+	if (f->h2)
+		return true;
 	return f->stash.len || (x && (x->body.due || x->local)) ||
 	       (x && x->swallow_100 && !x->answered) ||
 	       (x && x->injected && (x->edit || !x->answered));
@@ -230,12 +296,18 @@ bool lg_flow_edits(const struct lg_flow *f)
 
 void lg_flow_eof(struct lg_flow *f)
 {
+	if (f->h2) {
+		lg_h2conn_eof(f->h2);
+		return;
+	}
 	lg_flow_own(f);
 	lg_response_eof(f);
 }
 
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out)
 {
+	if (f->h2)
+		return lg_h2conn_synth(f->h2, out);
 	if (f->told >= f->synth.len)
 		return false;
 	out->p = f->synth.p + f->told;
@@ -247,6 +319,10 @@ void lg_flow_synth_taken(struct lg_flow *f, size_t n)
 {
 	size_t left = f->synth.len - f->told;
 
+	if (f->h2) {
+		lg_h2conn_synth_taken(f->h2, n);
+		return;
+	}
 	f->told += n < left ? n : left;
 	if (f->told < f->synth.len)
 		return;
@@ -279,6 +355,13 @@ bool lg_flow_is_shut(const struct lg_flow *f)
 
 bool lg_flow_is_passing(const struct lg_flow *f)
 {
+	if (f->h2)
+		return lg_h2conn_is_passing(f->h2);
 	return f->in == LG_IN_PASSING && !f->first && f->sent >= f->held.len &&
 	       f->told >= f->synth.len && !f->stash.len;
+}
+
+bool lg_flow_is_bound(const struct lg_flow *f)
+{
+	return f->h2;
 }

@@ -9,10 +9,11 @@
 #include "guard/local.h"
 
 /*
- * One HTTP/1.1 connection under guard, from its first byte to its last: what
- * the program writes, what the server answers, what is held, let go, refused
- * and settled. No I/O: the hook (or the tracer) moves the bytes. One thread
- * per object. Never blocks but for the ledger row's write.
+ * One connection under guard, HTTP/1.1 or (known by its preface) HTTP/2, from
+ * its first byte to its last: what the program writes, what the server answers,
+ * what is held, let go, refused and settled. No I/O: the hook (or the tracer)
+ * moves the bytes. One thread per object. Never blocks but for the ledger row's
+ * write.
  *
  * Writing (hook):
  *   while bytes are left:
@@ -116,6 +117,12 @@ bool lg_flow_wants_wakeup(struct lg_flow *f);
 bool lg_flow_wants_close(struct lg_flow *f);
 /* After the synthetic answer is used up the connection looks closed. */
 bool lg_flow_is_shut(const struct lg_flow *f);
+
+/*
+ * HTTP/2: what the server got is not what the program wrote, so that the flow
+ * cannot be left before the connection ends.
+ */
+bool lg_flow_is_bound(const struct lg_flow *f);
 
 /* Forget all and pass everything from here on (HTTP upgrade, our own fault). */
 bool lg_flow_is_passing(const struct lg_flow *f);

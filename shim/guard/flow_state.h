@@ -7,7 +7,11 @@
 #include "guard/framer.h"
 #include "guard/windows.h"
 
-/* Private to flow.c, request.c and response.c. */
+/* Private to flow.c, request.c, response.c and h2*.c. */
+
+struct lg_h2conn;
+
+#define LG_FLOW_NOT_H2 255
 
 /* More requests than this without an answer: no pipelining goes so far. */
 #define LG_FLOW_DEPTH_MAX 256
@@ -32,8 +36,10 @@ struct lg_flow {
 	bool close;	/* a stream was cut: the server has to be told */
 	bool ending;	/* it was the last answer */
 	bool shut;
-	bool deaf;		      /* answers cannot be read any more */
-	uint32_t forks;		      /* lg_self_forks() of the owner */
+	bool deaf;	 /* answers cannot be read any more */
+	bool stream;	 /* one of several in an HTTP/2 connection */
+	uint8_t preface; /* bytes of HTTP/2's that are taken */
+	uint32_t forks;	 /* lg_self_forks() of the owner */
 	bool (*may_sleep)(void *arg); /* NULL: never */
 	lg_local_send_fn *local;      /* NULL: never */
 	void *sleeper;		      /* the arg of both */
@@ -49,6 +55,7 @@ struct lg_flow {
 	unsigned depth;
 	struct lg_windows wins;
 	struct lg_memo memo;
+	struct lg_h2conn *h2; /* then all goes there; NULL: HTTP/1 */
 };
 
 /* A fork came between: take over what is ours now. */

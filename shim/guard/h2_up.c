@@ -48,7 +48,9 @@ static void begin(struct lg_h2conn *c, struct lg_h2_stream *st, bool ended)
 	struct lg_buf text;
 
 	lg_buf_init(&text, LG_HTTP1_HEAD_MAX * 4);
-	if (guard(c, st, ended, &text)) {
+	if (lg_engine_is_off(c->flow->engine)) {
+		st->head_out = true;
+	} else if (guard(c, st, ended, &text)) {
 		lg_h2_stream_write(c, st, text.p, text.len);
 		if (st->head.odd && st->sub->first)
 			st->sub->first->row.flags |= LG_ROW_BAD_HTTP;

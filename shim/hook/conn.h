@@ -41,6 +41,7 @@ struct lg_conn {
 	bool pass_pending;     /* the library holds a half-sent PASS write */
 	bool released;	       /* lg_flow_out has bytes nobody waits for */
 	bool relayed;	       /* a local server is behind the descriptor */
+	bool flushing;	       /* a thread is writing lg_flow_out */
 	bool stopped;	       /* the socket was shut down both ways */
 };
 

@@ -73,6 +73,13 @@ static size_t arrived(struct lg_conn *c, char *buf, size_t len)
 	/* the server sees its stream end, without a close_notify */
 	if (LG_UNLIKELY(lg_flow_wants_close(c->flow)))
 		c->stopped = lg_wakeup_close(c);
+	/* HTTP/2 answers the server, and goes on sending as it allows */
+	if (lg_flow_is_bound(c->flow) &&
+	    lg_flow_out(c->flow, &(struct lg_slice){0})) {
+		c->released = true;
+		if (!c->flushing)
+			(void)lg_io_flush(c);
+	}
 	return shown;
 }
 

@@ -1,12 +1,15 @@
 #include "hook/io.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "hook/local.h"
 #include "hook/wakeup.h"
+
+#define FLUSH_TRIES 1000
 
 bool lg_io_is_shut(const struct lg_conn *c)
 {
@@ -30,16 +33,29 @@ static void nap(struct lg_conn *c)
 	lg_conn_relock(c);
 }
 
+/* A thread that reads may be flushing what HTTP/2 says to the server. */
+static void wait_for_other(struct lg_conn *c)
+{
+	for (unsigned i = 0; c->flushing && i < FLUSH_TRIES; i++) {
+		lg_conn_unlock(c);
+		sched_yield();
+		lg_conn_relock(c);
+	}
+}
+
 int lg_io_flush(struct lg_conn *c)
 {
 	struct lg_slice out;
 	int r;
 
 	nap(c);
+	wait_for_other(c);
 	while (c->flow && lg_flow_out(c->flow, &out)) {
+		c->flushing = true;
 		lg_conn_unlock(c);
 		r = c->carrier->write(c, out.p, out.len);
 		lg_conn_relock(c);
+		c->flushing = false;
 		if (r <= 0) {
 			if (c->flow && !c->carrier->is_transient(c, r))
 				lg_flow_write_failed(c->flow);
@@ -210,9 +226,10 @@ static bool is_between(struct lg_conn *c)
 	struct lg_slice s;
 
 	return !c->flow ||
-	       (!c->relayed && !lg_flow_is_holding(c->flow) &&
-		!lg_flow_out(c->flow, &s) && !lg_flow_synth(c->flow, &s) &&
-		!c->queue.len && !lg_flow_is_shut(c->flow));
+	       (!c->relayed && !lg_flow_is_bound(c->flow) &&
+		!lg_flow_is_holding(c->flow) && !lg_flow_out(c->flow, &s) &&
+		!lg_flow_synth(c->flow, &s) && !c->queue.len &&
+		!lg_flow_is_shut(c->flow));
 }
 
 static bool is_off(struct lg_conn *c)

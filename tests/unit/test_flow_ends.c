@@ -253,7 +253,6 @@ static void test_bad_request_framing(void **state)
 		"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\nzz\r\n",
 		"\x16\x03\x01 not a request\r\n\r\n",
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	};
 	struct rig r;
 	unsigned rows = 0;
