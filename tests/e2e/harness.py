@@ -75,11 +75,11 @@ def sanitizer():
 
 
 class TestServer:
-    def __init__(self):
+    def __init__(self, program='server.py'):
         self.dir = tempfile.mkdtemp(prefix='llmguard-server-')
         os.chmod(self.dir, 0o755)
         self.proc = subprocess.Popen(
-            [PY, os.path.join(HERE, 'server.py'), '--dir', self.dir,
+            [PY, os.path.join(HERE, program), '--dir', self.dir,
              '--lifetime', '3600'],
             stdout=open(os.path.join(self.dir, 'out'), 'w'),
             stderr=subprocess.STDOUT)
@@ -332,7 +332,7 @@ def read(path):
         return ''
 
 
-def main(scope, needs_guard=True, limit=280):
+def main(scope, needs_guard=True, limit=280, program='server.py'):
     """Run the case_* functions of a module (or those named in argv)."""
     if needs_guard and not os.path.exists(SHIM):
         print('%s is not built' % os.path.basename(SHIM))
@@ -344,7 +344,7 @@ def main(scope, needs_guard=True, limit=280):
     wanted = sys.argv[1:]
     cases = [(n[5:], f) for n, f in scope.items() if n.startswith('case_') and
              (not wanted or any(w in n for w in wanted))]
-    server, bad, skipped = TestServer(), 0, 0
+    server, bad, skipped = TestServer(program), 0, 0
     try:
         for name, fn in cases:
             box, start = Box(server), time.time()
