@@ -253,8 +253,7 @@ static void add_charge(struct charging *c, const struct lg_rule *rule,
 	int64_t delta = c->row->cost_pusd;
 	int cell;
 
-	if (c->n == LG_HOLD_CELLS_MAX ||
-	    lg_windows_get(&c->now, c->w, p, c->row->end_ms)->tag != win->tag)
+	if (lg_windows_get(&c->now, c->w, p, c->row->end_ms)->tag != win->tag)
 		return;
 	if (rule >= c->w->rules && rule < c->w->rules + c->w->nrules)
 		cell = lg_admit_cell(c->e, c->w, (unsigned)(rule - c->w->rules),
@@ -263,6 +262,10 @@ static void add_charge(struct charging *c, const struct lg_rule *rule,
 		cell = lg_cell_known(lg_world_region(c->w), hit->id, win->tag);
 	if (cell < 0)
 		return;
+	if (c->n == LG_HOLD_CELLS_MAX) {
+		lg_cell_charge(lg_world_region(c->w), cell, win->tag, delta);
+		return;
+	}
 	c->name[c->n] = rule->name;
 	c->charge[c->n++] = (struct lg_charge){
 		.cell = cell,

@@ -23,6 +23,8 @@ struct admission {
 	bool strict; /* a hard strict budget counts it */
 	int strict_rule;
 	bool incomplete; /* a cell could not be had */
+	bool crowded;	 /* more counters than one hold can charge */
+	int excess;	 /* a hard budget among those, or -1 */
 	int busy_rule;	 /* one that another process is seeding, or -1 */
 	struct lg_charge charge[LG_HOLD_CELLS_MAX];
 };
@@ -97,6 +99,15 @@ static void tell_no_cell(const struct lg_rule *r, int err)
 	lg_log(LG_LOG_ERROR, "budget_not_counted", kv, 2);
 }
 
+/* A call has as many of its values as its maker likes. */
+static bool counts_tags(const struct lg_rule *r)
+{
+	for (unsigned i = 0; r->b->each && i < r->nterms; i++)
+		if (r->terms[i].key == LG_SCOPE_TAG)
+			return true;
+	return false;
+}
+
 static void add_charge(struct admission *a, unsigned rule,
 		       const struct lg_rule_hit *hit)
 {
@@ -106,11 +117,16 @@ static void add_charge(struct admission *a, unsigned rule,
 		a->wins, x->world, (enum lg_period)r->b->period, x->row.ts_ms);
 	bool hard = refuses(x, rule) && !a->never;
 	int64_t limit = r->b->limit_pusd;
-	int cell = -ENOSPC;
+	int cell;
 
-	if (x->ncharged < LG_HOLD_CELLS_MAX)
-		cell = lg_admit_cell(x->engine, x->world, rule, hit, win,
-				     &limit);
+	if (x->ncharged == LG_HOLD_CELLS_MAX) {
+		a->crowded = true;
+		if (hard && !counts_tags(r))
+			a->excess = (int)rule;
+		a->incomplete |= hard;
+		return;
+	}
+	cell = lg_admit_cell(x->engine, x->world, rule, hit, win, &limit);
 	if (cell < 0) {
 		tell_no_cell(r, cell);
 		if (hard && cell == -EBUSY)
@@ -146,7 +162,19 @@ static struct lg_slice canonical(const struct lg_price *p)
 			: (struct lg_slice){NULL, 0};
 }
 
-static void collect(struct admission *a)
+enum whose { HARD, SOFT, OF_TAGS, ALL };
+
+static bool is_turn(const struct lg_exchange *x, unsigned rule,
+		    enum whose whose)
+{
+	if (whose == ALL)
+		return true;
+	if (counts_tags(&x->world->rules[rule]))
+		return whose == OF_TAGS;
+	return whose == (refuses(x, rule) ? HARD : SOFT);
+}
+
+static void collect_those(struct admission *a, enum whose whose)
 {
 	struct lg_exchange *x = a->x;
 	const struct lg_world *w = x->world;
@@ -156,8 +184,9 @@ static void collect(struct admission *a)
 		const struct lg_img_budget *b = w->rules[i].b;
 		unsigned k = 0;
 
-		if (b->until_ms &&
-		    x->row.ts_ms >= b->until_ms + EXPIRY_GRACE_MS)
+		if (!is_turn(x, i, whose) ||
+		    (b->until_ms &&
+		     x->row.ts_ms >= b->until_ms + EXPIRY_GRACE_MS))
 			continue;
 		while (lg_rule_match(&w->rules[i], &x->row,
 				     canonical(&x->price), k, &hit)) {
@@ -167,6 +196,19 @@ static void collect(struct admission *a)
 			k++;
 		}
 	}
+}
+
+/* When not all can be charged, those come first that nobody may escape. */
+static void collect(struct admission *a)
+{
+	collect_those(a, ALL);
+	if (!a->crowded)
+		return;
+	a->x->ncharged = 0;
+	a->incomplete = false;
+	a->busy_rule = a->excess = -1;
+	for (enum whose w = HARD; w <= OF_TAGS; w++)
+		collect_those(a, w);
 }
 
 static void name_budgets(struct lg_exchange *x)
@@ -378,7 +420,9 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 		x->row.flags |= LG_ROW_UNBOUNDED;
 		deny(a, "unbounded", a->strict_rule);
 	}
-	if (a->busy_rule >= 0)
+	if (a->excess >= 0)
+		deny(a, "too_many_budgets", a->excess);
+	else if (a->busy_rule >= 0)
 		deny_busy(a);
 	else if (a->incomplete && closed)
 		deny(a, "not_counted", -1);
@@ -402,7 +446,7 @@ static void admit_on_region(struct admission *a, const struct lg_estimate *est)
 		deny(a, "no_slot", -1);
 	else
 		x->row.flags |= LG_ROW_UNGUARDED;
-	if (a->incomplete && !x->denial)
+	if ((a->incomplete || a->crowded) && !x->denial)
 		x->row.flags |= LG_ROW_UNGUARDED;
 }
 
@@ -503,6 +547,7 @@ void lg_admit(struct lg_exchange *x, struct lg_windows *wins, bool never)
 		.x = x,
 		.wins = wins,
 		.busy_rule = -1,
+		.excess = -1,
 		.never = never || lg_engine_ignores(x->engine) ||
 			 is_off(x->world),
 	};

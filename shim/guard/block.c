@@ -75,6 +75,11 @@ static const struct lg_slice paused[] = {
 	S("Wait until it goes on: llmguard resume."),
 };
 
+static const struct lg_slice crowded[] = {
+	S("At most 24 counters are charged for a call: make one budget of "
+	  "several."),
+};
+
 #define LIST(a) a, LEN(a)
 
 static const struct {
@@ -88,6 +93,7 @@ static const struct {
 	{S("unbounded"), LIST(unbounded)},
 	{S("paused"), LIST(paused)},
 	{S("unknown_model"), LIST(unknown)},
+	{S("too_many_budgets"), LIST(crowded)},
 	{S(""), LIST(broken)},
 };
 

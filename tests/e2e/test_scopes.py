@@ -203,6 +203,32 @@ def case_process_tree(box):
     ok(len({r['pid'] for r in rows}) == 6, 'six processes')
 
 
+def case_more_than_a_call_can_charge(box):
+    """24 counters a call. No number of tags pushes a hard budget out; where
+    the hard ones alone are more, the call is refused, not passed uncounted."""
+    box.config('budgets:\n'
+               '  - {name: a, scope: "tag:*", each: true, period: daily, '
+               'limit_usd: 1, hard: true}\n' + ''.join(
+                   '  - {name: b%02d, scope: global, period: daily, '
+                   'limit_usd: 1}\n' % i for i in range(30)) +
+               '  - {name: z, scope: global, period: monthly, '
+               'limit_usd: 0.0003, hard: true}\n')
+    tags = 'x-llmguard-tags: %s\r\nx-test: in=500;out=500\r\n' % ','.join(
+        't%d' % i for i in range(40))
+    eq(raw(box, [tags, tags]), [200, 429], 'the cap holds')
+    rows = box.rows()
+    eq([r.get('flags') for r in rows], [['unguarded', 'overshoot'], []],
+       'and what was not counted is said')
+    eq(rows[1]['reason'], 'over_budget', 'reason')
+    eq(box.budget_status('z')['spent_usd'], rows[0]['cost_usd'], 'counted')
+    box.config('budgets:\n' + ''.join(
+        '  - {name: b%02d, scope: global, period: daily, limit_usd: 1, hard: '
+        'true}\n' % i for i in range(25)))
+    eq(raw(box, ['']), [429], 'refused')
+    row = box.rows()[-1]
+    eq((row['reason'], row['cost_usd']), ('too_many_budgets', 0), 'row')
+
+
 def case_thousands(box):
     """More users than counters: the rest share one, and it is said once."""
     budget(box, 'user:*', 'each: true, max_keys: 20, limit_usd: 0.0005, '
