@@ -1,13 +1,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/slice.h"
+#include "guard/engine.h"
 #include "cmds.h"
 #include "cover.h"
+#include "darks.h"
 #include "json.h"
 #include "table.h"
 #include "tool.h"
@@ -19,6 +22,68 @@ static const struct opt opts[] = {
 	[O_JSON] = OPT_JSON,
 	OPT_END,
 };
+
+/* -- the guard of this user ----------------------------------------------
+ */
+
+/* Looked at once, and only looked at. NULL: there is none. */
+static struct lg_engine *engine(void)
+{
+	static struct lg_engine *e;
+	static bool asked;
+	struct lg_env env;
+
+	if (asked)
+		return e;
+	asked = true;
+	lg_env_read(&env);
+	if (lg_engine_open(&env, &e))
+		e = NULL;
+	return e;
+}
+
+static struct lg_region *region(void)
+{
+	return engine() ? lg_engine_region(engine()) : NULL;
+}
+
+/* As /proc/PID/exe has it. */
+static const char *real_name(const struct cover *cv)
+{
+	static char real[PATH_MAX];
+
+	return !cv->is_pid && realpath(cv->path, real) ? real : cv->path;
+}
+
+/* What is wrong with settings and region concerns every program. */
+static void look_guard(struct cover *cv)
+{
+	if (!cover_guard()->preload[0])
+		cover_add_cond(cv, "preload_absent",
+			       "Install libllmguard.so beside llmguard, or in "
+			       "../lib of it.",
+			       "libllmguard.so was not found");
+	if (!engine())
+		cover_add_cond(cv, "no_guard",
+			       "Set HOME or LLMGUARD_STATE_DIR.",
+			       "this user has no state folder");
+	else if (!region())
+		cover_add_cond(cv, "no_region",
+			       "Look at the file's owner and mode, or name "
+			       "another one in LLMGUARD_REGION.",
+			       "the shared region %s cannot be used: budgets "
+			       "are not counted",
+			       lg_engine_region_path(engine()));
+	else if (lg_engine_is_off(engine()))
+		cover_add_cond(cv, "switched_off", "llmguard enable",
+			       "the guard is switched off for all programs");
+	if (engine() && lg_engine_trouble(engine())[0])
+		cover_add_cond(cv, "config_error",
+			       "Correct it; `llmguard config check` reads it "
+			       "as programs do.",
+			       "the settings are not in force: %s",
+			       lg_engine_trouble(engine()));
+}
 
 /* -- one program ---------------------------------------------------------
  */
@@ -76,6 +141,7 @@ static void program_json(struct json *j, const struct cover *cv, int pid)
 	json_text(j, "remedy", cover_remedy(cv));
 	copies_json(j, cv);
 	conds_json(j, cv);
+	darks_json(j, region(), real_name(cv));
 	json_text(j, "preload", cover_guard()->preload);
 	json_close(j, '}');
 	json_line(j);
@@ -127,6 +193,7 @@ static void program_text(const struct cover *cv, struct lg_buf *out)
 	line(out, "to do    ", cover_remedy(cv));
 	line(out, "preload  ", *lib ? lib : "libllmguard.so was not found");
 	copies_text(cv, out);
+	darks_text(out, region(), real_name(cv));
 	for (unsigned i = 0; i < cv->nconds; i++) {
 		line(out, "note     ", cv->cond[i].text);
 		if (strcmp(cv->cond[i].remedy, cover_remedy(cv)) != 0)
@@ -169,6 +236,7 @@ static int one(struct call *c)
 
 	if (err)
 		return tool_fail("%s: %s", c->argv[0], reason(err));
+	look_guard(&cv);
 	if (c->v[O_JSON].set) {
 		json_init(&j);
 		program_json(&j, &cv, pid);

@@ -10,6 +10,7 @@
 #include "budget/window.h"
 #include "cmds.h"
 #include "control_file.h"
+#include "darks.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
 #include "guard/world.h"
@@ -150,6 +151,8 @@ static int print_json(struct picture *p, bool models)
 	json_u64(&j, "dead_holds", p->dead);
 	json_u64(&j, "staged_rows", p->staged);
 	json_u64(&j, "lost_rows", lost_rows(p));
+	json_u64(&j, "dark_connections", darks_count(p->r, NULL));
+	darks_json(&j, p->r, NULL);
 	json_open(&j, "budgets", '[');
 	for (i = 0; i < p->views.n; i++)
 		view_json(&j, &p->views.v[i]);
@@ -347,6 +350,7 @@ static int print_text(struct picture *p, bool clear, bool models)
 	print_budgets(p, &out);
 	print_bounds(p, &out);
 	print_coverage(p, &out);
+	darks_text(&out, p->r, NULL);
 	print_region(p, &out);
 	return tool_print(&out);
 }

@@ -15,8 +15,8 @@
  */
 #define LG_REGION_MAGIC "LLMGRGN" /* 8 bytes with the NUL */
 #define LG_REGION_MAJOR 1
-/* 1: `stat`, 2: `events`: zeroes before, and nobody read them. */
-#define LG_REGION_MINOR 2
+/* 1: `stat`, 2: `events`, 3: `dark`: zeroes before, and nobody read them. */
+#define LG_REGION_MINOR 3
 
 #define LG_CELLS 2048u
 #define LG_SLOTS 1024u
@@ -34,6 +34,9 @@
 #define LG_EVENTS 16u	     /* the last ones */
 #define LG_EVENT_WORDS 77u   /* of 8 bytes: a line of JSON */
 #define LG_ONCES 248u	     /* what was told in this window */
+#define LG_DARKS 24u	     /* programs and hosts with dark traffic */
+#define LG_DARK_HOST 7u	     /* words of 8 characters */
+#define LG_DARK_EXE 3u
 
 /*
  * A cell's second word, its tag: window << 32 | slot << 22 | index << 17 |
@@ -170,6 +173,18 @@ struct lg_event_area {
 	struct lg_event_slot slot[LG_EVENTS];
 };
 
+/* Connections to one host that no hook saw the inside of (budget/dark.h). */
+struct lg_dark_slot {
+	uint64_t id;		  /* hash of program and host; 0 free */
+	uint64_t count;		  /* connections */
+	uint64_t sent, received;  /* bytes of TCP */
+	uint32_t first_s, last_s; /* CLOCK_REALTIME */
+	uint32_t pid;		  /* of the last one */
+	uint32_t pad0;
+	uint64_t host[LG_DARK_HOST]; /* text, cut */
+	uint64_t exe[LG_DARK_EXE];   /* text, cut */
+};
+
 struct lg_head {
 	char magic[8];
 	uint16_t major, minor;
@@ -194,7 +209,8 @@ struct lg_head {
 	uint64_t counter[LG_COUNTERS];
 	uint32_t hint[LG_HINTS];
 	uint32_t buf_owner[LG_BUFS]; /* slot + 1; 0 free */
-	char pad3[3264];
+	struct lg_dark_slot dark[LG_DARKS];
+	char pad3[192];
 };
 
 /* The whole file. */
@@ -271,6 +287,11 @@ _Static_assert(sizeof(struct lg_event_area) == 12288, "three pages");
 LG_AT(lg_event_area, once, 64);
 LG_AT(lg_event_area, slot, 2048);
 
+_Static_assert(sizeof(struct lg_dark_slot) == 128, "two cache lines");
+LG_AT(lg_dark_slot, first_s, 32);
+LG_AT(lg_dark_slot, host, 48);
+LG_AT(lg_dark_slot, exe, 104);
+
 _Static_assert(sizeof(struct lg_head) == 8192, "header");
 LG_AT(lg_head, major, 8);
 LG_AT(lg_head, header_size, 12);
@@ -285,6 +306,7 @@ LG_AT(lg_head, lock, 320);
 LG_AT(lg_head, counter, 384);
 LG_AT(lg_head, hint, 576);
 LG_AT(lg_head, buf_owner, 704);
+LG_AT(lg_head, dark, 4928);
 
 LG_AT(lg_map, cell, 8192);
 LG_AT(lg_map, meta, 139264);

@@ -73,6 +73,7 @@ enum lg_counter {
 	LG_COUNT_NO_SLOT,
 	LG_COUNT_ROWS, /* rows written to the ledger */
 	LG_COUNT_LOST, /* rows that nobody will write */
+	LG_COUNT_DARK, /* connections without a captured exchange */
 	LG_COUNTS
 };
 void lg_region_count(struct lg_region *r, enum lg_counter c, uint64_t n);

@@ -160,6 +160,13 @@ void lg_alert_unwritten(struct lg_exchange *x, struct lg_region *r, bool lost)
 		     &x->row);
 }
 
+void lg_alert_dark(struct lg_engine *e, struct lg_region *r,
+		   struct lg_slice host, const char *message)
+{
+	tell_failure(e, r, LG_EVENT_CRITICAL, "dark", host, DAY_MS, message,
+		     NULL);
+}
+
 void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text)
 {

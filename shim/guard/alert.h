@@ -20,6 +20,9 @@ void lg_alert_unwritten(struct lg_exchange *x, struct lg_region *r, bool lost);
 /* Values beyond max_keys share a counter: once a window, in the log. */
 void lg_alert_shared(const struct lg_exchange *x, unsigned rule, int cell,
 		     uint32_t window);
+/* A connection to an LLM host that nothing was seen of; once a day and host. */
+void lg_alert_dark(struct lg_engine *e, struct lg_region *r,
+		   struct lg_slice host, const char *message);
 /* The settings are not in force. */
 void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text);

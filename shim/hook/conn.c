@@ -5,12 +5,13 @@
 
 #include "base/atomic.h"
 #include "hook/local.h"
+#include "hook/dark.h"
 #include "hook/wakeup.h"
 
 #define LOCK_TRIES 20000
 #define QUEUE_MAX (64 * 1024)
 
-bool lg_hook_is_on;
+bool lg_hook_is_on, lg_hook_is_told;
 __thread struct lg_inside lg_inside;
 static unsigned fork_generation = 1;
 static bool is_asked; /* for the engine */
@@ -93,6 +94,7 @@ void lg_conn_decide(struct lg_conn *c, bool client)
 	c->look = !peer.guarded;
 	if (peer.guarded && !(c->flow = lg_flow_new(e, &peer)))
 		c->mode = LG_CONN_PASS;
+	lg_dark_seen(peer.host, c->carrier->fd(c));
 out:
 	errno = err;
 }
@@ -117,6 +119,7 @@ void lg_conn_after_handshake(struct lg_conn *c)
 		return;
 	c->handshaken = true;
 	lg_wakeup_find(c);
+	lg_dark_found(c->fd);
 	lg_wakeup_unwatch(c);
 }
 

@@ -47,6 +47,8 @@ struct lg_conn {
 
 /* May anything be guarded in this process (kill switch, environment)? */
 extern bool lg_hook_is_on;
+/* Does the environment speak of a guard (config, state folder, run)? */
+extern bool lg_hook_is_told;
 
 /*
  * The engine, built on the first call; NULL while there is none or the kill

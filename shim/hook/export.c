@@ -2,6 +2,7 @@
 #include "hook/hook.h"
 
 #include <dlfcn.h>
+#include <netdb.h>
 #include <sys/types.h>
 #include <unistd.h>
 

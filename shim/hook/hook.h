@@ -76,11 +76,17 @@ ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
 		    __CONST_SOCKADDR_ARG addr, socklen_t len);
 ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags);
 void *hook_dlopen(const void *pc, const char *file, int flags);
+struct addrinfo;
+int hook_getaddrinfo(const char *node, const char *service,
+		     const struct addrinfo *hints, struct addrinfo **res);
+int hook_connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t len);
+int hook_close(int fd);
 int hook_dlclose(void *handle);
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 	       unsigned long d);
 int hook_chroot(const char *path);
 /* Look up the real functions behind the six above, before any signal. */
 void lg_hook_bind_libc(void);
+void lg_hook_bind_net(void);
 
 #endif

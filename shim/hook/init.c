@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "hook/conn.h"
 #include "hook/gnutls.h"
+#include "hook/dark.h"
 #include "hook/hook.h"
 #include "hook/resolve.h"
 #include "hook/patched.h"
@@ -56,6 +57,23 @@ static bool wants_run_id(void)
 
 	if (is_set("LLMGUARD_RUN_ID"))
 		return false;
+	for (i = 0; i < sizeof(name) / sizeof(*name); i++)
+		if (is_set(name[i]))
+			return true;
+	return false;
+}
+
+/* Did somebody name a guard to this program? */
+static bool is_told(void)
+{
+	static const char *const name[] = {
+		"LLMGUARD_CONFIG",
+		"LLMGUARD_UNDER_RUN",
+		"LLMGUARD_STATE_DIR",
+		"LLMGUARD_REGION",
+	};
+	unsigned i;
+
 	for (i = 0; i < sizeof(name) / sizeof(*name); i++)
 		if (is_set(name[i]))
 			return true;
@@ -124,6 +142,7 @@ static void after_fork(void)
 	lg_library_after_fork(&lg_gnutls_library);
 	lg_sandbox_after_fork();
 	lg_conn_after_fork();
+	lg_dark_after_fork();
 }
 
 static bool is_disabled(void)
@@ -136,6 +155,7 @@ static bool is_disabled(void)
 void lg_hook_init(void)
 {
 	lg_hook_bind_libc();
+	lg_hook_bind_net();
 	lg_sandbox_bind();
 	if (is_disabled() || !lg_can_resolve())
 		return;
@@ -143,6 +163,7 @@ void lg_hook_init(void)
 		put_run_id();
 	if (__register_atfork)
 		(void)__register_atfork(NULL, NULL, after_fork, &__dso_handle);
+	lg_hook_is_told = is_told();
 	lg_hook_is_on = true;
 	lg_patched_init(env_get("LLMGUARD_PATCH"));
 	lg_patched_program();
@@ -151,4 +172,9 @@ void lg_hook_init(void)
 __attribute__((constructor)) static void construct(void)
 {
 	lg_hook_init();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	lg_dark_finish();
 }

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "base/atomic.h"
+#include "hook/dark.h"
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
@@ -57,6 +58,8 @@ void lg_wakeup_look(int fd, const void *p, size_t n)
 	unsigned i;
 	int err;
 
+	if (lg_load_relaxed(&lg_dark_unsure))
+		lg_dark_look(fd, p, n);
 	if (n < HELLO_MIN || b[0] != 22 || b[1] != 3 || b[5] != 1)
 		return;
 	err = errno;
