@@ -69,6 +69,8 @@ struct lg_carrier {
 
 	/* The descriptor that it reads from, -1 when it does not know. */
 	int (*fd)(struct lg_conn *c);
+	/* Does a call wait for the peer? NULL: as its descriptor says. */
+	bool (*is_blocking)(struct lg_conn *c);
 	/* The one that it writes to; NULL: the same. */
 	int (*write_fd)(struct lg_conn *c);
 	/* Of the ClientHello; false where there is none. NULL: never. */

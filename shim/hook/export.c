@@ -1,5 +1,6 @@
 #include "hook/gnutls.h"
 #include "hook/hook.h"
+#include "hook/nss.h"
 
 #include <dlfcn.h>
 #include <netdb.h>

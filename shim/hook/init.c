@@ -15,6 +15,7 @@
 #include "hook/hook.h"
 #include "hook/resolve.h"
 #include "hook/patched.h"
+#include "hook/nss.h"
 #include "hook/sandbox.h"
 
 #define RUN_ID_NAME "LLMGUARD_RUN_ID="
@@ -140,6 +141,8 @@ static void after_fork(void)
 {
 	lg_tls_after_fork();
 	lg_library_after_fork(&lg_gnutls_library);
+	lg_library_after_fork(&lg_nspr_library);
+	lg_library_after_fork(&lg_nss_library);
 	lg_sandbox_after_fork();
 	lg_conn_after_fork();
 	lg_dark_after_fork();

@@ -200,14 +200,22 @@ static void *resolve(const struct lg_library *lib, const void *caller,
 	return c;
 }
 
+/* One call may ask for two libraries: a copy is known by where it stands. */
+static bool is_of(const struct lg_library *lib, uintptr_t copy)
+{
+	return copy - (uintptr_t)lib->copies < lib->size * lib->ncopies;
+}
+
 void *lg_library_copy(const struct lg_library *lib, const void *caller)
 {
 	uintptr_t pc = (uintptr_t)caller;
 	uintptr_t gen = lg_load_relaxed(&generation);
-	unsigned slot = (pc ^ pc >> 6 ^ pc >> 12) & (CALLERS - 1);
+	unsigned slot =
+		(pc ^ pc >> 6 ^ pc >> 12 ^ (uintptr_t)lib >> 5) & (CALLERS - 1);
 	uintptr_t v = lg_load_relaxed(&callers[slot].copy);
 
-	if (v && (lg_load_relaxed(&callers[slot].key) ^ v ^ gen) == pc)
+	if (is_of(lib, v) &&
+	    (lg_load_relaxed(&callers[slot].key) ^ v ^ gen) == pc)
 		return (void *)v;
 	return resolve(lib, caller, slot, gen);
 }

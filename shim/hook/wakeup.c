@@ -153,9 +153,11 @@ bool lg_wakeup_close(struct lg_conn *c)
 
 bool lg_wakeup_is_blocking(struct lg_conn *c)
 {
-	int fd = c->carrier->fd(c);
-	int err = errno, flags = -1;
+	int err = errno, flags = -1, fd;
 
+	if (c->carrier->is_blocking)
+		return c->carrier->is_blocking(c);
+	fd = c->carrier->fd(c);
 	if (fd >= 0)
 		flags = fcntl(fd, F_GETFL);
 	errno = err;

@@ -12,5 +12,13 @@ def case_blocked_gnutls(box):
     blocked(box, 'libcurl-gnutls')
 
 
+def case_within_budget_nss(box):
+    within_budget(box, 'libcurl-nss')
+
+
+def case_blocked_nss(box):
+    blocked(box, 'libcurl-nss')
+
+
 if __name__ == '__main__':
     main(globals())
