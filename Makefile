@@ -57,6 +57,9 @@ PRICING := $(wildcard conf/pricing/*.yaml)
 # other .c file there is a helper program that a test starts by itself.
 prog = $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/$(1)/*.c))
 UNIT_BIN := $(call prog,unit)
+ifeq ($(X86_64),)
+UNIT_BIN := $(filter-out %/test_reloc %/test_apply,$(UNIT_BIN))
+endif
 GOLDEN_BIN := $(call prog,golden)
 MODEL_BIN := $(call prog,model)
 STRESS_BIN := $(call prog,stress)
@@ -133,6 +136,10 @@ $(B)/llmguard-patch.so: $(PATCH_OBJ) $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $(PATCH_OBJ) \
 		-Wl,-z,relro,-z,now,-z,nodelete -Wl,--gc-sections -lZydis
 
+$(B)/libpatch.a: $(PATCH_OBJ) $(B)/obj/shim/hook/elf.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
 # The hooks over a stand-in for the engine: their mechanics by themselves.
 $(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
 		$(B)/hooks.map
@@ -149,15 +156,16 @@ $(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
-LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc
+LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc $(if $(X86_64),-lZydis)
 LIBS-golden := -lcmocka -ljansson -lbrotlienc -lm
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
 EXTRA-shim := tests/shim/lib/peer.c
-EXTRA-unit := $(B)/libtools.a
+EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
+$(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \
 $(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags

@@ -110,10 +110,9 @@ int hook_SSL_clear(const void *pc, SSL *s)
  * A connection begins anew on an SSL that had one: without SSL_clear (libssl
  * does that in the handshake) this is what tells.
  */
-static void restart(struct lg_tls *t, const void *pc, SSL *s,
-		    void (*real)(SSL *))
+static void restart(struct lg_tls *t, SSL *s, void (*real)(SSL *))
 {
-	struct lg_ssl *c = lg_is_inner(t, s, pc) ? NULL : lg_ssl_get(t, s);
+	struct lg_ssl *c = lg_is_inside(s) ? NULL : lg_ssl_get(t, s);
 
 	real(s);
 	if (!c || c->conn.mode == LG_CONN_NEW || !lg_conn_lock(&c->conn))
@@ -127,7 +126,7 @@ void hook_SSL_set_connect_state(const void *pc, SSL *s)
 	struct lg_tls *t = lg_tls_of(pc);
 
 	if (t && t->SSL_set_connect_state)
-		restart(t, pc, s, t->SSL_set_connect_state);
+		restart(t, s, t->SSL_set_connect_state);
 }
 
 void hook_SSL_set_accept_state(const void *pc, SSL *s)
@@ -135,7 +134,7 @@ void hook_SSL_set_accept_state(const void *pc, SSL *s)
 	struct lg_tls *t = lg_tls_of(pc);
 
 	if (t && t->SSL_set_accept_state)
-		restart(t, pc, s, t->SSL_set_accept_state);
+		restart(t, s, t->SSL_set_accept_state);
 }
 
 static int handshake(struct lg_tls *t, const void *pc, SSL *s,

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <link.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -52,17 +51,6 @@ static void tell(enum lg_log_level level, const char *event, const char *lib,
 
 #if defined(__x86_64__)
 
-/* The kernel counts threads in the directory's links: no descriptor. */
-static const char *why_not_now(void)
-{
-	struct stat st;
-
-	if (stat("/proc/self/task", &st))
-		return "/proc cannot be read";
-	return st.st_nlink == 3 ? NULL
-				: "the program has other threads already";
-}
-
 /* It stands beside this library; nothing is searched for. */
 static apply_fn *load(const char **why)
 {
@@ -91,13 +79,19 @@ static bool may_stay(const char *name)
 	       !strcmp(name, "SSL_read_early_data");
 }
 
+/* What a BIO_f_ssl does inside the copy comes by its patched functions. */
+static bool is_left(const char *name)
+{
+	return !strcmp(name, "BIO_f_ssl");
+}
+
 static void add(struct lg_patch_job *job, const struct lg_elf *e,
 		const char *name, const void *hook)
 {
 	const ElfW(Sym) *s = lg_elf_find(e, name);
 	struct lg_patch_fn *f = &job->fn[job->nfns];
 
-	if (!s || job->nfns == LG_PATCH_FNS)
+	if (!s || is_left(name) || job->nfns == LG_PATCH_FNS)
 		return;
 	f->name = name;
 	f->at = (uint8_t *)(e->base + s->st_value);
@@ -197,8 +191,6 @@ static const char *patch(struct lg_tls *t, const struct lg_elf *e,
 	job->marker = lg_tls_marker(t);
 	add_all(job, e);
 	why = check(job, t);
-	if (!why)
-		why = why_not_now();
 	apply = why ? NULL : load(&why);
 	if (!apply)
 		return why;

@@ -258,14 +258,18 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 	t->whole = whole;
 }
 
-/* What an executable exports: a lookup by name would find ours first. */
-static void *in_program(const struct lg_elf *e, const char *name, bool other)
+/*
+ * What an executable exports: a lookup by name would find ours first. Its
+ * libcrypto may be a shared one.
+ */
+static void *in_program(const struct lg_elf *e, const char *name)
 {
 	const ElfW(Sym) *s = lg_elf_find(e, name);
 
 	if (s)
 		return (void *)(e->base + s->st_value);
-	return other ? not_ours(dlsym(RTLD_NEXT, name)) : NULL;
+	return strncmp(name, "SSL_", 4) ? not_ours(dlsym(RTLD_NEXT, name))
+					: NULL;
 }
 
 static void fill_program(struct lg_tls *t, struct link_map *lib,
@@ -274,13 +278,13 @@ static void fill_program(struct lg_tls *t, struct link_map *lib,
 	bool whole = true;
 
 #define HOOKED(type, name, params)                                             \
-	t->name = (type(*) params)in_program(e, #name, false);                 \
+	t->name = (type(*) params)in_program(e, #name);                        \
 	whole = whole && (t->name || !is_needed(#name));
 #define HELPER(type, name, params)                                             \
-	t->name = (type(*) params)in_program(e, #name, true);                  \
+	t->name = (type(*) params)in_program(e, #name);                        \
 	whole = whole && t->name;
 #define MAYBE(type, name, params)                                              \
-	t->name = (type(*) params)in_program(e, #name, false);
+	t->name = (type(*) params)in_program(e, #name);
 	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
 #undef HOOKED
 #undef HELPER
