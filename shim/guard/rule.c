@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#define FIELD_MAX 160			/* of what a scope looks at in a row */
 #define SEED UINT64_C(0x6c6c6d67756172) /* "llmguar" */
 
 static const char *const period_names[] = {
@@ -120,6 +121,30 @@ static struct lg_slice match_uid(uint32_t uid, struct lg_slice pattern,
 	return first_match(&(struct lg_slice){p, strlen(p)}, 1, pattern);
 }
 
+/*
+ * A row cuts long names. The pattern whose name was cut means it: what a cut
+ * name goes on with, nobody knows any more.
+ */
+static struct lg_slice match_cut(struct lg_slice v, size_t cap,
+				 struct lg_slice pattern)
+{
+	char cut[FIELD_MAX];
+	size_t plain = 0;
+
+	if (v.len && lg_slice_glob(v, pattern))
+		return v;
+	if (v.len != cap - 1 || cap > sizeof(cut))
+		return (struct lg_slice){NULL, 0};
+	while (plain < pattern.len && pattern.p[plain] != '*' &&
+	       pattern.p[plain] != '?')
+		plain++;
+	if (plain < v.len)
+		return (struct lg_slice){NULL, 0};
+	lg_slice_copy(pattern, cut, cap);
+	return lg_slice_ieq(lg_slice_str(cut), v) ? v
+						  : (struct lg_slice){NULL, 0};
+}
+
 /* The text that matched, empty when none did. scratch has 12 bytes. */
 static struct lg_slice match_term(const struct lg_img_term *t,
 				  struct lg_slice pattern,
@@ -127,8 +152,10 @@ static struct lg_slice match_term(const struct lg_img_term *t,
 				  struct lg_slice canonical, unsigned k,
 				  char *scratch)
 {
-	struct lg_slice one;
+	const char *v;
+	size_t cap;
 
+#define FIELD(f) (v = row->f, cap = sizeof(row->f))
 	switch ((enum lg_scope_key)t->key) {
 	case LG_SCOPE_GLOBAL:
 		return LG_SLICE("global");
@@ -141,36 +168,37 @@ static struct lg_slice match_term(const struct lg_img_term *t,
 	case LG_SCOPE_UID:
 		return match_uid(row->uid, pattern, scratch);
 	case LG_SCOPE_PROJECT:
-		one = lg_slice_str(row->project);
+		FIELD(project);
 		break;
 	case LG_SCOPE_USER:
-		one = lg_slice_str(row->user);
+		FIELD(user);
 		break;
 	case LG_SCOPE_KEY:
-		one = lg_slice_str(row->key);
+		FIELD(key);
 		break;
 	case LG_SCOPE_PROVIDER:
-		one = lg_slice_str(row->provider);
+		FIELD(provider);
 		break;
 	case LG_SCOPE_ENDPOINT:
-		one = lg_slice_str(row->endpoint);
+		FIELD(endpoint);
 		break;
 	case LG_SCOPE_PHASE:
-		one = lg_slice_str(row->phase);
+		FIELD(phase);
 		break;
 	case LG_SCOPE_RUN:
-		one = lg_slice_str(row->run_id);
+		FIELD(run_id);
 		break;
 	case LG_SCOPE_CONVERSATION:
-		one = lg_slice_str(row->conversation);
+		FIELD(conversation);
 		break;
 	case LG_SCOPE_EXPERIMENT:
-		one = lg_slice_str(row->experiment);
+		FIELD(experiment);
 		break;
 	default:
 		return (struct lg_slice){NULL, 0};
 	}
-	return first_match(&one, 1, pattern);
+#undef FIELD
+	return match_cut(lg_slice_str(v), cap, pattern);
 }
 
 static void add_value(struct lg_rule_hit *hit, struct lg_slice v)

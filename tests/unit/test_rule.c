@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -116,6 +117,44 @@ static void test_scopes(void **state)
 			fail_msg("%s", cases[i].scope);
 }
 
+/* A row cuts long names: a budget that means one of them holds it. */
+static void test_long_names(void **state)
+{
+	static const char *const names[] = {
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc",
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789\xc3"
+		"\xa4\xe2\x82\xac",
+	};
+	struct lg_row row;
+	char scope[200];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		for (size_t more = 0; more < 40; more++) {
+			size_t n = (size_t)sprintf(
+				scope, "project:%s%.*s", names[i], (int)more,
+				"yyyyyyyyyyyyyyyyyyyyyyyyyyyy"
+				"yyyyyyyyyyyyyyyyyyyy");
+
+			make_row(&row);
+			lg_slice_copy((struct lg_slice){scope + 8, n - 8},
+				      row.project, sizeof(row.project));
+			assert_true(matches(scope, &row));
+			strcpy(scope + n, "*");
+			assert_true(matches(scope, &row));
+			scope[20] ^= 1;
+			assert_false(matches(scope, &row));
+			scope[20] ^= 1;
+			/* shorter than the field it was not cut */
+			row.project[60] = '\0';
+			assert_false(matches(scope, &row));
+		}
+	make_row(&row);
+	assert_true(matches("key:0123456789abcdef", &row));
+	assert_false(matches("key:0123456789acbdef", &row));
+	assert_false(matches("project:shopping", &row));
+}
+
 /* What nobody said belongs to no pattern, not even to '*'. */
 static void test_unsaid(void **state)
 {
@@ -197,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scopes),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_unsaid),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_identity),
