@@ -351,7 +351,7 @@ static void charge_local(struct lg_exchange *x)
 	charge_nothing(x);
 	if (!x->answered || row->status >= 300)
 		return;
-	if (!is_final(x)) {
+	if (!is_final(x) && !lg_local_usage(x->local, &u)) {
 		if (was_delivered(x))
 			count_delivery(x, &u);
 		row->usage_state = LG_USAGE_ESTIMATED;

@@ -88,7 +88,6 @@ void lg_flow_own(struct lg_flow *f)
 			x->disowned = true;
 		else
 			lg_cut_adopt(x);
-		lg_local_adopt(x->local);
 	}
 }
 

@@ -107,6 +107,8 @@ void lg_flow_eof(struct lg_flow *f);
 bool lg_flow_is_local(const struct lg_flow *f);
 void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n);
 void lg_flow_local_eof(struct lg_flow *f);
+/* Bytes of the local server that were told. */
+uint64_t lg_flow_local_got(const struct lg_flow *f);
 
 /* Bytes of our own that the program reads before the server's. */
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out);

@@ -44,6 +44,11 @@ void lg_flow_local_arrived(struct lg_flow *f, const char *p, size_t n)
 	end_local(f);
 }
 
+uint64_t lg_flow_local_got(const struct lg_flow *f)
+{
+	return lg_local_got(f->first->local);
+}
+
 void lg_flow_local_eof(struct lg_flow *f)
 {
 	lg_flow_own(f);

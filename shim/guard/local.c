@@ -2,15 +2,16 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "guard/engine.h"
 #include "guard/exchange.h"
 #include "guard/reframe.h"
+#include "guard/translate.h"
 #include "wire/json_member.h"
 
 #define REQUEST_MAX ((size_t)1 << 30)
-#define TEXT_MAX ((size_t)64 << 10)
 
 /* -- the request ----------------------------------------------------------- */
 
@@ -22,9 +23,11 @@ static bool is_possible(const struct lg_exchange *x, const struct lg_buf *held)
 	       !x->facts.background && !x->local;
 }
 
-static bool speaks(const struct lg_exchange *x, uint32_t speech)
+/* Nothing to translate: what the server speaks is what was asked in. */
+static bool is_alike(const struct lg_exchange *x, uint32_t speech)
 {
-	return speech == LG_SPEECH_OPENAI && !strcmp(x->d->name, "openai-chat");
+	return !strcmp(x->d->name, speech == LG_SPEECH_OLLAMA ? "ollama-chat"
+							      : "openai-chat");
 }
 
 /* Where the server answers chats, behind what its URL says. */
@@ -80,21 +83,58 @@ static bool put_request(struct lg_buf *out, const struct lg_url *url,
 	return !out->overflow;
 }
 
-static bool build(const struct lg_exchange *x, const struct lg_url *url,
-		  const struct lg_img_action *a, struct lg_slice model,
-		  struct lg_slice held, struct lg_buf *out, bool *old)
+static void tell_impossible(const struct lg_local *l, const char *why)
+{
+	struct lg_log_kv kv[] = {
+		{"url", lg_slice_str(l->at), 0},
+		{"why", lg_slice_str(why), 0},
+	};
+
+	lg_log(LG_LOG_WARN, "local_not_possible", kv, 2);
+}
+
+/* What the request says, in words that the server understands. */
+static bool say(struct lg_local *l, const struct lg_exchange *x,
+		const struct lg_img_action *a, struct lg_slice model,
+		const struct lg_reframe *q, struct lg_buf *body)
+{
+	struct lg_translate_ask ask = {
+		.dialect = x->d,
+		.body = q->body,
+		.kind = a->n == LG_SPEECH_OLLAMA ? LG_LOCAL_OLLAMA
+						 : LG_LOCAL_OPENAI,
+		.model = model,
+		.now_ms = x->row.ts_ms,
+		.seed = lg_hash128(x->row.id, strlen(x->row.id), 0).a,
+	};
+	struct lg_slice method;
+	const char *why = NULL;
+
+	if (is_alike(x, a->n))
+		return put_body(body, q->body, model);
+	if (!lg_http1_request_line(q->head, &method, &ask.target))
+		return false;
+	if (!lg_translation_new(&ask, body, &l->speech, &why))
+		return true;
+	l->speech = NULL;
+	tell_impossible(l, why);
+	return false;
+}
+
+static bool build(struct lg_local *l, const struct lg_exchange *x,
+		  const struct lg_img_action *a, const struct lg_url *url,
+		  struct lg_slice model, struct lg_slice held,
+		  struct lg_buf *out)
 {
 	struct lg_buf body;
 	struct lg_reframe q;
 	bool ok;
 
-	(void)x;
 	lg_buf_init(&body, REQUEST_MAX);
-	ok = !lg_reframe_open(&q, held) &&
-	     !lg_http1_field(q.head, LG_SLICE("content-encoding"), 0).len &&
-	     put_body(&body, q.body, model) &&
+	ok = !lg_reframe_open(&q, held) && !lg_reframe_decode(&q) &&
+	     say(l, x, a, model, &q, &body) &&
 	     put_request(out, url, a->n, lg_buf_slice(&body));
-	*old = ok && !q.framer.m.minor;
+	l->old = ok && !q.framer.m.minor;
 	lg_reframe_close(&q);
 	lg_buf_fini(&body);
 	return ok;
@@ -109,8 +149,7 @@ static struct lg_local *local_new(struct lg_slice at)
 	if (!l)
 		return NULL;
 	lg_framer_init(&l->resp, LG_HTTP1_RESPONSE);
-	lg_buf_init(&l->text, TEXT_MAX);
-	l->row.slot = -1;
+	lg_buf_init(&l->text, LG_TRANSLATE_MAX);
 	lg_slice_copy(at, l->at, sizeof(l->at));
 	return l;
 }
@@ -120,43 +159,39 @@ void lg_local_del(struct lg_local *l)
 	if (!l)
 		return;
 	lg_framer_fini(&l->resp);
+	lg_translation_del(l->speech);
 	lg_buf_fini(&l->text);
 	lg_mem_free(l, sizeof(*l));
 }
 
-void lg_local_settled(struct lg_local *l)
+bool lg_local_usage(const struct lg_local *l, struct lg_usage *u)
 {
-	if (l && l->row.slot >= 0 && l->region)
-		lg_hold_free(l->region->r, &l->row);
-	if (l)
-		l->row.slot = -1;
+	struct lg_usage told;
+
+	if (!l->speech)
+		return false;
+	lg_translation_usage(l->speech, &told);
+	if (told.flags & LG_USAGE_PRESENT)
+		*u = told;
+	return told.flags & LG_USAGE_PRESENT;
 }
 
-void lg_local_adopt(struct lg_local *l)
-{
-	if (l && l->row.slot >= 0 && lg_hold_adopt(l->region->r, &l->row))
-		l->row.slot = -1;
-}
-
-/* Nothing is held; should we die, this is what is known of the call. */
-static void keep_row(struct lg_exchange *x, struct lg_local *l)
+/* No money is held; should we die, this is what is known of the call. */
+static void keep_row(struct lg_exchange *x)
 {
 	struct lg_region *r = lg_world_region(x->world);
 	struct lg_row *row = &x->row;
-	uint32_t flags = row->flags;
+	struct lg_hold_refusal why;
 
 	row->verdict = LG_VERDICT_LOCAL;
-	row->flags |= LG_ROW_ABANDONED;
-	if (r && !lg_hold_row(r, row, sizeof(*row), &l->row))
-		l->region = x->world->region;
-	row->flags = flags;
-}
-
-static void tell_unreachable(const struct lg_local *l)
-{
-	struct lg_log_kv kv = {"url", lg_slice_str(l->at), 0};
-
-	lg_log(LG_LOG_WARN, "local_not_possible", &kv, 1);
+	row->cost_pusd = row->economic_pusd = 0;
+	row->input_cost_pusd = row->output_cost_pusd = 0;
+	x->held_pusd = 0;
+	if (!r || lg_hold_take(r, NULL, 0, row, sizeof(*row), &x->hold, &why))
+		return;
+	x->region = x->world->region;
+	lg_hold_dispatched(r, &x->hold);
+	x->dispatched = true;
 }
 
 bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
@@ -171,21 +206,23 @@ bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
 	const char *why;
 	bool sent = false;
 
-	if (!send || !is_possible(x, held) || !speaks(x, a->n) ||
-	    lg_url_parse(at, &url, &why) || !(l = local_new(at)))
+	if (!send || !is_possible(x, held) || lg_url_parse(at, &url, &why) ||
+	    !(l = local_new(at)))
 		return false;
 	lg_buf_init(&request, REQUEST_MAX);
-	if (build(x, &url, a, model, lg_buf_slice(held), &request, &l->old))
+	if (build(l, x, a, &url, model, lg_buf_slice(held), &request)) {
 		sent = send(arg, &url, lg_buf_slice(&request));
+		if (!sent)
+			tell_impossible(l, "unreachable");
+	}
 	lg_buf_fini(&request);
 	if (!sent) {
-		tell_unreachable(l);
 		lg_local_del(l);
 		return false;
 	}
 	x->local = l;
 	if (model.len)
 		lg_slice_copy(model, x->row.model, sizeof(x->row.model));
-	keep_row(x, l);
+	keep_row(x);
 	return true;
 }

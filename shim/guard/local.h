@@ -8,7 +8,7 @@
 #include "base/image.h"
 #include "base/slice.h"
 #include "base/url.h"
-#include "budget/hold.h"
+#include "base/usage.h"
 #include "guard/framer.h"
 
 struct lg_exchange;
@@ -31,19 +31,21 @@ typedef bool lg_local_send_fn(void *arg, const struct lg_url *to,
 enum lg_local_how {
 	LG_LOCAL_HEAD,	/* it is not yet */
 	LG_LOCAL_PASS,	/* its body is the program's */
+	LG_LOCAL_SPEAK, /* its body is translated */
 	LG_LOCAL_ERROR, /* it is kept, to be told as an error */
 };
 
 /* An answer of a local server on its way to the program. */
 struct lg_local {
 	struct lg_framer resp;
-	struct lg_buf text; /* of what is told as an error */
-	struct lg_hold row; /* keeps the row while it is answered */
-	struct lg_region_ref *region;
+	struct lg_translation *speech; /* NULL: both speak the same */
+	struct lg_buf text; /* translated, or to be told as an error */
 	enum lg_local_how how;
 	size_t skipped; /* bytes before it: of the old connection */
+	uint64_t got;	/* bytes that were told */
 	size_t seen;	/* of its first word */
 	unsigned status;
+	bool told;    /* the program had the head */
 	bool chunked; /* as the program sees it */
 	bool old;     /* the program speaks HTTP/1.0 */
 	bool done;    /* nothing follows */
@@ -66,13 +68,15 @@ bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
  */
 void lg_local_arrived(struct lg_exchange *x, const char *p, size_t n,
 		      struct lg_buf *out);
+/* Of the bytes told, those of the local server. */
+uint64_t lg_local_got(const struct lg_local *l);
 /* Its connection ended. Then l->done. */
 void lg_local_eof(struct lg_exchange *x, struct lg_buf *out);
 
-/* The row is written: it need not be kept any more. NULL is accepted. */
-void lg_local_settled(struct lg_local *l);
-/* After fork: it is this child's. NULL is accepted. */
-void lg_local_adopt(struct lg_local *l);
+/* What the server counted itself, where its answer is translated. */
+bool lg_local_usage(const struct lg_local *l, struct lg_usage *u);
+
+/* NULL is accepted. */
 void lg_local_del(struct lg_local *l);
 
 /*

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "guard/exchange.h"
+#include "guard/translate.h"
 
 /*
  * What stands before the answer on the descriptor: records of the connection
  * that was there before, perhaps from their middle on.
  */
 #define SKIP_MAX ((size_t)256 << 10)
+#define ERROR_TEXT_MAX 4096
 #define BAD_GATEWAY 502
 
 static const char *reason_of(unsigned status)
@@ -40,9 +42,15 @@ static void put_length(struct lg_buf *out, uint64_t len)
 	lg_buf_puts(out, "\r\n");
 }
 
+static void put_chunked(struct lg_buf *out)
+{
+	lg_buf_puts(out, "transfer-encoding: chunked\r\n");
+}
+
 static void head_done(struct lg_exchange *x, struct lg_buf *out, size_t from)
 {
 	lg_buf_puts(out, "\r\n");
+	x->local->told = true;
 	if (!out->overflow)
 		lg_exchange_answer_head(
 			x, (struct lg_slice){out->p + from, out->len - from},
@@ -102,7 +110,7 @@ static void fail(struct lg_exchange *x, const char *why, struct lg_buf *out)
 {
 	struct lg_local *l = x->local;
 
-	if (l->how == LG_LOCAL_PASS) {
+	if (l->told) {
 		end(x, false, out);
 		return;
 	}
@@ -140,8 +148,16 @@ static void begin(struct lg_exchange *x, struct lg_slice head,
 		lg_http1_field(head, LG_SLICE("content-encoding"), 0));
 	size_t from = out->len;
 
+	if (lg_slice_ieq(coding, LG_SLICE("identity")))
+		coding.len = 0;
 	l->status = m->status;
-	if (m->status >= 300 ? !is_json(type) : !is_answer(type)) {
+	if (l->speech && !coding.len) {
+		l->how = LG_LOCAL_SPEAK;
+		lg_translation_head(l->speech, m->status, type);
+		return;
+	}
+	if (l->speech ||
+	    (m->status >= 300 ? !is_json(type) : !is_answer(type))) {
 		l->how = LG_LOCAL_ERROR;
 		return;
 	}
@@ -155,16 +171,66 @@ static void begin(struct lg_exchange *x, struct lg_slice head,
 	l->chunked = !l->old && (m->framing == LG_HTTP1_CHUNKED ||
 				 m->framing == LG_HTTP1_UNTIL_CLOSE);
 	if (l->chunked)
-		lg_buf_puts(out, "transfer-encoding: chunked\r\n");
+		put_chunked(out);
 	else if (m->framing == LG_HTTP1_LENGTH ||
 		 m->framing == LG_HTTP1_NO_BODY)
 		put_length(out, m->length);
 	head_done(x, out, from);
 }
 
+/* What was translated so far; the head first, then a run of the body. */
+static void put_spoken(struct lg_exchange *x, bool all, struct lg_buf *out)
+{
+	struct lg_local *l = x->local;
+	size_t from = out->len;
+
+	if (!l->told && (l->text.len || all)) {
+		l->status = lg_translation_status(l->speech);
+		put_start(out, l->status,
+			  lg_slice_str(lg_translation_type(l->speech)));
+		lg_buf_puts(out, lg_translation_fields(l->speech));
+		l->chunked = !all && !l->old;
+		if (l->chunked)
+			put_chunked(out);
+		else if (all)
+			put_length(out, l->text.len);
+		head_done(x, out, from);
+	}
+	put_run(x, l->text.p, l->text.len, out);
+	l->text.len = 0;
+}
+
+static void speak(struct lg_exchange *x, struct lg_slice body,
+		  struct lg_buf *out)
+{
+	struct lg_local *l = x->local;
+
+	if (lg_translation_feed(l->speech, body.p, body.len, &l->text))
+		fail(x, "answered too much", out);
+	else
+		put_spoken(x, false, out);
+}
+
+static void end_speech(struct lg_exchange *x, bool whole, struct lg_buf *out)
+{
+	struct lg_local *l = x->local;
+
+	if (lg_translation_end(l->speech, whole, &l->text)) {
+		fail(x, "answered too much", out);
+		return;
+	}
+	put_spoken(x, true, out);
+	end(x, true, out);
+}
+
 static void on_end(struct lg_exchange *x, struct lg_buf *out)
 {
 	struct lg_local *l = x->local;
+
+	if (l->how == LG_LOCAL_SPEAK) {
+		end_speech(x, true, out);
+		return;
+	}
 
 	if (l->how == LG_LOCAL_PASS)
 		end(x, true, out);
@@ -188,7 +254,9 @@ static void on_event(struct lg_exchange *x, enum lg_http1_event ev,
 	case LG_HTTP1_BODY:
 		if (l->how == LG_LOCAL_PASS)
 			put_run(x, body.p, body.len, out);
-		else if (body.len <= l->text.max - l->text.len)
+		else if (l->how == LG_LOCAL_SPEAK)
+			speak(x, body, out);
+		else if (body.len <= ERROR_TEXT_MAX - l->text.len)
 			lg_buf_put(&l->text, body.p, body.len);
 		break;
 	case LG_HTTP1_END:
@@ -232,6 +300,7 @@ void lg_local_arrived(struct lg_exchange *x, const char *p, size_t n,
 
 	if (l->done)
 		return;
+	l->got += n;
 	if (!began) {
 		used = skip(l, p, n);
 		if (l->skipped > SKIP_MAX)
@@ -249,6 +318,11 @@ void lg_local_arrived(struct lg_exchange *x, const char *p, size_t n,
 		l->done = true;
 }
 
+uint64_t lg_local_got(const struct lg_local *l)
+{
+	return l->got - l->skipped;
+}
+
 void lg_local_eof(struct lg_exchange *x, struct lg_buf *out)
 {
 	struct lg_local *l = x->local;
@@ -258,6 +332,8 @@ void lg_local_eof(struct lg_exchange *x, struct lg_buf *out)
 	if (l->seen == 7 && l->how != LG_LOCAL_HEAD &&
 	    lg_http1_eof(&l->resp.m) == LG_HTTP1_END)
 		on_end(x, out);
+	else if (l->how == LG_LOCAL_SPEAK)
+		end_speech(x, false, out);
 	else
 		fail(x,
 		     l->skipped || l->seen

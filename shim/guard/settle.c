@@ -259,6 +259,5 @@ void lg_settle(struct lg_exchange *x)
 	if (lg_later_claim(x, &lock))
 		make_duplicate(&x->row);
 	settle(x);
-	lg_local_settled(x->local);
 	lg_later_release(&lock);
 }

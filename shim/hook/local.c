@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,7 +20,9 @@
 
 #define RELAYS 64
 #define DIAL_MS 1000
-#define STALL_MS 5000 /* the server takes nothing of the request */
+/* The server takes nothing of the request. */
+#define STALL_MS 1000
+#define STALL_BLOCKING_MS 10000
 
 unsigned lg_local_relayed;
 
@@ -98,7 +103,7 @@ static bool wait_for(int fd, short what, int ms)
  * By the system call: no hook takes it for the program's. A server that
  * answers before it has read all is heard later.
  */
-static bool send_all(int fd, struct lg_slice s)
+static bool send_all(int fd, struct lg_slice s, int stall_ms)
 {
 	while (s.len) {
 		long n = syscall(SYS_sendto, fd, s.p, s.len,
@@ -107,7 +112,7 @@ static bool send_all(int fd, struct lg_slice s)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 &&
-		    (errno != EAGAIN || !wait_for(fd, POLLOUT, STALL_MS)))
+		    (errno != EAGAIN || !wait_for(fd, POLLOUT, stall_ms)))
 			return false;
 		if (n > 0) {
 			s.p += n;
@@ -115,6 +120,13 @@ static bool send_all(int fd, struct lg_slice s)
 		}
 	}
 	return true;
+}
+
+/* 0: the end; else there is more, or nothing is known. */
+static long recv_peek(int fd, char *p)
+{
+	return syscall(SYS_recvfrom, fd, p, 1, MSG_PEEK | MSG_DONTWAIT, NULL,
+		       NULL);
 }
 
 /* -- one connection in the place of another -------------------------------- */
@@ -185,8 +197,10 @@ static bool send_on(struct lg_conn *c, int fd, const struct lg_url *to,
 	s = lg_local_dial(to, DIAL_MS);
 	if (s < 0)
 		return false;
-	done = send_all(s, request) && alike(fd, s) &&
-	       remember(c, fd, lg_wakeup_cookie(s));
+	done = send_all(s, request,
+			lg_wakeup_is_blocking(c) ? STALL_BLOCKING_MS
+						 : STALL_MS) &&
+	       alike(fd, s) && remember(c, fd, lg_wakeup_cookie(s));
 	if (done && !replace(fd, s, &e)) {
 		lg_local_forget(c);
 		c->fd = at;
@@ -208,6 +222,25 @@ bool lg_local_send(void *conn, const struct lg_url *to, struct lg_slice request)
 	return done;
 }
 
+/*
+ * asyncio does not tell its memory BIO of an end. It is one when the kernel
+ * has no more, and nothing of what it had is still on its way through the
+ * program (an end counts as one byte).
+ */
+static bool is_over(struct lg_conn *c)
+{
+	int fd = lg_wakeup_fd(c);
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	char none;
+
+	if (fd < 0 || recv_peek(fd, &none) ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
+		return false;
+	return info.tcpi_bytes_received <= lg_flow_local_got(c->flow) + 1;
+}
+
 int lg_local_read(struct lg_conn *c, char *buf, size_t len)
 {
 	int r;
@@ -219,7 +252,7 @@ int lg_local_read(struct lg_conn *c, char *buf, size_t len)
 	lg_conn_relock(c);
 	if (!c->flow || !lg_flow_is_local(c->flow))
 		return 1;
-	if (r < 0) {
+	if (r < 0 && !is_over(c)) {
 		r = c->carrier->say(c, LG_SAY_WAIT_READ);
 		c->saved_errno = errno;
 		return r;
