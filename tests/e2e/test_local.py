@@ -10,8 +10,9 @@ import socket
 import subprocess
 import time
 
-from harness import (ANTHROPIC, BUILD, OPENAI, PY, Skip, chat_body, eq,
-                     have_client, main, ok, request, sanitizer, send)
+from harness import (ANTHROPIC, BUILD, GEMINI, OPENAI, PY, RESPONSES, Skip,
+                     chat_body, eq, have_client, main, ok, request, sanitizer,
+                     send)
 from local_server import LocalServer
 
 CLIENTS = ('curl', 'http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
@@ -527,12 +528,71 @@ def case_no_descriptors(box):
         eq((p.stdout, len(srv.seen)), (b'0\n', 20), 'left open')
 
 
+def translated(box, dialect):
+    """Other dialects' clients over either kind of server."""
+    ran = 0
+    with server() as srv:
+        hard(box, srv.url, ', model: tiny, dialect: ' + dialect)
+        for kind, reqs in (
+                ('openai', [request(OPENAI, DEAR), request(
+                    OPENAI, chat_body('gpt-4o', stream=True)), request(
+                        RESPONSES), request(RESPONSES, {'model': 'gpt-4o', 'input': 'Hello.',
+                                    'stream': True})]),
+                ('anthropic', [request(ANTHROPIC, chat_body(
+                    'claude-opus-4-1', stream=stream, usage=False))
+                    for stream in (False, True)]),
+                ('google', [request(GEMINI + v) for v in (
+                    'generateContent', 'streamGenerateContent?alt=sse')])):
+            if not have_client(kind):
+                continue
+            n = len(box.rows())
+            got, p = send(box, kind, reqs, **QUIET)
+            eq((p.returncode, p.stderr), (0, b''), kind)
+            eq([r['status'] for r in got], [200] * len(reqs), (kind, got))
+            for r in got:
+                ok('word3' in r['body'], (kind, r))
+            for r in box.rows()[n:]:
+                eq((r['verdict'], r['cost_usd'], r['model'],
+                    r['input_tokens'], r['output_tokens']),
+                   ('local', 0, 'tiny', 11, 4), (kind, r))
+            ran += len(reqs)
+        if not ran:
+            raise Skip('no SDKs here')
+        eq(len(srv.seen), ran, 'there')
+        nothing_arrived(box)
+        want = '/api/chat' if dialect == 'ollama' else '/v1/chat/completions'
+        eq({s['line'].split()[1] for s in srv.seen}, {want}, 'paths')
+
+
+def case_translated_fails(box):
+    """An error is one of the program's dialect, also in mid-stream."""
+    with server(status=500) as srv:
+        hard(box, srv.url)
+        got, _ = send(box, 'requests', [request(ANTHROPIC)])
+        eq(got[0]['status'], 500, got)
+        eq(json.loads(got[0]['body'])['type'], 'error', got)
+    with server(raw=b'') as srv:
+        hard(box, srv.url)
+        got, _ = send(box, 'requests', [request(ANTHROPIC)])
+        eq(got[0]['status'], 502, got)
+        eq(json.loads(got[0]['body'])['type'], 'error', got)
+    with server(die=2) as srv:
+        hard(box, srv.url)
+        got, _ = send(box, 'requests', [request(ANTHROPIC, chat_body(
+            'claude-sonnet-4-5', stream=True, usage=False))])
+        eq(got[0]['status'], 200, got)
+        ok('event: error' in got[0]['body'], got)
+    nothing_arrived(box)
+
+
 def make_case(fn, kind):
     return lambda box: fn(box, kind)
 
 
 for _kind in CLIENTS:
     globals()['case_local ' + _kind] = make_case(local, _kind)
+for _dialect in ('openai-chat', 'ollama'):
+    globals()['case_translated ' + _dialect] = make_case(translated, _dialect)
 
 if __name__ == '__main__':
     main(globals())
