@@ -19,10 +19,11 @@ static bool has_port(const struct lg_img_plain *e, uint16_t port)
 	return !e->port || e->port == port;
 }
 
-enum lg_plain lg_plain_of(struct lg_engine *e, const struct lg_plain_peer *p)
+enum lg_plain_how lg_plain_of(struct lg_engine *e,
+			      const struct lg_plain_peer *p)
 {
 	struct lg_world *w = lg_engine_pin(e);
-	enum lg_plain found = LG_PLAIN_NO;
+	enum lg_plain_how found = LG_PLAIN_NO;
 	const struct lg_img_plain *entry;
 	uint32_t i, n = w->img ? w->img->plain.n : 0;
 

@@ -11,7 +11,7 @@
  * Plain HTTP to hosts that the config names (plain_http:). What these tell
  * is of now: a config that is changed counts for the next connection.
  */
-enum lg_plain {
+enum lg_plain_how {
 	LG_PLAIN_NO,
 	LG_PLAIN_LOOK, /* names are configured: the Host field decides */
 	LG_PLAIN_YES,
@@ -23,7 +23,8 @@ struct lg_plain_peer {
 };
 
 /* What is to be done with a connection to this peer? Any thread. */
-enum lg_plain lg_plain_of(struct lg_engine *e, const struct lg_plain_peer *p);
+enum lg_plain_how lg_plain_of(struct lg_engine *e,
+			      const struct lg_plain_peer *p);
 /* Is a request with this Host field on such a connection one of them? */
 bool lg_plain_names(struct lg_engine *e, struct lg_slice host, uint16_t port);
 

@@ -67,16 +67,28 @@ bool lg_conn_may_sleep(void *conn)
 	return lg_wakeup_is_blocking(conn);
 }
 
-void lg_conn_decide(struct lg_conn *c, bool client)
+bool lg_conn_begin(struct lg_conn *c, struct lg_slice host, bool guarded)
 {
-	struct lg_engine *e = lg_conn_engine();
-	struct lg_flow_peer peer = {
-		.observe_only = false,
+	const struct lg_flow_peer peer = {
+		.host = host,
+		.guarded = guarded,
 		.may_sleep = lg_conn_may_sleep,
 		.local = lg_local_send,
 		.arg = c,
 	};
+	int err = errno;
+
+	c->flow = lg_flow_new(lg_conn_engine(), &peer);
+	errno = err;
+	return c->flow;
+}
+
+void lg_conn_decide(struct lg_conn *c, bool client)
+{
+	struct lg_engine *e = lg_conn_engine();
 	enum lg_carrier_role role;
+	struct lg_slice host;
+	bool guarded;
 	int err = errno;
 
 	if (c->mode != LG_CONN_NEW)
@@ -88,13 +100,13 @@ void lg_conn_decide(struct lg_conn *c, bool client)
 		c->mode = LG_CONN_PASS;
 		goto out;
 	}
-	peer.host = c->carrier->host(c);
-	peer.guarded = peer.host.len && lg_engine_guards(e, peer.host);
-	c->mode = peer.guarded ? LG_CONN_GUARDED : LG_CONN_LOOK;
-	c->look = !peer.guarded;
-	if (peer.guarded && !(c->flow = lg_flow_new(e, &peer)))
+	host = c->carrier->host(c);
+	guarded = host.len && lg_engine_guards(e, host);
+	c->mode = guarded ? LG_CONN_GUARDED : LG_CONN_LOOK;
+	c->look = !guarded;
+	if (guarded && !lg_conn_begin(c, host, true))
 		c->mode = LG_CONN_PASS;
-	lg_dark_seen(peer.host, c->carrier->fd(c));
+	lg_dark_seen(host, c->carrier->fd(c));
 out:
 	errno = err;
 }

@@ -66,6 +66,8 @@ void lg_conn_init(struct lg_conn *c, const struct lg_carrier *carrier,
  */
 void lg_conn_reset(struct lg_conn *c);
 
+/* A flow for this connection; false: no memory. Keeps errno. */
+bool lg_conn_begin(struct lg_conn *c, struct lg_slice host, bool guarded);
 /* Decide what this connection is; client: the call itself says so. */
 void lg_conn_decide(struct lg_conn *c, bool client);
 /* Before and after each real call that may do the handshake. */

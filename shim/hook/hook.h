@@ -69,24 +69,53 @@ const BIO_METHOD *hook_BIO_f_ssl(const void *pc);
 int hook_SSL_pending(const void *pc, const SSL *s);
 int hook_SSL_has_pending(const void *pc, const SSL *s);
 
-ssize_t hook_write(int fd, const void *buf, size_t n);
-ssize_t hook_writev(int fd, const struct iovec *iov, int n);
-ssize_t hook_send(int fd, const void *buf, size_t n, int flags);
-ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
-		    __CONST_SOCKADDR_ARG addr, socklen_t len);
-ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags);
 void *hook_dlopen(const void *pc, const char *file, int flags);
 struct addrinfo;
 int hook_getaddrinfo(const char *node, const char *service,
 		     const struct addrinfo *hints, struct addrinfo **res);
-int hook_connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t len);
-int hook_close(int fd);
+ssize_t hook_write(const void *pc, int fd, const void *buf, size_t n);
+ssize_t hook_writev(const void *pc, int fd, const struct iovec *iov, int n);
+ssize_t hook_send(const void *pc, int fd, const void *buf, size_t n, int flags);
+ssize_t hook_sendto(const void *pc, int fd, const void *buf, size_t n,
+		    int flags, __CONST_SOCKADDR_ARG addr, socklen_t len);
+ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
+		     int flags);
+ssize_t hook_read(const void *pc, int fd, void *buf, size_t n);
+ssize_t hook_readv(const void *pc, int fd, const struct iovec *iov, int n);
+ssize_t hook_recv(const void *pc, int fd, void *buf, size_t n, int flags);
+ssize_t hook_recvfrom(const void *pc, int fd, void *buf, size_t n, int flags,
+		      __SOCKADDR_ARG addr, socklen_t *len);
+ssize_t hook_recvmsg(const void *pc, int fd, struct msghdr *msg, int flags);
+ssize_t hook___read_chk(const void *pc, int fd, void *buf, size_t n,
+			size_t size);
+ssize_t hook___recv_chk(const void *pc, int fd, void *buf, size_t n,
+			size_t size, int flags);
+ssize_t hook___recvfrom_chk(const void *pc, int fd, void *buf, size_t n,
+			    size_t size, int flags, __SOCKADDR_ARG addr,
+			    socklen_t *len);
+int hook_connect(const void *pc, int fd, __CONST_SOCKADDR_ARG addr,
+		 socklen_t len);
+int hook_shutdown(const void *pc, int fd, int how);
+int hook_close(const void *pc, int fd);
+int hook_dup(const void *pc, int fd);
+int hook_dup2(const void *pc, int fd, int to);
+int hook_dup3(const void *pc, int fd, int to, int flags);
+int hook_fcntl(const void *pc, int fd, int cmd, void *arg);
+int hook_fcntl64(const void *pc, int fd, int cmd, void *arg);
+int hook_ioctl(const void *pc, int fd, unsigned long request, void *arg);
+ssize_t hook_sendfile(const void *pc, int out, int in, off_t *offset, size_t n);
+ssize_t hook_sendfile64(const void *pc, int out, int in, off_t *offset,
+			size_t n);
+ssize_t hook_splice(const void *pc, int in, off_t *in_at, int out,
+		    off_t *out_at, size_t n, unsigned flags);
 int hook_dlclose(void *handle);
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 	       unsigned long d);
 int hook_chroot(const char *path);
-/* Look up the real functions behind the six above, before any signal. */
+/* Look up libc's functions behind these, before any signal. */
 void lg_hook_bind_libc(void);
 void lg_hook_bind_net(void);
+void lg_hook_bind_recv(void);
+void lg_hook_bind_life(void);
 
 #endif

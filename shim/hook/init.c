@@ -13,6 +13,7 @@
 #include "hook/gnutls.h"
 #include "hook/dark.h"
 #include "hook/hook.h"
+#include "hook/plain.h"
 #include "hook/resolve.h"
 #include "hook/patched.h"
 #include "hook/nss.h"
@@ -144,6 +145,7 @@ static void after_fork(void)
 	lg_library_after_fork(&lg_nspr_library);
 	lg_library_after_fork(&lg_nss_library);
 	lg_sandbox_after_fork();
+	lg_plain_after_fork();
 	lg_conn_after_fork();
 	lg_dark_after_fork();
 }

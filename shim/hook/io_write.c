@@ -204,22 +204,6 @@ static bool may_be_request(const void *buf, size_t len)
 	       memmem(buf, len < 65536 ? len : 65536, "\r\n\r\n", 4);
 }
 
-static bool begin_flow(struct lg_conn *c)
-{
-	struct lg_flow_peer peer = {
-		.guarded = false,
-		.may_sleep = lg_conn_may_sleep,
-		.local = lg_local_send,
-		.arg = c,
-	};
-	int err = errno;
-
-	peer.host = c->carrier->host(c);
-	c->flow = lg_flow_new(lg_conn_engine(), &peer);
-	errno = err;
-	return c->flow;
-}
-
 /* Nothing of a request or of an answer would be lost with the flow. */
 static bool is_between(struct lg_conn *c)
 {
@@ -259,7 +243,8 @@ bool lg_io_guards_write(struct lg_conn *c, const void *buf, size_t len)
 			return false;
 		c->look = false;
 		lg_conn_after_handshake(c);
-		if (!may_be_request(buf, len) || !begin_flow(c))
+		if (!may_be_request(buf, len) ||
+		    !lg_conn_begin(c, c->carrier->host(c), false))
 			return false;
 	}
 	if (!c->flow || is_off(c))

@@ -6,6 +6,7 @@
 #include "base/atomic.h"
 #include "hook/dark.h"
 #include "hook/hook.h"
+#include "hook/plain.h"
 #include "hook/resolve.h"
 
 /* Bound in the constructor, as those of send.c. */
@@ -39,7 +40,7 @@ int hook_getaddrinfo(const char *node, const char *service,
 	return r;
 }
 
-int hook_connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t len)
+int hook_connect(const void *pc, int fd, __CONST_SOCKADDR_ARG to, socklen_t len)
 {
 	const struct sockaddr *sa = to.__sockaddr__;
 	int r;
@@ -47,16 +48,22 @@ int hook_connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t len)
 	if (LG_UNLIKELY(!next_connect))
 		return (int)syscall(SYS_connect, fd, sa, len);
 	r = next_connect(fd, sa, len);
-	if (LG_UNLIKELY(lg_load_relaxed(&lg_dark_armed)) &&
-	    (!r || errno == EINPROGRESS))
+	if (r && errno != EINPROGRESS && errno != EINTR)
+		return r;
+	if (LG_UNLIKELY(lg_load_relaxed(&lg_dark_armed)))
 		lg_dark_connected(fd, sa, len);
+	if (!lg_plain_is_ours(pc))
+		lg_plain_connected(fd, sa, len);
 	return r;
 }
 
-int hook_close(int fd)
+int hook_close(const void *pc, int fd)
 {
 	if (LG_UNLIKELY(lg_load_relaxed(&lg_dark_pending)))
 		lg_dark_closing(fd);
+	/* before: afterwards the number may be another thread's */
+	if (lg_plain_is_any())
+		lg_plain_closing(pc, fd);
 	if (LG_UNLIKELY(!next_close))
 		return (int)syscall(SYS_close, fd);
 	return next_close(fd);

@@ -10,6 +10,7 @@
 #include "hook/library.h"
 #include "hook/local.h"
 #include "hook/patched.h"
+#include "hook/plain.h"
 #include "hook/wakeup.h"
 
 #define HEAD 64 /* enough for a ClientHello's first fields */
@@ -34,12 +35,16 @@ void lg_hook_bind_libc(void)
 	next_sendto = lg_next_symbol("sendto");
 	next_sendmsg = lg_next_symbol("sendmsg");
 	next_dlclose = lg_next_symbol("dlclose");
+	lg_hook_bind_recv();
+	lg_hook_bind_life();
+	lg_plain_bind();
 }
 
 static inline bool is_watching(void)
 {
 	return LG_UNLIKELY(lg_load_relaxed(&lg_wakeup_watched) |
-			   lg_load_relaxed(&lg_local_relayed));
+			   lg_load_relaxed(&lg_local_relayed) |
+			   lg_load_relaxed(&lg_plain_tracked));
 }
 
 /* Meant for a server that is not there any more. */
@@ -83,62 +88,128 @@ static ssize_t look_iov(int fd, const struct iovec *iov, size_t n, ssize_t r)
 	return r;
 }
 
-ssize_t hook_write(int fd, const void *buf, size_t n)
+static ssize_t give(struct lg_plain *p, int fd, const void *buf, size_t n,
+		    int flags)
 {
+	ssize_t r = lg_plain_write(p, fd, buf, n, flags);
+
+	lg_plain_put(p);
+	return r;
+}
+
+static ssize_t give_iov(struct lg_plain *p, int fd, const struct iovec *iov,
+			size_t n, int flags)
+{
+	ssize_t r = lg_plain_writev(p, fd, iov, n, flags);
+
+	lg_plain_put(p);
+	return r;
+}
+
+/* The connection, when it is a plain one and these bytes are for its flow. */
+static struct lg_plain *plain_of(const void *pc, int fd, const void *buf,
+				 size_t n, int flags)
+{
+	return lg_plain_is_any() ? lg_plain_for_write(pc, fd, buf, n, flags)
+				 : NULL;
+}
+
+static struct lg_plain *plain_of_iov(const void *pc, int fd,
+				     const struct iovec *iov, size_t n,
+				     int flags)
+{
+	size_t i = 0;
+
+	if (!lg_plain_is_any() || !iov)
+		return NULL;
+	while (i < n && !iov[i].iov_len)
+		i++;
+	return i < n ? lg_plain_for_write(pc, fd, iov[i].iov_base,
+					  iov[i].iov_len, flags)
+		     : NULL;
+}
+
+ssize_t hook_write(const void *pc, int fd, const void *buf, size_t n)
+{
+	struct lg_plain *p;
+
 	if (LG_UNLIKELY(!next_write))
 		return syscall(SYS_write, fd, buf, n);
 	if (!is_watching())
 		return next_write(fd, buf, n);
+	p = plain_of(pc, fd, buf, n, 0);
+	if (p)
+		return give(p, fd, buf, n, 0);
 	if (is_lost(fd))
 		return (ssize_t)n;
 	return look(fd, buf, next_write(fd, buf, n));
 }
 
-ssize_t hook_writev(int fd, const struct iovec *iov, int n)
+ssize_t hook_writev(const void *pc, int fd, const struct iovec *iov, int n)
 {
+	size_t len = n > 0 ? (size_t)n : 0;
+	struct lg_plain *p;
+
 	if (LG_UNLIKELY(!next_writev))
 		return syscall(SYS_writev, fd, iov, n);
 	if (!is_watching())
 		return next_writev(fd, iov, n);
-	if (n > 0 && is_lost(fd))
-		return (ssize_t)sum(iov, (size_t)n);
-	return look_iov(fd, iov, n > 0 ? (size_t)n : 0,
-			next_writev(fd, iov, n));
+	p = plain_of_iov(pc, fd, iov, len, 0);
+	if (p)
+		return give_iov(p, fd, iov, len, 0);
+	if (is_lost(fd))
+		return (ssize_t)sum(iov, len);
+	return look_iov(fd, iov, len, next_writev(fd, iov, n));
 }
 
-ssize_t hook_send(int fd, const void *buf, size_t n, int flags)
+ssize_t hook_send(const void *pc, int fd, const void *buf, size_t n, int flags)
 {
+	struct lg_plain *p;
+
 	if (LG_UNLIKELY(!next_send))
 		return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
 	if (!is_watching())
 		return next_send(fd, buf, n, flags);
+	p = plain_of(pc, fd, buf, n, flags);
+	if (p)
+		return give(p, fd, buf, n, flags);
 	if (is_lost(fd))
 		return (ssize_t)n;
 	return look(fd, buf, next_send(fd, buf, n, flags));
 }
 
-ssize_t hook_sendto(int fd, const void *buf, size_t n, int flags,
-		    __CONST_SOCKADDR_ARG addr, socklen_t len)
+ssize_t hook_sendto(const void *pc, int fd, const void *buf, size_t n,
+		    int flags, __CONST_SOCKADDR_ARG addr, socklen_t len)
 {
 	const struct sockaddr *to = addr.__sockaddr__;
+	struct lg_plain *p;
 
 	if (LG_UNLIKELY(!next_sendto))
 		return syscall(SYS_sendto, fd, buf, n, flags, to, len);
 	if (!is_watching())
 		return next_sendto(fd, buf, n, flags, to, len);
+	p = plain_of(pc, fd, buf, n, flags);
+	if (p)
+		return give(p, fd, buf, n, flags);
 	if (is_lost(fd))
 		return (ssize_t)n;
 	return look(fd, buf, next_sendto(fd, buf, n, flags, to, len));
 }
 
-ssize_t hook_sendmsg(int fd, const struct msghdr *msg, int flags)
+ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
+		     int flags)
 {
+	struct lg_plain *p;
 	ssize_t r;
 
 	if (LG_UNLIKELY(!next_sendmsg))
 		return syscall(SYS_sendmsg, fd, msg, flags);
 	if (!is_watching())
 		return next_sendmsg(fd, msg, flags);
+	p = msg ? plain_of_iov(pc, fd, msg->msg_iov, msg->msg_iovlen, flags)
+		: NULL;
+	if (p)
+		return give_iov(p, fd, msg->msg_iov, msg->msg_iovlen, flags);
 	if (is_lost(fd))
 		return (ssize_t)sum(msg->msg_iov, msg->msg_iovlen);
 	r = next_sendmsg(fd, msg, flags);

@@ -7,12 +7,15 @@ globalThis.File = globalThis.File || require('node:buffer').File;
 const https = require('https');
 const kind = process.argv[2];
 const spec = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const http = require('http');
+const plain = new http.Agent({ keepAlive: true, maxSockets: 1 });
 const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
 
 function viaHttps(r) {
   return new Promise((resolve) => {
-    const q = https.request(r.url, { method: r.method, headers: r.headers,
-      agent, timeout: 30000 }, (a) => {
+    const tls = r.url.startsWith('https');
+    const q = (tls ? https : http).request(r.url, { method: r.method,
+      headers: r.headers, agent: tls ? agent : plain, timeout: 30000 }, (a) => {
       const got = [];
       a.on('data', (d) => got.push(d));
       a.on('error', (e) => resolve({ status: 0, error: String(e) }));
@@ -161,4 +164,5 @@ async function one(r) {
   else for (const r of spec.requests) out.push(await one(r));
   for (const r of out) console.log(JSON.stringify(r));
   agent.destroy();
+  plain.destroy();
 })();

@@ -45,8 +45,9 @@ def with_http_client(reqs):
         u = urllib.parse.urlsplit(r['url'])
         c = conns.get(u.netloc)
         if c is None:
-            c = conns[u.netloc] = http.client.HTTPSConnection(
-                u.netloc, timeout=30)
+            kind = http.client.HTTPSConnection if u.scheme == 'https' else \
+                http.client.HTTPConnection
+            c = conns[u.netloc] = kind(u.netloc, timeout=30)
         try:
             c.request(r['method'], u.path + ('?' + u.query if u.query else ''),
                       payload(r), r['headers'])

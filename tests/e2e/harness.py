@@ -94,7 +94,7 @@ class TestServer:
             raise Failed('the test server did not start')
         with open(ready) as f:
             d = json.load(f)
-        self.port, self.ca = d['port'], d['ca']
+        self.port, self.ca, self.plain = d['port'], d['ca'], d['plain']
 
     def log(self):
         with open(os.path.join(self.dir, 'server.jsonl')) as f:
@@ -177,8 +177,9 @@ class Box:
         if sanitizer():
             raise Skip(NO_CURL)
         argv = ['curl', '-sS', '--http1.1', '-m', '30', '--cacert',
-                self.server.ca, '--connect-to',
-                '::127.0.0.1:%d' % self.server.port]
+                self.server.ca]
+        if url.startswith('https'):
+            argv += ['--connect-to', '::127.0.0.1:%d' % self.server.port]
         for k, v in (headers or {}).items():
             argv += ['-H', '%s: %s' % (k, v)]
         if body is not None:

@@ -3,8 +3,8 @@
 
   server.py --dir DIR [--port N] [--lifetime S]
 
-Any SNI gets a certificate of the CA in DIR/ca.pem. When the server is ready it
-writes DIR/ready.json {port, pid, ca}. DIR/server.jsonl gets one line for every
+A second port speaks the same in plain HTTP. Any SNI gets a certificate of the CA in DIR/ca.pem. When the server is ready it
+writes DIR/ready.json {port, plain, pid, ca}. DIR/server.jsonl gets one line for every
 connection (event "open", "close" with the plaintext bytes that arrived), every
 whole request ("request"), every answer that was written to its end
 ("answered") and every one that did not come to its end
@@ -329,7 +329,8 @@ class Conn:
         if not self.gone:
             try:
                 self.sock.settimeout(2)
-                self.sock.unwrap()
+                if isinstance(self.sock, ssl.SSLSocket):
+                    self.sock.unwrap()
             except (OSError, ValueError):
                 pass
         self.sock.close()
@@ -342,11 +343,18 @@ class Server:
         self.seq, self.lock = 0, threading.Lock()
         self.base = self.certs.make(list(HOSTS) + ['127.0.0.1'])
         self.base.sni_callback = self.on_sni
-        self.lsock = socket.socket()
-        self.lsock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.lsock.bind(('127.0.0.1', port))
-        self.lsock.listen(512)
+        self.lsock = self.listen(port)
+        self.plain = self.listen(0)
         self.port = self.lsock.getsockname()[1]
+        self.conns = 0
+
+    @staticmethod
+    def listen(port):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(('127.0.0.1', port))
+        s.listen(512)
+        return s
 
     def on_sni(self, sslobj, name, _ctx):
         if name and name not in HOSTS:
@@ -372,13 +380,25 @@ class Server:
                      alpn=s.selected_alpn_protocol())
         Conn(self, s, n).run()
 
-    def forever(self):
-        n = 0
+    def serve_plain(self, raw, n):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.settimeout(120)
+        self.log.put(event='open', conn=n, plain=True)
+        Conn(self, raw, n).run()
+
+    def accept(self, lsock, serve):
         while True:
-            raw, _ = self.lsock.accept()
-            n += 1
-            threading.Thread(target=self.serve_one, args=(raw, n),
+            raw, _ = lsock.accept()
+            with self.lock:
+                self.conns += 1
+                n = self.conns
+            threading.Thread(target=serve, args=(raw, n),
                              daemon=True).start()
+
+    def forever(self):
+        threading.Thread(target=self.accept, daemon=True,
+                         args=(self.plain, self.serve_plain)).start()
+        self.accept(self.lsock, self.serve_one)
 
 
 def main():
@@ -394,8 +414,8 @@ def main():
     srv = Server(a.dir, a.port)
     tmp = os.path.join(a.dir, 'ready.tmp')
     with open(tmp, 'w') as f:
-        json.dump({'port': srv.port, 'pid': os.getpid(),
-                   'ca': srv.certs.ca}, f)
+        json.dump({'port': srv.port, 'plain': srv.plain.getsockname()[1],
+                   'pid': os.getpid(), 'ca': srv.certs.ca}, f)
     os.rename(tmp, os.path.join(a.dir, 'ready.json'))
     srv.forever()
 

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "guard/dark.h"
 #include "guard/flow.h"
+#include "guard/plain.h"
 
 #define HOLD_MAX (64u << 20)
 
@@ -97,6 +98,22 @@ enum lg_http2 lg_engine_http2(struct lg_engine *e)
 
 void lg_engine_after_fork(void)
 {
+}
+
+/* FAKE_PLAIN: a port whose peers are spoken to in plain HTTP. */
+enum lg_plain_how lg_plain_of(struct lg_engine *e,
+			      const struct lg_plain_peer *p)
+{
+	const char *port = getenv("FAKE_PLAIN");
+
+	(void)e;
+	return port && atoi(port) == p->port ? LG_PLAIN_YES : LG_PLAIN_NO;
+}
+
+bool lg_plain_names(struct lg_engine *e, struct lg_slice host, uint16_t port)
+{
+	(void)e, (void)host, (void)port;
+	return false;
 }
 
 void lg_engine_enter_sandbox(void)

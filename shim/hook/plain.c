@@ -1,0 +1,380 @@
+#include "hook/plain.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/log.h"
+#include "guard/plain.h"
+#include "hook/io.h"
+#include "hook/local.h"
+#include "hook/resolve.h"
+#include "wire/http1_head.h"
+
+#define CALL_MAX ((size_t)1 << 30)
+/* Flags that only the real call understands, or that promise too much. */
+#define SEND_STRANGE (MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY)
+#define RECV_STRANGE (MSG_OOB | MSG_ERRQUEUE)
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _etext[] __attribute__((visibility("hidden")));
+
+static ssize_t (*next_send)(int, const void *, size_t, int);
+static ssize_t (*next_recv)(int, void *, size_t, int);
+static pid_t self;
+
+void lg_plain_bind(void)
+{
+	next_send = lg_next_symbol("send");
+	next_recv = lg_next_symbol("recv");
+	self = getpid();
+}
+
+void lg_plain_after_fork(void)
+{
+	self = getpid();
+}
+
+bool lg_plain_is_self(void)
+{
+	return getpid() == self;
+}
+
+bool lg_plain_is_ours(const void *pc)
+{
+	const char *p = pc;
+
+	return p >= __ehdr_start && p < _etext;
+}
+
+/* -- the carrier ------------------------------------------------------------
+ */
+
+static struct lg_plain *plain_of(struct lg_conn *c)
+{
+	return c->handle;
+}
+
+static int plain_write(struct lg_conn *c, const void *p, size_t n)
+{
+	struct lg_plain *pl = plain_of(c);
+
+	if (n > CALL_MAX)
+		n = CALL_MAX;
+	/* the program's server is not there any more */
+	if (lg_load_relaxed(&lg_local_relayed) && lg_local_swallows(pl->fd))
+		return (int)n;
+	return (int)next_send(pl->fd, p, n, pl->send_flags);
+}
+
+static int plain_read(struct lg_conn *c, void *p, size_t n)
+{
+	struct lg_plain *pl = plain_of(c);
+
+	return (int)next_recv(pl->fd, p, n < CALL_MAX ? n : CALL_MAX,
+			      pl->recv_flags & ~(MSG_PEEK | MSG_WAITALL));
+}
+
+static int plain_peek(struct lg_conn *c, void *p, size_t n)
+{
+	struct lg_plain *pl = plain_of(c);
+
+	return (int)next_recv(pl->fd, p, n < CALL_MAX ? n : CALL_MAX,
+			      pl->recv_flags | MSG_PEEK);
+}
+
+static bool plain_is_transient(struct lg_conn *c, int result)
+{
+	int err = c->saved_errno;
+
+	return result < 0 &&
+	       (err == EAGAIN || err == EWOULDBLOCK || err == EINTR);
+}
+
+static int plain_say(struct lg_conn *c, enum lg_carrier_word word)
+{
+	(void)c;
+	if (word == LG_SAY_CLOSED)
+		return 0;
+	errno = word == LG_SAY_BROKEN ? EPIPE : EAGAIN;
+	return -1;
+}
+
+static enum lg_carrier_role plain_role(struct lg_conn *c, bool client)
+{
+	(void)c, (void)client;
+	return LG_ROLE_CLIENT;
+}
+
+static struct lg_slice plain_host(struct lg_conn *c)
+{
+	(void)c;
+	return (struct lg_slice){"", 0};
+}
+
+static bool yes(struct lg_conn *c)
+{
+	(void)c;
+	return true;
+}
+
+static int plain_handshake(struct lg_conn *c)
+{
+	(void)c;
+	return 1;
+}
+
+static int plain_fd(struct lg_conn *c)
+{
+	return plain_of(c)->fd;
+}
+
+static void plain_ask(struct lg_conn *c, const void *p, size_t n)
+{
+	(void)c, (void)p, (void)n;
+}
+
+static const struct lg_carrier plain = {
+	.write = plain_write,
+	.read = plain_read,
+	.peek = plain_peek,
+	.is_transient = plain_is_transient,
+	.say = plain_say,
+	.role = plain_role,
+	.host = plain_host,
+	.is_open = yes,
+	.handshake = plain_handshake,
+	.fd = plain_fd,
+	.is_partial = yes,
+	.below = plain_read,
+	.ask = plain_ask,
+};
+
+/* -- what a connection is ---------------------------------------------------
+ */
+
+static bool read_peer(const struct sockaddr *to, socklen_t len,
+		      struct lg_plain_peer *out)
+{
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+
+	memset(out, 0, sizeof(*out));
+	if (to->sa_family == AF_INET && len >= sizeof(four)) {
+		memcpy(&four, to, sizeof(four));
+		out->addr[10] = out->addr[11] = 0xff;
+		memcpy(out->addr + 12, &four.sin_addr, 4);
+		out->port = ntohs(four.sin_port);
+		return true;
+	}
+	if (to->sa_family != AF_INET6 || len < sizeof(six))
+		return false;
+	memcpy(&six, to, sizeof(six));
+	memcpy(out->addr, &six.sin6_addr, 16);
+	out->port = ntohs(six.sin6_port);
+	return true;
+}
+
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) &&
+	       type == SOCK_STREAM;
+}
+
+/* In a sandbox no file may be opened any more. */
+static struct lg_engine *engine(void)
+{
+	if (!lg_hook_is_on || !lg_plain_is_self())
+		return NULL;
+	if (!lg_engine_peek() && lg_engine_was_sandboxed())
+		return NULL;
+	return lg_conn_engine();
+}
+
+static void track(int fd, uint16_t port, bool asks_host)
+{
+	struct lg_plain *p = lg_plain_get(fd);
+	uint64_t id = lg_plain_identity(fd);
+
+	if (p || !id) {
+		if (p)
+			lg_plain_put(p);
+		return; /* asked again how far it has come */
+	}
+	p = lg_plain_new();
+	if (!p)
+		return;
+	lg_conn_init(&p->conn, &plain, p);
+	lg_conn_reset(&p->conn);
+	p->conn.fd_cookie = id;
+	p->fd = fd;
+	p->port = port;
+	p->asks_host = asks_host;
+	(void)lg_plain_enter(fd, p);
+	lg_plain_put(p);
+}
+
+void lg_plain_connected(int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct lg_plain_peer peer;
+	struct lg_engine *e;
+	enum lg_plain_how how;
+	int err = errno;
+
+	if (!to || len < sizeof(to->sa_family) || !read_peer(to, len, &peer))
+		return;
+	e = engine();
+	how = e && !lg_engine_is_off(e) ? lg_plain_of(e, &peer) : LG_PLAIN_NO;
+	if (how != LG_PLAIN_NO && is_stream(fd))
+		track(fd, peer.port, how == LG_PLAIN_LOOK);
+	errno = err;
+}
+
+static bool is_named(const struct lg_plain *p, const char *buf, size_t n)
+{
+	const char *end = memmem(buf, n, "\r\n\r\n", 4);
+	struct lg_slice head = {buf, end ? (size_t)(end - buf) + 4 : 0};
+
+	return end && lg_plain_names(lg_conn_engine(),
+				     lg_http1_field(head, LG_SLICE("host"), 0),
+				     p->port);
+}
+
+/* The first bytes decide. False: nothing that is ours. */
+static bool begin(struct lg_plain *p, const char *buf, size_t n)
+{
+	struct lg_conn *c = &p->conn;
+	int err = errno;
+
+	p->begun = true;
+	if (n > 65536)
+		n = 65536;
+	if (buf[0] >= 'A' && buf[0] <= 'Z' && lg_http1_sniff(buf, n) >= 0 &&
+	    (!p->asks_host || is_named(p, buf, n)) &&
+	    lg_conn_begin(c, (struct lg_slice){"", 0}, true)) {
+		c->mode = LG_CONN_GUARDED;
+		c->begun = c->handshaken = true;
+	} else {
+		c->mode = LG_CONN_PASS;
+	}
+	errno = err;
+	return c->mode == LG_CONN_GUARDED;
+}
+
+/* -- writing and reading ----------------------------------------------------
+ */
+
+/* The number leads nowhere from here on: all of it passes. */
+static struct lg_plain *let_go(struct lg_plain *p, int fd)
+{
+	int err = errno;
+
+	lg_plain_leave(fd);
+	lg_plain_put(p);
+	errno = err;
+	return NULL;
+}
+
+static struct lg_plain *strange(struct lg_plain *p, int fd)
+{
+	if (p->conn.flow)
+		lg_log(LG_LOG_WARN, "connection_unguarded", NULL, 0);
+	return let_go(p, fd);
+}
+
+struct lg_plain *lg_plain_for_write(const void *pc, int fd, const void *buf,
+				    size_t n, int flags)
+{
+	struct lg_plain *p;
+
+	if (lg_plain_is_ours(pc) || !buf || !n)
+		return NULL;
+	p = lg_plain_get(fd);
+	if (!p)
+		return NULL;
+	if (flags & SEND_STRANGE)
+		return strange(p, fd);
+	lg_store_relaxed(&p->fd, fd);
+	if (!p->begun && !begin(p, buf, n))
+		return let_go(p, fd);
+	if (lg_io_guards_write(&p->conn, buf, n))
+		return p;
+	return let_go(p, fd);
+}
+
+ssize_t lg_plain_write(struct lg_plain *p, int fd, const void *buf, size_t n,
+		       int flags)
+{
+	size_t written;
+	int r;
+
+	p->fd = fd;
+	p->send_flags = flags;
+	r = lg_io_write(&p->conn, buf, n, &written);
+	return r > 0 ? (ssize_t)written : r;
+}
+
+ssize_t lg_plain_writev(struct lg_plain *p, int fd, const struct iovec *iov,
+			size_t n, int flags)
+{
+	ssize_t total = 0, r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!iov[i].iov_len)
+			continue;
+		r = lg_plain_write(p, fd, iov[i].iov_base, iov[i].iov_len,
+				   flags);
+		if (r <= 0)
+			return total ? total : r;
+		total += r;
+		if ((size_t)r < iov[i].iov_len)
+			break;
+	}
+	return total;
+}
+
+struct lg_plain *lg_plain_for_read(const void *pc, int fd, const void *buf,
+				   size_t n, int flags)
+{
+	struct lg_plain *p;
+
+	if (lg_plain_is_ours(pc) || flags & RECV_STRANGE || !n)
+		return NULL;
+	p = lg_plain_get(fd);
+	if (!p)
+		return NULL;
+	/* thrown away unseen */
+	if (flags & MSG_TRUNC)
+		return strange(p, fd);
+	lg_store_relaxed(&p->fd, fd);
+	if (p->begun && lg_io_guards_read(&p->conn, buf, n))
+		return p;
+	lg_plain_put(p);
+	return NULL;
+}
+
+ssize_t lg_plain_read(struct lg_plain *p, int fd, void *buf, size_t n,
+		      int flags)
+{
+	bool all = flags & MSG_WAITALL && !(flags & MSG_PEEK);
+	ssize_t total = 0;
+	size_t got;
+	int r;
+
+	p->fd = fd;
+	p->recv_flags = flags;
+	p->send_flags = MSG_NOSIGNAL | (flags & MSG_DONTWAIT);
+	do {
+		r = lg_io_read(&p->conn, (char *)buf + total, n - (size_t)total,
+			       flags & MSG_PEEK, &got);
+		if (r <= 0)
+			return total ? total : r;
+		total += (ssize_t)got;
+	} while (all && (size_t)total < n);
+	return total;
+}
