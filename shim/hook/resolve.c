@@ -73,22 +73,57 @@ void *lg_real_dlopen(const char *file, int flags)
 	return r ? r(file, flags) : NULL;
 }
 
+/* What glibc's struct dl_find_object begins with, and as much as it has. */
+struct found_object {
+	unsigned long long flags;
+	void *start, *end;
+	struct link_map *map;
+	void *rest[12];
+};
+typedef int find_object_fn(void *addr, struct found_object *found);
+
+/* glibc has it since 2.35; dladdr1 walks the module's symbols, 10 us each. */
+static find_object_fn *find_object(void)
+{
+	static uintptr_t known; /* 1: there is none */
+	uintptr_t f = lg_load_relaxed(&known);
+
+	if (!f) {
+		f = (uintptr_t)dlvsym(RTLD_DEFAULT, "_dl_find_object",
+				      "GLIBC_2.35");
+		f = f ? f : 1;
+		lg_store_relaxed(&known, f);
+	}
+	return f > 1 ? (find_object_fn *)f : NULL;
+}
+
 struct link_map *lg_module_of(const void *addr)
 {
+	find_object_fn *find = find_object();
 	struct link_map *lm = NULL;
+	struct found_object found;
 	Dl_info info;
 
+	if (find)
+		return find((void *)addr, &found) ? NULL : found.map;
 	if (!dladdr1(addr, &info, (void **)&lm, RTLD_DL_LINKMAP))
 		return NULL;
 	return lm;
 }
 
+/* Of the linker: dladdr1 would walk a module's symbols, 10 us each time. */
+#pragma GCC visibility push(hidden)
+extern const char __ehdr_start[], _end[];
+#pragma GCC visibility pop
+
+static bool is_ours(const void *addr)
+{
+	return (const char *)addr >= __ehdr_start && (const char *)addr < _end;
+}
+
 static void *not_ours(void *addr)
 {
-	if (!addr ||
-	    lg_module_of(addr) == lg_module_of((const void *)lg_tls_of))
-		return NULL;
-	return addr;
+	return addr && !is_ours(addr) ? addr : NULL;
 }
 
 /* Ours would only forget callers; this one is of the dynamic loader. */
@@ -370,8 +405,7 @@ static struct lg_tls *marked(const void *pc)
  */
 static struct lg_tls *of_inner(const void *pc)
 {
-	if (!lg_inside.owner ||
-	    lg_module_of(pc) != lg_module_of((const void *)lg_tls_of))
+	if (!lg_inside.owner || !is_ours(pc))
 		return NULL;
 	return (struct lg_tls *)lg_inside.owner;
 }
