@@ -40,6 +40,19 @@ static const struct lg_rule *rule_of(const struct lg_world *w,
 	return NULL;
 }
 
+/* The region keeps the names of 256 budgets; the config knows the others. */
+static void name_it(const struct lg_world *w, struct lg_cell_view *c)
+{
+	for (unsigned i = 0; !c->name[0] && i < w->nrules; i++) {
+		const struct lg_rule *r = &w->rules[i];
+
+		if (r->id.a != c->id.a || r->id.b != c->id.b)
+			continue;
+		lg_slice_copy(r->name, c->name, sizeof(c->name));
+		lg_slice_copy(r->scope, c->scope, sizeof(c->scope));
+	}
+}
+
 static int64_t ratio_ppm(int64_t spent, int64_t limit)
 {
 	__int128 ppm;
@@ -242,8 +255,10 @@ int views_read(struct lg_engine *e, bool all, struct views *out)
 		struct view *v = &out->v[out->n];
 
 		memset(v, 0, sizeof(*v));
-		if (lg_cell_view(r, i, &v->cell) || is_past(&v->cell, now) ||
-		    is_gone(w, &v->cell, rule_of(w, &v->cell)))
+		if (lg_cell_view(r, i, &v->cell) || is_past(&v->cell, now))
+			continue;
+		name_it(w, &v->cell);
+		if (is_gone(w, &v->cell, rule_of(w, &v->cell)))
 			continue;
 		if (!all && is_quiet_run(&v->cell, run_id) &&
 		    (v->cell.touched_s < since || ++quiet > RUNS_SHOWN)) {

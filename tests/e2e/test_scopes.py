@@ -229,6 +229,22 @@ def case_more_than_a_call_can_charge(box):
     eq((row['reason'], row['cost_usd']), ('too_many_budgets', 0), 'row')
 
 
+def case_many_budgets(box):
+    """More budgets than the region has room for names: none is lost."""
+    n = 300
+    box.config('budgets:\n' + ''.join(
+        '  - {name: b%d, scope: "project:p%d", period: daily, limit_usd: '
+        '0.00004, hard: true}\n' % (i, i) for i in range(n)))
+    each = ['x-test: in=50;out=20\r\nx-llmguard-project: p%d\r\n' % i
+            for i in range(0, n, 3)]
+    again = ['x-llmguard-project: p%d\r\n' % i for i in (0, 150, 297)]
+    eq(raw(box, each + again), [200] * len(each) + [429] * 3, 'each has its own')
+    s = box.status()['budgets']
+    eq({b['name'] for b in s}, {'b%d' % i for i in range(n)}, 'all are shown')
+    eq(sum(b['spent_usd'] for b in s),
+       sum(r['cost_usd'] for r in box.rows()), 'with what was spent')
+
+
 def case_thousands(box):
     """More users than counters: the rest share one, and it is said once."""
     budget(box, 'user:*', 'each: true, max_keys: 20, limit_usd: 0.0005, '
