@@ -2,12 +2,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/slice.h"
+#include "budget/dark.h"
+#include "guard/crash.h"
 #include "guard/engine.h"
+#include "guard/file.h"
+#include "guard/program.h"
+#include "guard/self.h"
 #include "cmds.h"
 #include "cover.h"
 #include "darks.h"
@@ -15,10 +23,12 @@
 #include "table.h"
 #include "tool.h"
 
-enum { O_ALL, O_JSON };
+enum { O_ALL, O_RESET, O_JSON };
 static const struct opt opts[] = {
 	[O_ALL] = {"all", 'a', OPT_FLAG, NULL,
 		   "every process that you may look at"},
+	[O_RESET] = {"reset", 0, OPT_FLAG, NULL,
+		     "forget crashes (of COMMAND, or all) and dark traffic"},
 	[O_JSON] = OPT_JSON,
 	OPT_END,
 };
@@ -55,6 +65,64 @@ static const char *real_name(const struct cover *cv)
 	return !cv->is_pid && realpath(cv->path, real) ? real : cv->path;
 }
 
+/* The breaker goes by the script, or by the program where there is none. */
+static void look_crash(struct cover *cv)
+{
+	char real[PATH_MAX];
+	struct lg_crash c;
+
+	if (!realpath(cv->script[0] ? cv->script : cv->path, real))
+		return;
+	lg_crash_look(lg_engine_state_dir(engine()), real, &c);
+	if (c.until_ms)
+		cover_add_cond(cv, "crash_loop",
+			       "Report it with the core, then `llmguard "
+			       "doctor --reset` lets the guard in again.",
+			       "crashed %u times at its start (SIG%s): "
+			       "`llmguard run` leaves the guard out until %s",
+			       c.count, sigabbrev_np(c.signal),
+			       tool_time(engine(), c.until_ms));
+	else if (c.last_ms)
+		cover_add_cond(cv, "crashed", "",
+			       "crashed at its start (SIG%s) at %s%s",
+			       sigabbrev_np(c.signal),
+			       tool_time(engine(), c.last_ms),
+			       c.innocent ? ", without the guard too" : "");
+}
+
+/* programs: of the settings; a script is also known by its own name. */
+static void look_lists(struct cover *cv)
+{
+	const char *name = cv->script[0] ? cv->script : cv->path;
+	const char *base = strrchr(name, '/');
+	struct lg_self self = {0};
+
+	lg_slice_copy(lg_slice_str(real_name(cv)), self.exe, sizeof(self.exe));
+	lg_slice_copy(lg_slice_str(cv->is_pid ? cv->comm
+				   : base     ? base + 1
+					      : name),
+		      self.comm, sizeof(self.comm));
+	if (lg_program_is_denied(lg_engine_image(engine()), &self))
+		cover_add_cond(cv, "denied",
+			       "Change programs: in llmguard.yaml.",
+			       "programs: in the settings leaves it alone");
+}
+
+/* Whatever else is so: then it is not guarded. */
+static void overrule(struct cover *cv)
+{
+	static const char *const id[] = {"switched_off", "denied",
+					 "crash_loop"};
+
+	for (unsigned i = 0; i < cv->nconds; i++)
+		for (size_t k = 0; k < sizeof(id) / sizeof(id[0]); k++)
+			if (!strcmp(cv->cond[i].id, id[k])) {
+				cv->verdict = COVER_NO;
+				snprintf(cv->why, sizeof(cv->why), "%s %s",
+					 cv->path, cv->cond[i].text);
+			}
+}
+
 /* What is wrong with settings and region concerns every program. */
 static void look_guard(struct cover *cv)
 {
@@ -77,12 +145,17 @@ static void look_guard(struct cover *cv)
 	else if (lg_engine_is_off(engine()))
 		cover_add_cond(cv, "switched_off", "llmguard enable",
 			       "the guard is switched off for all programs");
+	if (engine()) {
+		look_lists(cv);
+		look_crash(cv);
+	}
 	if (engine() && lg_engine_trouble(engine())[0])
 		cover_add_cond(cv, "config_error",
 			       "Correct it; `llmguard config check` reads it "
 			       "as programs do.",
 			       "the settings are not in force: %s",
 			       lg_engine_trouble(engine()));
+	overrule(cv);
 }
 
 /* -- one program ---------------------------------------------------------
@@ -316,8 +389,68 @@ static int all(struct call *c)
 	return tool_print(&out);
 }
 
+/* -- forget -------------------------------------------------------------
+ */
+
+/* Lines of other programs stay. */
+static int forget_crashes(const char *path, const char *program)
+{
+	struct lg_slice rest, one;
+	struct lg_buf keep;
+	size_t size, n = program ? strlen(program) : 0;
+	void *p;
+	int err = lg_file_read(path, LG_CRASH_MAX, &p, &size);
+
+	if (err == -ENOENT || err == -EPROTO)
+		return 0;
+	if (err)
+		return err;
+	lg_buf_init(&keep, LG_CRASH_MAX);
+	for (rest = (struct lg_slice){p, size}; rest.len;) {
+		rest = lg_slice_cut(rest, '\n', &one);
+		if (!program || (one.len > n && one.p[one.len - n - 1] == ' ' &&
+				 !memcmp(one.p + one.len - n, program, n)))
+			continue;
+		lg_buf_put(&keep, one.p, one.len);
+		lg_buf_putc(&keep, '\n');
+	}
+	lg_mem_free(p, size);
+	err = keep.len	     ? lg_file_replace(path, keep.p, keep.len)
+	      : unlink(path) ? -errno
+			     : 0;
+	lg_buf_fini(&keep);
+	return err;
+}
+
+static int reset(struct call *c)
+{
+	static struct cover cv;
+	char path[512], real[PATH_MAX];
+	const char *program = NULL;
+	int err;
+
+	if (!engine())
+		return tool_fail("this user has no state folder");
+	if (c->argc) {
+		err = cover_command(c->argc, c->argv, &cv);
+		if (err)
+			return tool_fail("%s: %s", c->argv[0], reason(err));
+		program = realpath(cv.script[0] ? cv.script : cv.path, real);
+	}
+	snprintf(path, sizeof(path), "%s" LG_CRASH_FILE,
+		 lg_engine_state_dir(engine()));
+	err = forget_crashes(path, program);
+	if (err)
+		return tool_fail("%s: %s", path, strerror(-err));
+	if (!c->argc && region())
+		lg_dark_reset(region());
+	return EXIT_OK;
+}
+
 static int run(struct call *c)
 {
+	if (c->v[O_RESET].set)
+		return reset(c);
 	if (c->v[O_ALL].set)
 		return c->argc ? tool_usage(c->cmd, "--all takes no program")
 			       : all(c);

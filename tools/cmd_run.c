@@ -242,10 +242,12 @@ static int go(struct run *r)
 	audit(r);
 	run_record_write(r, NULL);
 	run_artifacts_write(r, true);
+	run_crash_before(r);
 	ret = run_child_start(r);
 	if (ret)
 		return tool_fail("%s: %s", r->c->argv[0], strerror(-ret));
 	run_child_wait(r);
+	run_crash_after(r);
 	ret = finish(r);
 	return ret;
 }
@@ -257,6 +259,8 @@ static int run(struct call *c)
 
 	r.c = c;
 	warn_if_uncovered(c);
+	r.preload_was = getenv("LD_PRELOAD");
+	r.preload_was = r.preload_was ? strdup(r.preload_was) : NULL;
 	ret = set_preload();
 	if (ret < 0)
 		ret = run_limits_set(&r);
@@ -267,6 +271,7 @@ static int run(struct call *c)
 	ret = go(&r);
 	run_tally_fini(&r.tally);
 	free(r.estimate.line);
+	free(r.preload_was);
 	lg_engine_close(r.e);
 	return ret >= 0 ? ret : end_as(r.status);
 }

@@ -141,6 +141,9 @@ struct run {
 	enum run_end end;
 	char reason[256];    /* why cancelled, else "" */
 	char artifacts[512]; /* folder; "" none */
+	char program[4096];  /* whose crashes are counted; "" unknown */
+	char *preload_was;   /* LD_PRELOAD as it was; heap, NULL unset */
+	bool passive;	     /* it crashed too often: it runs bare */
 };
 
 extern const struct opt run_opts[];
@@ -189,6 +192,13 @@ struct run_line *run_profile_add(struct run *r);
 /* -1: start; else the exit code (r->reason says why it is cancelled). */
 int run_estimate(struct run *r);
 int64_t run_scale(int64_t pusd, uint64_t times, uint64_t by);
+
+/* -- run_crash.c: the crash-loop breaker (guard/crash.h) ------------------- */
+
+/* Take the guard out of the command's environment, where it crashed often. */
+void run_crash_before(struct run *r);
+/* Note it if it has crashed. */
+void run_crash_after(struct run *r);
 
 /* -- run_child.c: start, look on, end ---------------------------------------
  */

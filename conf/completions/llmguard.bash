@@ -39,7 +39,7 @@ _llmguard()
     'pricing export'*) opts='--format --provider --shipped --help' ;;
     'config check'*) opts='--json --help' ;;
     'config show'*) opts='--json --help' ;;
-    'doctor'*) opts='--all --json --help' ;;
+    'doctor'*) opts='--all --reset --json --help' ;;
     'pause'*) opts='--all --scope --stop --json --help' ;;
     'resume'*) opts='--all --scope --json --help' ;;
     'enable'*) opts='--json --help' ;;

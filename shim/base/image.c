@@ -103,6 +103,13 @@ static bool plain_ok(struct probe *pr, const void *p)
 	return text_ok(pr, e->pattern) && e->bits <= 8 * sizeof(e->addr);
 }
 
+static bool program_ok(struct probe *pr, const void *p)
+{
+	const struct lg_img_program *e = p;
+
+	return text_ok(pr, e->pattern);
+}
+
 static bool geo_ok(struct probe *pr, const void *p)
 {
 	const struct lg_img_geo *g = p;
@@ -206,6 +213,7 @@ static bool body_ok(struct probe *pr, const struct lg_image *img)
 		{img->hosts, sizeof(struct lg_img_host), host_ok},
 		{img->rules, sizeof(struct lg_img_rule), rule_ok},
 		{img->plain, sizeof(struct lg_img_plain), plain_ok},
+		{img->programs, sizeof(struct lg_img_program), program_ok},
 		{img->providers, sizeof(struct lg_img_provider), provider_ok},
 		{img->prices, sizeof(struct lg_img_price), price_ok},
 		{img->names, sizeof(struct lg_img_name), name_ok},

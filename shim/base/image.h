@@ -17,7 +17,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 5u
+#define LG_IMAGE_VERSION 6u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -173,6 +173,13 @@ struct lg_img_plain {
 	uint8_t pad[5];
 };
 
+/* programs: allow or deny; with a slash of the path, else of a name. */
+struct lg_img_program {
+	struct lg_img_ref pattern; /* glob */
+	uint8_t deny;
+	uint8_t pad[7];
+};
+
 enum lg_img_phase {
 	LG_IMG_PHASE_UNSAID,
 	LG_IMG_PHASE_INFER,
@@ -315,6 +322,7 @@ struct lg_image {
 	struct lg_img_span hosts;      /* lg_img_host */
 	struct lg_img_span rules;      /* lg_img_rule, first match wins */
 	struct lg_img_span plain;      /* lg_img_plain */
+	struct lg_img_span programs;   /* lg_img_program */
 	struct lg_img_span providers;  /* lg_img_provider */
 	struct lg_img_span prices;     /* lg_img_price, by provider, then model,
 					  each in file order */

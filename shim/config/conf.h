@@ -90,7 +90,7 @@ struct lg_conf {
 	unsigned nsources, sources_cap;
 	struct lg_conf_prices *prices; /* catalog.c; NULL: none yet */
 	struct lg_img_settings settings;
-	struct lg_img_span hosts, rules, plain;
+	struct lg_img_span hosts, rules, plain, programs;
 };
 
 /* -- conf.c: reading values; all return 0 or -EINVAL with err filled ------ */
@@ -269,6 +269,11 @@ struct lg_conf_provider *lg_conf_provider_get(struct lg_conf_prices *p,
 
 /* `plain_http:` into c->plain. */
 lg_conf_read_fn lg_conf_plain;
+
+/* -- programs.c ---------------------------------------------------------- */
+
+/* `programs:` into c->programs. */
+lg_conf_read_fn lg_conf_programs;
 
 /* -- rates.c ------------------------------------------------------------- */
 

@@ -316,6 +316,7 @@ static int finish(struct lg_conf *c, const char *config)
 	img->hosts = c->hosts;
 	img->rules = c->rules;
 	img->plain = c->plain;
+	img->programs = c->programs;
 	img->config_path = path;
 	return lg_build_finish(&c->b);
 }

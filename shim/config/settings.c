@@ -330,6 +330,7 @@ static const struct lg_conf_key keys[] = {
 	{"pricing", read_pricing, 0},
 	{"hosts", read_hosts, AT(ignored)},
 	{"plain_http", lg_conf_plain, AT(ignored)},
+	{"programs", lg_conf_programs, AT(ignored)},
 	{"models", read_rules, AT(ignored)},
 	{"budgets", lg_conf_budgets, AT(ignored)},
 };

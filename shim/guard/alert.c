@@ -167,6 +167,13 @@ void lg_alert_dark(struct lg_engine *e, struct lg_region *r,
 		     NULL);
 }
 
+void lg_alert_crash(struct lg_engine *e, struct lg_region *r,
+		    struct lg_slice program, const char *message)
+{
+	tell_failure(e, r, LG_EVENT_CRITICAL, "crash_loop", program, HOUR_MS,
+		     message, NULL);
+}
+
 void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text)
 {

@@ -23,6 +23,9 @@ void lg_alert_shared(const struct lg_exchange *x, unsigned rule, int cell,
 /* A connection to an LLM host that nothing was seen of; once a day and host. */
 void lg_alert_dark(struct lg_engine *e, struct lg_region *r,
 		   struct lg_slice host, const char *message);
+/* A program that crashes at its start, with the guard or not; once an hour. */
+void lg_alert_crash(struct lg_engine *e, struct lg_region *r,
+		    struct lg_slice program, const char *message);
 /* The settings are not in force. */
 void lg_alert_trouble(struct lg_engine *e, struct lg_region *r,
 		      const char *text);

@@ -17,6 +17,7 @@
 #include "guard/alert.h"
 #include "guard/file.h"
 #include "guard/host.h"
+#include "guard/program.h"
 #include "guard/sandbox.h"
 #include "guard/self.h"
 #include "guard/world.h"
@@ -282,6 +283,10 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 		}
 		return rc;
 	}
+	w->denied = e->env.in_host &&
+		    lg_program_is_let_alone(
+			    w->img, &e->self,
+			    w->set.fail == LG_FAIL_OPEN ? e->state_dir : NULL);
 	e->broken = err.text[0]
 			    ? lg_settings_signature(&e->settings, w->img, &err)
 			    : 0;
@@ -467,7 +472,7 @@ bool lg_engine_guards(struct lg_engine *e, struct lg_slice host)
 bool lg_engine_is_off(struct lg_engine *e)
 {
 	struct lg_world *w = lg_engine_pin(e);
-	bool off = w->set.disabled ||
+	bool off = w->set.disabled || w->denied ||
 		   (w->region && lg_region_is_disabled(w->region->r));
 
 	lg_engine_unpin(e, w);

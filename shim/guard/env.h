@@ -15,6 +15,7 @@ struct lg_env {
 	const char *monthly_usd, *experiment_max_usd, *on_breach;
 	const char *ignore_budget, *fail, *pricing_dir, *price_version;
 	const char *log_level, *log_format;
+	bool in_host;	/* the engine of a guarded program, not of a tool */
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
 };
 

@@ -30,6 +30,7 @@ static struct lg_engine *build(void)
 	lg_log_init(getenv("LLMGUARD_LOG"), getenv("LLMGUARD_LOG_LEVEL"),
 		    getenv("LLMGUARD_LOG_FORMAT"));
 	lg_env_read(&env);
+	env.in_host = true;
 	err = lg_engine_open(&env, &e);
 	kv = (struct lg_log_kv){"errno", {NULL, 0}, -err};
 	if (err) {

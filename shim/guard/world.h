@@ -37,7 +37,8 @@ struct lg_world {
 	struct lg_zone *zone;
 	struct lg_rule *rules;
 	unsigned nrules;
-	bool blind; /* a config exists but none is usable */
+	bool blind;  /* a config exists but none is usable */
+	bool denied; /* this program is let alone (programs:, crashes) */
 	struct lg_controls control;
 	char phase[8]; /* of the run, as `llmguard phase` set it; "" */
 };

@@ -22,6 +22,7 @@ struct sample {
 	struct lg_img_host host;
 	struct lg_img_rule rule;
 	struct lg_img_plain plain;
+	struct lg_img_program program;
 	struct lg_img_provider provider;
 	struct lg_img_fallback fallback;
 	struct lg_img_geo geo, price_geo;
@@ -61,6 +62,7 @@ static void build(void)
 	img.head.hosts = ONE(host);
 	img.head.rules = ONE(rule);
 	img.head.plain = ONE(plain);
+	img.head.programs = ONE(program);
 	img.head.providers = ONE(provider);
 	img.head.prices = ONE(price);
 	img.head.names = ONE(name);
@@ -79,6 +81,7 @@ static void build(void)
 	img.rule.match = name;
 	img.plain.pattern = name;
 	img.plain.bits = 128;
+	img.program.pattern = name;
 	img.provider.id = name;
 	img.provider.fallbacks = ONE(fallback);
 	img.fallback.id = name;
@@ -169,6 +172,7 @@ static void test_refs(void **state)
 		&img.rule.pricing_id,
 		&img.rule.price_version,
 		&img.plain.pattern,
+		&img.program.pattern,
 		&img.provider.id,
 		&img.price.provider,
 		&img.price.model,
@@ -216,7 +220,7 @@ static void test_spans(void **state)
 		&img.price.match,  &img.price.tiers,	&img.clause.atoms,
 		&img.head.names,   &img.head.matchers,	&img.provider.fallbacks,
 		&img.fallback.geo, &img.price.geo,	&img.matcher.atoms,
-		&img.head.plain,
+		&img.head.plain,   &img.head.programs,
 	};
 	const struct lg_img_span wrong[] = {
 		{0, 1},
@@ -297,7 +301,7 @@ static void test_work_is_bounded(void **state)
 	h->size = size;
 	h->settings.timezone = h->config_path = (struct lg_img_ref){0, 0};
 	h->sources = h->budgets = h->hosts = h->rules = h->providers =
-		h->plain = (struct lg_img_span){0, 0};
+		h->plain = h->programs = (struct lg_img_span){0, 0};
 	prices = atoms + N / 2 * (uint32_t)sizeof(struct lg_img_atom);
 	h->prices = (struct lg_img_span){
 		prices,
