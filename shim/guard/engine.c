@@ -284,9 +284,7 @@ static int rebuild(struct lg_engine *e, const struct lg_world *old)
 		return rc;
 	}
 	w->denied = e->env.in_host &&
-		    lg_program_is_let_alone(
-			    w->img, &e->self,
-			    w->set.fail == LG_FAIL_OPEN ? e->state_dir : NULL);
+		    lg_program_is_let_alone(w, &e->self, e->state_dir);
 	e->broken = err.text[0]
 			    ? lg_settings_signature(&e->settings, w->img, &err)
 			    : 0;

@@ -35,9 +35,10 @@ bool lg_program_is_denied(const struct lg_image *img,
 	return listed && !allowed;
 }
 
-bool lg_program_is_let_alone(const struct lg_image *img,
+bool lg_program_is_let_alone(const struct lg_world *w,
 			     const struct lg_self *self, const char *state_dir)
 {
-	return lg_program_is_denied(img, self) ||
-	       (state_dir && lg_crash_is_passive(state_dir, self->exe));
+	return lg_program_is_denied(w->img, self) ||
+	       (w->set.fail == LG_FAIL_OPEN &&
+		lg_crash_is_passive(state_dir, self->exe));
 }

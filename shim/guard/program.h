@@ -5,6 +5,7 @@
 
 #include "base/image.h"
 #include "guard/self.h"
+#include "guard/world.h"
 
 /*
  * Does `programs:` leave this program alone? When a pattern of deny fits, or
@@ -15,10 +16,10 @@
 bool lg_program_is_denied(const struct lg_image *img,
 			  const struct lg_self *self);
 /*
- * Or because it crashed at its start again and again (guard/crash.h);
- * state_dir NULL: that is not asked.
+ * Or because it crashed at its start again and again (guard/crash.h), unless
+ * fail is closed.
  */
-bool lg_program_is_let_alone(const struct lg_image *img,
+bool lg_program_is_let_alone(const struct lg_world *w,
 			     const struct lg_self *self, const char *state_dir);
 
 #endif
