@@ -79,8 +79,9 @@ struct lg_carrier {
 	bool (*is_partial)(struct lg_conn *c);
 	/*
 	 * What arrives on the descriptor, past the library: more than 0 bytes
-	 * of it, 0 its end, less: nothing now. Called without the lock. NULL:
-	 * the library's way to its bytes is its own.
+	 * of it, 0 its end, less: nothing now. With n 0 it only says whether
+	 * it can (less than 0). Called without the lock. NULL: the library's
+	 * way to its bytes is its own.
 	 */
 	int (*below)(struct lg_conn *c, void *p, size_t n);
 	/* A write of our own: its result must leave no trace. */

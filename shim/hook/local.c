@@ -216,7 +216,9 @@ bool lg_local_send(void *conn, const struct lg_url *to, struct lg_slice request)
 {
 	struct lg_conn *c = conn;
 	int fd = lg_wakeup_fd(c), err = errno;
-	bool done = fd >= 0 && c->carrier->below && send_on(c, fd, to, request);
+	bool done = fd >= 0 && c->carrier->below &&
+		    c->carrier->below(c, NULL, 0) < 0 &&
+		    send_on(c, fd, to, request);
 
 	errno = err;
 	return done;

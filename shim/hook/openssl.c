@@ -167,8 +167,8 @@ static int ssl_below(struct lg_conn *c, void *p, size_t n)
 	void *bio = t->SSL_get_rbio ? t->SSL_get_rbio(s) : NULL;
 	int r;
 
-	if (!bio || !t->BIO_read || !t->BIO_test_flags)
-		return 0;
+	if (!bio || !t->BIO_read || !t->BIO_test_flags || !n)
+		return bio && t->BIO_read && t->BIO_test_flags ? -1 : 0;
 	r = LG_REAL_OF(tls_of(c), s, t->BIO_read(bio, p, call_len(n)));
 	if (r > 0)
 		return r;
