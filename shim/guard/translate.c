@@ -260,6 +260,10 @@ bool lg_translation_streams(const struct lg_translation *t)
 
 /* -- what the program reads ----------------------------------------------- */
 
+/*
+ * Google's client takes JSON for an error that arrives alone. Behind an event
+ * it does so for what no blank line ends.
+ */
 static void emit_error(struct lg_translation *t, struct lg_slice json)
 {
 	const struct lg_voice *v = t->reply.voice;
@@ -268,7 +272,7 @@ static void emit_error(struct lg_translation *t, struct lg_slice json)
 		lg_eventstream_put_exception(
 			t->out, lg_slice_str(v->error_event), json);
 	else
-		lg_put(t->out, "%r\n\n", json);
+		lg_put(t->out, "%r", json);
 }
 
 static void emit_item(struct lg_translation *t, struct lg_slice json)

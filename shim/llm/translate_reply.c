@@ -204,6 +204,7 @@ static bool open_call(struct lg_reply *r, struct lg_at id, struct lg_at name)
 		r->err = r->call ? -EMSGSIZE : -ENOMEM;
 		return false;
 	}
+	close_block(r);
 	c = &r->call[r->ncalls++];
 	*c = (struct lg_reply_call){.from = r->args.len};
 	lg_buf_init_fixed(&b, c->id, sizeof(c->id) - 1);

@@ -9,7 +9,7 @@
  *   translate ask DIALECT TARGET KIND MODEL < body
  *       prints the path, a line feed and the request; exit 3: it cannot be
  *   translate answer DIALECT TARGET KIND MODEL BODY STATUS TYPE STEP < answer
- *       prints status, type, other fields' lines, an empty line, the answer.
+ *       prints status, type, other fields' lines, a CRLF, the answer.
  *       BODY: the request's file; STEP: bytes fed at once, -n: cut off there
  */
 static size_t read_all(FILE *f, char **p)
@@ -43,8 +43,8 @@ static int answer(struct lg_translation *t, char **argv)
 	}
 	if (lg_translation_end(t, step >= 0, &out))
 		return 4;
-	printf("%u\n%s\n%s\n", lg_translation_status(t), lg_translation_type(t),
-	       lg_translation_fields(t));
+	printf("%u\n%s\n%s\r\n", lg_translation_status(t),
+	       lg_translation_type(t), lg_translation_fields(t));
 	fwrite(out.p, 1, out.len, stdout);
 	lg_buf_fini(&out);
 	free(p);
