@@ -345,8 +345,6 @@ static bool do_pace(struct lg_degrade *d, unsigned rule,
 				  : 0;
 	gap = lg_pace_spacing(x->held_pusd, left_of(x, c), left_ms, max);
 	wait = lg_pace_wait(c->hit.id.a, lg_clock_boot_ns(), gap, max, sleeps);
-	if (!wait && !sleeps)
-		lg_pace_wait(c->hit.id.a, lg_clock_boot_ns(), gap, max, true);
 	if (!wait)
 		return true;
 	if (!sleeps) {

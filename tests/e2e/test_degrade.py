@@ -258,6 +258,19 @@ def case_throttle_async(box):
     eq(box.budget_status()['held_usd'], 0, 'held')
 
 
+def case_throttle_sdk(box):
+    """It comes back when it was told to, and is let through."""
+    if not have_client('openai'):
+        raise Skip('no openai here')
+    box.config(SPENT % ', on_soft: {at: 0.5, action: throttle, max_delay_ms: '
+               '1800}')
+    send(box, 'requests', [request(OPENAI, DEAR, 'out=60000')])
+    got, _ = send(box, 'openai', [request(OPENAI, DEAR)] * 2, **QUIET)
+    eq([r['status'] for r in got], [200, 200], 'statuses')
+    eq([r['verdict'] for r in box.rows()], ['allow', 'warn', 'throttle',
+                                            'warn'], 'once each')
+
+
 def stopped(pid):
     with open('/proc/%d/stat' % pid) as f:
         return f.read().rpartition(')')[2].split()[0] == 'T'
