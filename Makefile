@@ -162,7 +162,7 @@ LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
-EXTRA-shim := tests/shim/lib/peer.c
+EXTRA-shim := $(wildcard tests/shim/lib/*.c)
 EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)

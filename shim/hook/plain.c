@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "guard/plain.h"
 #include "hook/io.h"
 #include "hook/local.h"
@@ -186,12 +187,27 @@ static bool is_stream(int fd)
 	       type == SOCK_STREAM;
 }
 
+/* Without a config no server is named: nothing is built for any connection. */
+static bool has_config(void)
+{
+	static unsigned known; /* 0 not yet, 1 no, 2 yes */
+	unsigned k = lg_load_relaxed(&known);
+	char path[512];
+
+	if (!k) {
+		lg_config_find(path, sizeof(path));
+		k = path[0] ? 2 : 1;
+		lg_store_relaxed(&known, k);
+	}
+	return k == 2;
+}
+
 /* In a sandbox no file may be opened any more. */
 static struct lg_engine *engine(void)
 {
 	if (!lg_hook_is_on || !lg_plain_is_self())
 		return NULL;
-	if (!lg_engine_peek() && lg_engine_was_sandboxed())
+	if (!lg_engine_peek() && (lg_engine_was_sandboxed() || !has_config()))
 		return NULL;
 	return lg_conn_engine();
 }

@@ -1,5 +1,4 @@
 /* Plain HTTP: every call that moves bytes, and every way a number moves. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/shim/lib/peer.h"
+#include "tests/shim/lib/plain.h"
 
 #define BIG 3000000
 #define HEAD(more, len)                                                        \
@@ -27,127 +27,6 @@
 
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
-
-static _Atomic unsigned heads; /* that arrived at the plain server */
-static _Atomic size_t bytes;
-static int listener;
-
-static bool answer(int fd, size_t body, unsigned sum)
-{
-	char text[128], out[256];
-	int n = snprintf(text, sizeof(text), "got %zu %u", body, sum);
-
-	n = snprintf(out, sizeof(out),
-		     "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", n,
-		     text);
-	return write(fd, out, (size_t)n) == n;
-}
-
-/* Requests with a length; whatever does not look like one comes back. */
-static void *serve(void *arg)
-{
-	int fd = (int)(long)arg;
-	char *buf = malloc(65536), *end, *cl;
-	size_t have = 0, want, got, use;
-	unsigned sum;
-	ssize_t r;
-
-	for (;;) {
-		end = have ? memmem(buf, have, "\r\n\r\n", 4) : NULL;
-		if (!end || strncmp(buf, "POST ", 5) != 0) {
-			r = read(fd, buf + have, 65536 - have);
-			if (r <= 0)
-				break;
-			bytes += (size_t)r;
-			have += (size_t)r;
-			if (have >= 5 && strncmp(buf, "POST ", 5) != 0) {
-				r = write(fd, buf, have);
-				have = 0;
-			}
-			continue;
-		}
-		heads++;
-		*end = '\0';
-		cl = strstr(buf, "Content-Length: ");
-		want = cl ? strtoul(cl + 16, NULL, 10) : 0;
-		end += 4;
-		have -= (size_t)(end - buf);
-		memmove(buf, end, have);
-		for (got = 0, sum = 0;;) {
-			use = have < want - got ? have : want - got;
-			sum = peer_sum(sum, buf, use);
-			got += use;
-			have -= use;
-			memmove(buf, buf + use, have);
-			if (got == want)
-				break;
-			r = read(fd, buf, 65536);
-			if (r <= 0)
-				break;
-			bytes += (size_t)r;
-			have = (size_t)r;
-		}
-		if (got < want || !answer(fd, got, sum))
-			break;
-	}
-	close(fd);
-	free(buf);
-	return NULL;
-}
-
-static void *accept_all(void *arg)
-{
-	pthread_t t;
-	int fd;
-
-	(void)arg;
-	while ((fd = accept(listener, NULL, NULL)) >= 0)
-		if (!pthread_create(&t, NULL, serve, (void *)(long)fd))
-			pthread_detach(t);
-	return NULL;
-}
-
-static struct sockaddr_in where;
-
-static void start(void)
-{
-	socklen_t len = sizeof(where);
-	char port[16];
-	pthread_t t;
-
-	where.sin_family = AF_INET;
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(listener, (struct sockaddr *)&where, sizeof(where)) ||
-	    listen(listener, 64) ||
-	    getsockname(listener, (struct sockaddr *)&where, &len))
-		_exit(99);
-	snprintf(port, sizeof(port), "%d", ntohs(where.sin_port));
-	setenv("FAKE_PLAIN", port, 1);
-	pthread_create(&t, NULL, accept_all, NULL);
-}
-
-static int dial(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (!where.sin_port)
-		start();
-	return connect(fd, (struct sockaddr *)&where, sizeof(where)) ? -1 : fd;
-}
-
-static int dial_nonblocking(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-	if (!where.sin_port)
-		start();
-	if (connect(fd, (struct sockaddr *)&where, sizeof(where)) &&
-	    (errno != EINPROGRESS || poll(&p, 1, 5000) != 1))
-		return -1;
-	return fd;
-}
 
 typedef ssize_t give_fn(int fd, const void *p, size_t n);
 typedef ssize_t take_fn(int fd, void *p, size_t n);
@@ -276,13 +155,13 @@ static take_fn *const takes[] = {read,	     by_recv,	  by_recvfrom, by_readv,
 static int all_calls(void)
 {
 	unsigned i, k, n = 0;
-	int fd = dial();
+	int fd = plain_dial();
 
 	for (i = 0; i < sizeof(gives) / sizeof(*gives); i++)
 		for (k = 0; k < sizeof(takes) / sizeof(*takes); k++, n++)
 			if (ask(fd, gives[i], takes[k], ASK, "got 2 "))
 				return 1;
-	CHECK(heads == n);
+	CHECK(plain_peer.heads == n);
 	close(fd);
 	return 0;
 }
@@ -295,7 +174,7 @@ static int all_refused(void)
 
 	for (i = 0; i < sizeof(gives) / sizeof(*gives); i++) {
 		for (k = 0; k < sizeof(takes) / sizeof(*takes); k++) {
-			fd = dial();
+			fd = plain_dial();
 			if (ask(fd, gives[i], takes[k], ASK_REFUSED, " 429 "))
 				return 1;
 			CHECK(read(fd, &c, 1) == 0);
@@ -305,7 +184,7 @@ static int all_refused(void)
 			close(fd);
 		}
 	}
-	CHECK(heads == 0 && bytes == 0);
+	CHECK(plain_peer.heads == 0 && plain_peer.bytes == 0);
 	return 0;
 }
 
@@ -315,7 +194,7 @@ static int wakes(void)
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 	struct timeval tv = {.tv_sec = 5};
 	char one[2000], two[2000];
-	int fd = dial_nonblocking(), e = epoll_create1(0), n = 0;
+	int fd = plain_dial_nonblocking(), e = epoll_create1(0), n = 0;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	fd_set set;
 	ssize_t r;
@@ -336,7 +215,7 @@ static int wakes(void)
 	CHECK(recv(fd, two + 10, (size_t)n - 10, MSG_WAITALL) == n - 10);
 	CHECK(!ioctl(fd, FIONREAD, &n) && n == 0);
 	CHECK(read(fd, one, 10) == 0);
-	CHECK(bytes == 0);
+	CHECK(plain_peer.bytes == 0);
 	close(fd);
 	return 0;
 }
@@ -344,7 +223,7 @@ static int wakes(void)
 /* Many calls for one body, of which the kernel takes a little each time. */
 static int nonblocking(void)
 {
-	int fd = dial_nonblocking(), small = 4096, waits = 0;
+	int fd = plain_dial_nonblocking(), small = 4096, waits = 0;
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	char out[1024], want[64], *body = malloc(BIG), *copy;
 	size_t at = 0, len, i;
@@ -374,7 +253,7 @@ static int nonblocking(void)
 	fcntl(fd, F_SETFL, 0);
 	CHECK(take_answer(fd, read, out, sizeof(out)) > 0);
 	snprintf(want, sizeof(want), "got %d %u", BIG, peer_sum(0, body, BIG));
-	CHECK(strstr(out, want) && heads == 1);
+	CHECK(strstr(out, want) && plain_peer.heads == 1);
 	CHECK(waits > 2);
 	close(fd);
 	free(body);
@@ -384,7 +263,7 @@ static int nonblocking(void)
 static int file_body(void)
 {
 	FILE *f = tmpfile();
-	int fd = dial(), i, in = fileno(f);
+	int fd = plain_dial(), i, in = fileno(f);
 	char *body = malloc(100000), out[1024], want[64];
 	off_t at = 10;
 	ssize_t n;
@@ -416,7 +295,7 @@ static int file_body(void)
 /* Two requests in one write; a request whose stream ends. */
 static int pipelined(void)
 {
-	int fd = dial();
+	int fd = plain_dial();
 	char out[4096] = "";
 	const char *first = NULL;
 	size_t n = 0;
@@ -430,7 +309,7 @@ static int pipelined(void)
 		out[n] = '\0';
 		first = strstr(out, "got 2");
 	}
-	CHECK(heads == 2);
+	CHECK(plain_peer.heads == 2);
 	r = (ssize_t)strlen(ASK);
 	CHECK(write(fd, ASK, (size_t)r) == r);
 	CHECK(!shutdown(fd, SHUT_WR));
@@ -458,7 +337,7 @@ static int other_protocols(void)
 
 	for (i = 0; i < sizeof(said) / sizeof(*said); i++) {
 		n = i ? strlen(said[i]) : 9;
-		fd = dial();
+		fd = plain_dial();
 		for (k = 0; k < 3; k++) {
 			CHECK(write(fd, said[i], n) == (ssize_t)n);
 			CHECK(recv(fd, buf, n, MSG_WAITALL) == (ssize_t)n);
@@ -472,7 +351,7 @@ static int other_protocols(void)
 /* Numbers that are copied, put in another's place, closed, used again. */
 static int numbers(void)
 {
-	int fd = dial(), other, i;
+	int fd = plain_dial(), other, i;
 
 	for (i = 0; i < 4; i++) {
 		if (good(fd))
@@ -489,7 +368,7 @@ static int numbers(void)
 			return 1;
 		fd = other;
 	}
-	other = dial();
+	other = plain_dial();
 	if (good(other))
 		return 1;
 	CHECK(dup2(other, fd) == fd); /* in the place of the first one */
@@ -498,7 +377,7 @@ static int numbers(void)
 		return 1;
 	close(fd);
 	for (i = 0; i < 300; i++) {
-		fd = dial();
+		fd = plain_dial();
 		if (i % 3 ? good(fd) : refused(fd))
 			return 1;
 		close(fd);
@@ -509,7 +388,7 @@ static int numbers(void)
 /* Closed behind our back, the number now something else's. */
 static int closed_unseen(void)
 {
-	int fd = dial(), p[2];
+	int fd = plain_dial(), p[2];
 	char buf[16];
 
 	if (good(fd))
@@ -522,7 +401,7 @@ static int closed_unseen(void)
 	CHECK(read(p[0], buf, 16) == 10 && !memcmp(buf, "POST / HTT", 10));
 	close(p[0]);
 	close(p[1]);
-	fd = dial();
+	fd = plain_dial();
 	if (good(fd) || refused(fd))
 		return 1;
 	close(fd);
@@ -531,7 +410,7 @@ static int closed_unseen(void)
 
 static int forked(void)
 {
-	int fd = dial(), status;
+	int fd = plain_dial(), status;
 	pid_t pid;
 
 	if (good(fd))
@@ -541,7 +420,7 @@ static int forked(void)
 		_exit(good(fd) || refused(fd));
 	CHECK(waitpid(pid, &status, 0) == pid && !status);
 	close(fd);
-	fd = dial();
+	fd = plain_dial();
 	pid = vfork();
 	if (!pid) {
 		close(fd); /* its own copy, not ours */
@@ -560,7 +439,7 @@ static void *churn(void *arg)
 	int fd;
 
 	for (i = 0; i < 60; i++) {
-		fd = dial();
+		fd = plain_dial();
 		bad += i % 4 ? good(fd) : refused(fd);
 		if (i % 2)
 			close(fd);
@@ -576,7 +455,7 @@ static int threads(void)
 	void *bad;
 	long i;
 
-	close(dial());
+	close(plain_dial());
 	for (i = 0; i < 8; i++)
 		CHECK(!pthread_create(&t[i], NULL, churn, (void *)i));
 	for (i = 0; i < 8; i++)
@@ -596,7 +475,7 @@ static void *wait_for_answer(void *arg)
 
 static int cancelled(void)
 {
-	int fd = dial(), i;
+	int fd = plain_dial(), i;
 	pthread_t t;
 	void *how;
 
@@ -607,7 +486,7 @@ static int cancelled(void)
 		CHECK(!pthread_cancel(t));
 		CHECK(!pthread_join(t, &how) && how == PTHREAD_CANCELED);
 		close(fd);
-		fd = dial();
+		fd = plain_dial();
 		if (good(fd))
 			return 1;
 	}
