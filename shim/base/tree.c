@@ -223,12 +223,16 @@ static void follow(struct reader *r, bool fresh)
 
 int lg_tree_parse(struct lg_tree *t, struct lg_slice text)
 {
-	struct reader r = {t, text.p, text.p + text.len, NOWHERE, 0, 0};
+	struct reader r = {.t = t, .open = NOWHERE};
 
 	t->text = text.p;
 	t->n = 0;
 	if (text.len > LG_TREE_TEXT_MAX)
 		return -EMSGSIZE;
+	if (!text.len)
+		return -EPROTO;
+	r.p = text.p;
+	r.end = text.p + text.len;
 	skip_space(&r);
 	value(&r);
 	while (!r.err && r.open != NOWHERE)

@@ -203,7 +203,7 @@ static char plain_escape(char c)
 
 int lg_tree_put_decoded(struct lg_buf *out, struct lg_slice raw)
 {
-	const char *p = raw.p, *end = raw.p + raw.len;
+	const char *p = raw.len ? raw.p : "", *end = p + raw.len;
 	size_t len;
 	int err = 0;
 
@@ -256,7 +256,7 @@ static size_t clean_run(const char *p, const char *end)
 
 int lg_tree_put_clean(struct lg_buf *out, struct lg_slice raw)
 {
-	const char *p = raw.p, *end = raw.p + raw.len;
+	const char *p = raw.len ? raw.p : "", *end = p + raw.len;
 	int err = 0;
 
 	while (p < end && !err) {

@@ -12,8 +12,8 @@
 
 /*
  * A request in one provider's dialect as one to a model server of one's own,
- * and that server's answer as the provider's (docs/local.md). No I/O. Here
- * stand framing and memory; what the fields mean stands in llm/translate*.
+ * and that server's answer as the provider's (docs/translation.md). No I/O.
+ * Here stand framing and memory; what the fields mean stands in llm/translate*.
  */
 enum lg_local_kind {
 	LG_LOCAL_OPENAI, /* POST /v1/chat/completions */

@@ -233,6 +233,20 @@ void lg_reply_emit(struct lg_reply *r, const char *name);
 /* An id of n letters and digits (at most 63), the same for the same k. */
 void lg_reply_put_id(const struct lg_reply *r, struct lg_buf *out,
 		     const char *prefix, unsigned k, unsigned n);
+/* The call at hand, NULL: none was. */
+static inline const struct lg_reply_call *lg_reply_last(
+	const struct lg_reply *r)
+{
+	return r->ncalls ? &r->call[r->ncalls - 1] : NULL;
+}
+/* Its arguments so far, as between quotes. */
+static inline struct lg_slice lg_reply_args(const struct lg_reply *r,
+					    const struct lg_reply_call *c)
+{
+	struct lg_slice none = {"", 0};
+
+	return c->len ? (struct lg_slice){r->args.p + c->from, c->len} : none;
+}
 /* The arguments of a call as an object: "{}" if empty. */
 void lg_reply_put_object(struct lg_reply *r, const struct lg_reply_call *c);
 uint64_t lg_reply_input(const struct lg_reply *r); /* cached ones, too */

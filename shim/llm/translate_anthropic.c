@@ -222,7 +222,7 @@ static void begin(struct lg_reply *r)
 
 static void open_block(struct lg_reply *r)
 {
-	const struct lg_reply_call *c = r->call + r->ncalls - 1;
+	const struct lg_reply_call *c = lg_reply_last(r);
 
 	lg_put(&r->json,
 	       "{\"type\":\"content_block_start\",\"index\":%d,"

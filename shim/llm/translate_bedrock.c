@@ -213,7 +213,7 @@ static void begin(struct lg_reply *r)
 
 static void open_block(struct lg_reply *r)
 {
-	const struct lg_reply_call *c = r->call + r->ncalls - 1;
+	const struct lg_reply_call *c = lg_reply_last(r);
 
 	if (r->block != LG_BLOCK_CALL)
 		return;

@@ -264,7 +264,7 @@ static void begin(struct lg_reply *r)
 
 static void open_block(struct lg_reply *r)
 {
-	const struct lg_reply_call *c = r->call + r->ncalls - 1;
+	const struct lg_reply_call *c = lg_reply_last(r);
 
 	if (r->block != LG_BLOCK_CALL)
 		return;
@@ -323,8 +323,7 @@ static void put_calls(struct lg_reply *r)
 		       "%s{\"id\":%q,\"type\":\"function\",\"function\":{"
 		       "\"name\":%q,\"arguments\":%q}}",
 		       i ? "," : ",\"tool_calls\":[", lg_slice_str(c->id),
-		       lg_slice_str(c->name),
-		       (struct lg_slice){r->args.p + c->from, c->len});
+		       lg_slice_str(c->name), lg_reply_args(r, c));
 	}
 	if (i)
 		lg_buf_putc(&r->json, ']');

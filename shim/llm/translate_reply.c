@@ -82,7 +82,7 @@ static void put_in_line(struct lg_buf *out, struct lg_slice json)
 
 void lg_reply_put_object(struct lg_reply *r, const struct lg_reply_call *c)
 {
-	struct lg_slice raw = {r->args.p + c->from, c->len};
+	struct lg_slice raw = lg_reply_args(r, c);
 
 	if (!c->len) {
 		lg_buf_puts(&r->json, "{}");
@@ -140,11 +140,11 @@ static void item_begin(struct lg_reply *r, enum lg_block block)
 
 static void close_block(struct lg_reply *r)
 {
-	struct lg_reply_item *it = r->item + r->nitems - 1;
+	struct lg_reply_item *it = r->nitems ? &r->item[r->nitems - 1] : NULL;
 
 	if (r->block == LG_BLOCK_NONE)
 		return;
-	if (r->nitems && r->block == LG_BLOCK_TEXT)
+	if (it && r->block == LG_BLOCK_TEXT)
 		it->len = r->text.len - it->from;
 	if (tells(r) && r->voice->close)
 		r->voice->close(r);

@@ -229,19 +229,18 @@ static void put_part(struct lg_reply *r, struct lg_slice text)
 static void put_item(struct lg_reply *r, const struct lg_reply_item *it,
 		     bool done)
 {
-	const struct lg_reply_call *c = r->call + it->call;
+	const struct lg_reply_call *c;
 	const char *status = done ? "completed" : "in_progress";
 	struct lg_slice none = LG_SLICE("");
 
 	lg_put(&r->json, "{\"id\":\"");
 	put_item_id(r, it);
 	if (it->block == LG_BLOCK_CALL) {
+		c = &r->call[it->call];
 		lg_put(&r->json,
 		       "\",\"type\":\"function_call\",\"status\":\"%s\","
 		       "\"arguments\":%q,\"call_id\":%q,\"name\":%q}",
-		       status,
-		       done ? (struct lg_slice){r->args.p + c->from, c->len}
-			    : none,
+		       status, done ? lg_reply_args(r, c) : none,
 		       lg_slice_str(c->id), lg_slice_str(c->name));
 		return;
 	}
@@ -391,11 +390,11 @@ static void close_text(struct lg_reply *r)
 
 static void close_call(struct lg_reply *r)
 {
-	const struct lg_reply_call *c = r->call + r->ncalls - 1;
+	const struct lg_reply_call *c = lg_reply_last(r);
 
 	item_event(r, "response.function_call_arguments.done");
 	lg_put(&r->json, ",\"name\":%q,\"arguments\":%q", lg_slice_str(c->name),
-	       (struct lg_slice){r->args.p + c->from, c->len});
+	       lg_reply_args(r, c));
 	finish(r, "response.function_call_arguments.done");
 }
 

@@ -14,7 +14,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-BUILD = os.environ.get('BUILD') or os.environ.get('B') or 'build'
+BUILD = os.environ.get('B', 'build')
 FILTER = os.path.join(TOP, BUILD, 'tests/e2e/translate')
 NODE = os.path.join(TOP, 'build/node18/node')
 MODULES = os.path.join(TOP, 'build/npm/node_modules')
@@ -190,6 +190,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass        # a client that goes away
 
 
 STOPS = {'chat': ('stop', 'tool_calls', 'length'),
