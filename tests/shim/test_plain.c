@@ -1,6 +1,7 @@
 /* Plain HTTP: every call that moves bytes, and every way a number moves. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
