@@ -35,7 +35,7 @@ DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
-	libpython3.11-testsuite python3-requests python3-httpx \
+	libpython3.11-testsuite python3-cffi php-cli php-curl python3-requests python3-httpx \
 	libgnutls28-dev gnutls-bin libcurl3-gnutls wget git lynx aria2 \
 	libcurl3-nss nss-plugin-pem \
 	python3-aiohttp python3-yaml python3-jsonschema dpkg-dev procps \
@@ -68,7 +68,7 @@ E2E_BIN := $(call prog,e2e)
 BENCH_BIN := $(call prog,bench)
 FUZZ_BIN := $(call prog,fuzz)
 TEST_BIN := $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
-	$(E2E_BIN)
+	$(E2E_BIN) $(B)/tests/e2e/cclient-static
 
 ART := $(B)/libengine.a \
 	$(if $(wildcard shim/guard/flow.c),$(B)/libllmguard.so) \
@@ -174,6 +174,13 @@ $(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< $(EXTRA-$(notdir $(<D))) -o $@ \
 		$(B)/libengine.a $(STATIC) $(LIBS-$(notdir $(<D))) -ldl -lpthread
 
+# The same program, as Node is: with an OpenSSL of its own that it exports.
+$(B)/tests/e2e/cclient-static: tests/e2e/cclient.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ -Wl,--export-dynamic -Wl,-Bstatic \
+		-lssl -lcrypto -Wl,-Bdynamic -ldl -lpthread
+
 # For short: make build/tests/test_x is build/tests/unit/test_x.
 $(B)/tests/test_%: $(B)/tests/unit/test_%
 	$(Q)ln -sf unit/test_$* $@
@@ -192,7 +199,7 @@ check: deps
 		echo "node clients: not available, their tests are skipped"
 	$(Q)$(PYTHON) tests/run.py -B $(B) $(SUITES)
 
-e2e: all $(E2E_BIN)
+e2e: all $(E2E_BIN) $(B)/tests/e2e/cclient-static
 	$(Q)tests/e2e/setup-node.sh || true
 	$(Q)$(PYTHON) tests/run.py -B $(B) e2e
 

@@ -167,17 +167,23 @@ static void set_own(struct lg_patch_job *job, const struct lg_elf *e,
 	job->nown = hi - lo;
 }
 
-static const char *check(const struct lg_patch_job *job, const struct lg_tls *t)
+static const char *check(struct lg_patch_job *job, const struct lg_tls *t)
 {
+	static const char lacks[] = "it has no ";
 	unsigned i;
+	size_t n;
 
 	for (i = 0; i < job->nfns; i++)
 		if (!job->fn[i].room)
 			return "its functions stand in no plain text";
-	if (!job->nfns || !t->whole)
-		return "functions are missing (before OpenSSL 1.1.0, LibreSSL "
-		       "or BoringSSL)";
-	return NULL;
+	if (job->nfns && t->whole)
+		return NULL;
+	n = t->missing ? strlen(t->missing) : 0;
+	if (!n || n > sizeof(job->why) - sizeof(lacks))
+		return "functions are missing";
+	memcpy(job->why, lacks, sizeof(lacks) - 1);
+	memcpy(job->why + sizeof(lacks) - 1, t->missing, n + 1);
+	return job->why;
 }
 
 static const char *patch(struct lg_tls *t, const struct lg_elf *e,

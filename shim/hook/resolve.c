@@ -261,6 +261,7 @@ static bool is_needed(const char *name)
 		"SSL_write_ex", "SSL_write_ex2",   "SSL_write_early_data",
 		"SSL_read_ex",	"SSL_peek_ex",	   "SSL_read_early_data",
 		"SSL_sendfile", "SSL_has_pending", "SSL_get_early_data_status",
+		"BIO_f_ssl",
 	};
 	unsigned i;
 
@@ -273,15 +274,16 @@ static bool is_needed(const char *name)
 static void fill(struct lg_tls *t, struct link_map *caller,
 		 struct link_map *lib)
 {
-	bool whole = true;
-
 	pin(lib);
+	t->missing = NULL;
 #define HOOKED(type, name, params)                                             \
 	t->name = (type(*) params)find(caller, #name);                         \
-	whole = whole && (t->name || !is_needed(#name));
+	if (!t->name && is_needed(#name))                                      \
+		t->missing = #name;
 #define HELPER(type, name, params)                                             \
 	t->name = (type(*) params)find_helper(lib, #name);                     \
-	whole = whole && t->name;
+	if (!t->name)                                                          \
+		t->missing = #name;
 #define MAYBE(type, name, params)                                              \
 	t->name = (type(*) params)from_module(lib, #name, NULL);
 	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
@@ -290,7 +292,7 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 #undef MAYBE
 	t->module = lib;
 	t->ssl_idx = t->ctx_idx = -1;
-	t->whole = whole;
+	t->whole = !t->missing;
 }
 
 /*
@@ -310,14 +312,15 @@ static void *in_program(const struct lg_elf *e, const char *name)
 static void fill_program(struct lg_tls *t, struct link_map *lib,
 			 const struct lg_elf *e)
 {
-	bool whole = true;
-
+	t->missing = NULL;
 #define HOOKED(type, name, params)                                             \
 	t->name = (type(*) params)in_program(e, #name);                        \
-	whole = whole && (t->name || !is_needed(#name));
+	if (!t->name && is_needed(#name))                                      \
+		t->missing = #name;
 #define HELPER(type, name, params)                                             \
 	t->name = (type(*) params)in_program(e, #name);                        \
-	whole = whole && t->name;
+	if (!t->name)                                                          \
+		t->missing = #name;
 #define MAYBE(type, name, params)                                              \
 	t->name = (type(*) params)in_program(e, #name);
 	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
@@ -326,7 +329,7 @@ static void fill_program(struct lg_tls *t, struct link_map *lib,
 #undef MAYBE
 	t->module = lib;
 	t->ssl_idx = t->ctx_idx = -1;
-	t->whole = whole;
+	t->whole = !t->missing;
 }
 
 /*

@@ -25,9 +25,11 @@ struct lg_tls {
 	unsigned indexed;     /* 0 none, 1 being made, 2 made, 3 cannot */
 	unsigned told;	      /* that it cannot be guarded */
 	int ssl_idx, ctx_idx; /* our ex_data slots in this copy, or -1 */
-	bool whole;	      /* every hooked function and helper is there */
-	bool is_patched;      /* its entries lead to the hooks (patched.h) */
-	bool was_tried;	      /* to be patched */
+	const char
+		*missing; /* the last needed one that is not there, or NULL */
+	bool whole;	  /* every hooked function and helper is there */
+	bool is_patched;  /* its entries lead to the hooks (patched.h) */
+	bool was_tried;	  /* to be patched */
 };
 
 /*

@@ -1,6 +1,6 @@
 // An ordinary Node program: sends requests, prints what came back.
 //   node clients.cjs KIND < requests.json     (same form as clients.py)
-// KIND: https, fetch, openai, anthropic, bedrock, google. The SDKs take {stream, ...} bodies
+// KIND: https, fetch, axios, undici, openai, anthropic, bedrock, google. The SDKs take {stream, ...} bodies
 // and report {status, name, body, error} of what they returned or threw.
 // Node 18 has it, but not as a global: the OpenAI client wants it for uploads.
 globalThis.File = globalThis.File || require('node:buffer').File;
@@ -36,6 +36,21 @@ async function viaFetch(r) {
     signal: AbortSignal.timeout(30000) });
   const b = Buffer.from(await a.arrayBuffer()).toString('latin1');
   return { status: a.status, headers: Object.fromEntries(a.headers), body: b };
+}
+
+async function viaAxios(r) {
+  const a = await require('axios').request({ url: r.url, method: r.method,
+    headers: r.headers, data: r.body, responseType: 'arraybuffer',
+    httpsAgent: agent, validateStatus: () => true, timeout: 30000 });
+  return { status: a.status, headers: Object.fromEntries(
+    Object.entries(a.headers)), body: Buffer.from(a.data).toString('latin1') };
+}
+
+async function viaUndici(r) {
+  const a = await require('undici').request(r.url, { method: r.method,
+    headers: r.headers, body: r.body, headersTimeout: 30000 });
+  const b = Buffer.from(await a.body.arrayBuffer()).toString('latin1');
+  return { status: a.statusCode, headers: a.headers, body: b };
 }
 
 async function collect(stream, text) {
@@ -142,7 +157,8 @@ async function viaGoogle(r) {
   return collect(await google.models.generateContentStream(call), text);
 }
 
-const via = { https: viaHttps, fetch: viaFetch, openai: viaOpenai,
+const via = { https: viaHttps, fetch: viaFetch, axios: viaAxios,
+  undici: viaUndici, openai: viaOpenai,
   anthropic: viaAnthropic, bedrock: viaBedrock, google: viaGoogle }[kind];
 async function one(r) {
   try {

@@ -297,7 +297,7 @@ def send(box, kind, reqs, guard=True, parallel=False, **k):
          os.path.join(HERE, 'clients.cjs'), kind]
     p = box.run(argv, guard, stdin=json.dumps(
         {'requests': reqs, 'parallel': parallel}), **k)
-    out = [json.loads(x) for x in p.stdout.decode().splitlines()]
+    out = [json.loads(x) for x in p.stdout.decode().split('\n') if x]
     if len(out) != len(reqs):
         raise Failed('%s ended with %s and %d of %d results: %s' % (
             kind, p.returncode, len(out), len(reqs), short(p.stderr)))

@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+"""Copies of OpenSSL that interposition does not reach: Node's own, one linked
+into a C program, functions fetched by handle, RTLD_DEEPBIND."""
+import glob
+import json
+import os
+import shutil
+import subprocess
+
+import harness
+import test_cut
+import test_sdk
+from harness import (BUILD, HERE, OPENAI, PLAIN, PY, SHIM, Skip, chat_body,
+                     eq, main, ok, request, send)
+
+STATIC = os.path.join(BUILD, 'tests/e2e/cclient-static')
+KINDS = ('https', 'fetch', 'axios', 'undici')
+SDKS = ('openai', 'anthropic', 'google')
+LOG = {'LLMGUARD_LOG': 'stderr', 'LLMGUARD_LOG_LEVEL': 'info'}
+BODY = json.dumps(chat_body())
+
+
+def static_node():
+    """A node that carries OpenSSL itself and exports it."""
+    for path in {shutil.which('node'), '/usr/bin/node'} - {None}:
+        p = subprocess.run([path, '-p', 'process.config.variables.'
+                            'node_shared_openssl'], capture_output=True)
+        if p.stdout.strip() == b'false':
+            return path
+    return None
+
+
+STATIC_NODE = static_node()
+
+
+def node():
+    if not STATIC_NODE:
+        raise Skip('no node with an OpenSSL of its own')
+    harness.NODE = STATIC_NODE
+    return STATIC_NODE
+
+
+def blocked(box, send_one, n=1):
+    box.budget(0)
+    eq(send_one(), ['429'] * n, 'statuses')
+    eq(box.arrived(), [], 'what arrived')
+    eq({r['verdict'] for r in box.rows()}, {'block'}, 'verdicts')
+    eq(len(box.rows()), n, 'rows')
+
+
+def metered(box, send_one, n=1):
+    box.budget(100)
+    eq(send_one(), ['200'] * n, 'statuses')
+    rows = box.rows()
+    eq(len(rows), n, 'rows')
+    eq({r['usage_state'] for r in rows}, {'exact'}, 'usage')
+    eq(len(box.arrived(('request',))), n, 'requests that arrived')
+
+
+# -- Node --------------------------------------------------------------------
+
+def node_plain(box, kind):
+    node()
+    enc = 'none' if kind in ('https', 'undici') else 'gzip'
+    reqs = [request(OPENAI, test='text=60;seq=1'),
+            request(OPENAI, chat_body(stream=True), 'text=60;seq=2'),
+            request(PLAIN, method='GET', test='seq=4'),
+            request(OPENAI, test='text=5000;seq=3;enc=' + enc)]
+    box.budget(100)
+    bare, _ = send(box, kind, reqs, guard=False)
+    got, p = send(box, kind, reqs)
+    eq(got, bare, 'answers')
+    eq(p.stderr, b'', 'stderr')
+    eq([r['usage_state'] for r in box.rows()], ['exact'] * 3, 'usage')
+    box.budget(0)
+    before = len(box.arrived())
+    for many in (False, True):
+        got, _ = send(box, kind, [request(OPENAI)] * 4, parallel=many)
+        eq([g['status'] for g in got], [429] * 4, 'statuses')
+    eq(len(box.arrived()), before, 'what arrived')
+    eq(len(box.rows()), 3 + 8, 'rows')
+
+
+def crowd(box, how):
+    argv = [node(), '--require', os.path.join(HERE, 'redirect/node.cjs'),
+            os.path.join(HERE, 'crowd.cjs'), how, '3', OPENAI, BODY]
+
+    def run():
+        p = box.run(argv)
+        eq(p.stderr, b'', 'stderr')
+        return p.stdout.decode().split()
+    metered(box, run, 3)
+    box.budget(0)
+    eq(run(), ['429'] * 3, 'statuses')
+    eq(len(box.arrived(('request',))), 3, 'what arrived')
+    eq(len(box.rows()), 6, 'rows')
+
+
+def sdk(box, kind):
+    node()
+    test_sdk.within_budget(box, kind)
+
+
+def sdk_blocked(box, kind):
+    node()
+    test_sdk.blocked(box, kind)
+
+
+def case_cut_https(box):
+    node()
+    test_cut.plain_clients(box, 'https')
+
+
+def case_cut_chat(box):
+    node()
+    test_cut.sdks(box, 'chat')
+
+
+def case_cut_messages(box):
+    node()
+    test_cut.sdks(box, 'messages')
+
+
+def case_off(box):
+    """Nothing is patched, Node works, and doctor's reason is in the log."""
+    node()
+    box.budget(0)
+    for env in ({'LLMGUARD_PATCH': 'off'}, {'LLMGUARD_DISABLE': '1'}):
+        got, _ = send(box, 'https', [request(OPENAI)], **env)
+        eq(got[0]['status'], 200, 'status')
+    box.config('patch: off\nbudgets:\n  - {name: cap, scope: global, '
+               'period: total, limit_usd: 0, hard: true}\n')
+    got, _ = send(box, 'https', [request(OPENAI)])
+    eq(got[0]['status'], 200, 'status')
+    eq(box.rows(), [], 'rows')
+    got, _ = send(box, 'https', [request(OPENAI)], LLMGUARD_PATCH='auto')
+    eq(got[0]['status'], 429, 'the environment wins')
+
+
+def case_alone(box):
+    """llmguard-patch.so is looked for beside the preload and nowhere else."""
+    node()
+    box.budget(0)
+    lone = os.path.join(box.dir, 'lone')
+    os.mkdir(lone)
+    shutil.copy(SHIM, lone)
+    so = os.path.join(lone, 'libllmguard.so')
+    got, p = send(box, 'https', [request(OPENAI)], LD_PRELOAD=so, **LOG)
+    eq(got[0]['status'], 200, 'status')
+    ok(b'llmguard-patch.so cannot be loaded' in p.stderr, p.stderr)
+    shutil.copy(os.path.join(BUILD, 'llmguard-patch.so'), lone)
+    for path in ('lone/libllmguard.so', './lone/libllmguard.so'):
+        got, p = send(box, 'https', [request(OPENAI)], LD_PRELOAD=path)
+        eq(got[0]['status'], 429, 'by ' + path)
+
+
+# -- linked into a C program ---------------------------------------------------
+
+def static_client(box, *flags, **env):
+    if not os.path.exists(STATIC):
+        raise Skip('no program with an OpenSSL of its own')
+    path = os.path.join(box.dir, 'body')
+    with open(path, 'w') as f:
+        f.write(BODY)
+    p = box.run([STATIC, *flags, 'api.openai.com', '/v1/chat/completions',
+                 path], **env)
+    eq(p.returncode, 0, 'status of the program: %s' % p.stderr)
+    return p.stdout.decode().split(), p.stderr.decode()
+
+
+def case_static(box):
+    def run():
+        return static_client(box, '-n', '3', '-t', '8')[0]
+    metered(box, run, 24)
+    eq(str(sum(r['cost_usd'] for r in box.rows())), str(
+        24 * box.rows()[0]['cost_usd']), 'each is counted once')
+
+
+def case_static_blocked(box):
+    blocked(box, lambda: static_client(box, '-n', '1', '-t', '8', '-b')[0], 8)
+
+
+def case_static_sandbox(box):
+    """Patched long before: seccomp that kills, and SSL_dup."""
+    def run():
+        out = static_client(box, '-n', '2', '-s', 'kill')[0]
+        box.cli('status')    # writes the rows that were staged
+        return out
+    metered(box, run, 2)
+    box.budget(0)
+    eq(static_client(box, '-d')[0], ['429'], 'a copied SSL')
+
+
+def case_debugger(box):
+    """A breakpoint at an entry: left alone as a whole, and it works."""
+    if not shutil.which('gdb'):
+        raise Skip('no gdb here')
+    static_client(box)
+    box.budget(0)
+    env = ['-ex', 'set confirm off', '-ex', 'set debuginfod enabled off']
+    p = box.run(['gdb', '-q', '-batch', *env, '-ex', 'set startup-with-shell '
+                 'off', '-ex', 'set env LD_PRELOAD ' + SHIM,
+                 '-ex', 'starti', '-ex', 'set $at = (long)&SSL_write',
+                 '-ex', 'break *$at', '-ex', 'continue', '-ex', 'bt 1',
+                 '-ex', 'delete', '-ex', 'continue', '--args', STATIC, 'api.openai.com',
+                 '/v1/chat/completions', os.path.join(box.dir, 'body')],
+                LD_PRELOAD=None, **LOG)
+    out = p.stdout.decode() + p.stderr.decode()
+    if 'ptrace' in out and 'not permitted' in out:
+        raise Skip('no ptrace here')
+    ok('not as in its file' in out, out)
+    ok('SSL_write' in out and '\n200' in out, out)
+
+
+# -- by handle, by RTLD_DEEPBIND -----------------------------------------------
+
+def handles(box, how, libs, *flags, **env):
+    p = box.run([PY, os.path.join(HERE, 'handles.py'), how, libs, *flags],
+                PYTHONPATH=None, **env)
+    if b"No module named 'cffi'" in p.stderr:
+        raise Skip('no python3-cffi')
+    eq(p.returncode, 0, 'status of the program: %s' % p.stderr)
+    return p.stdout.decode().split(), p.stderr.decode()
+
+
+def libssl():
+    found = glob.glob('/usr/lib/*-linux-gnu/libssl.so.3')
+    if not found:
+        raise Skip('no libssl.so.3 here')
+    return found[0]
+
+
+def two(box):
+    """The library twice more, at other paths."""
+    paths = [os.path.join(box.dir, x) for x in ('libssl.so.3',
+                                                'libssl-81ffa89e.so.3')]
+    for p in paths:
+        shutil.copy(libssl(), p)
+    return ','.join(paths + ['libssl.so.3'])
+
+
+def by_handle(box, how):
+    metered(box, lambda: handles(box, how, 'libssl.so.3')[0])
+    box.budget(0)
+    eq(handles(box, how, 'libssl.so.3')[0], ['429'], 'blocked')
+    eq(len(box.arrived(('request',))), 1, 'what arrived')
+
+
+def case_two_copies(box):
+    libs = two(box)
+    metered(box, lambda: handles(box, 'ctypes', libs)[0], 3)
+    box.budget(0)
+    eq(handles(box, 'ctypes', libs)[0], ['429'] * 3, 'blocked')
+    eq(len(box.arrived(('request',))), 3, 'what arrived')
+
+
+def case_closed(box):
+    """A patched copy is pinned: closed and opened again it is the same."""
+    metered(box, lambda: handles(box, 'ctypes', two(box), 'close')[0], 6)
+
+
+def case_threads(box):
+    """Too late: left alone, the reason is logged, and it works."""
+    box.budget(0)
+    out, err = handles(box, 'ctypes', 'libssl.so.3', 'threads', **LOG)
+    eq(out, ['200'], 'statuses')
+    ok('tls_library_not_patched' in err and 'other threads' in err, err)
+
+
+def case_both_ways(box):
+    """One copy, called by handle and by interposition: each counted once."""
+    code = '''
+import ctypes, os, runpy, sys
+ctypes.CDLL("libssl.so.3")
+sys.argv = ["clients.py", "http.client"]
+runpy.run_path(os.path.join(%r, "clients.py"), run_name="__main__")
+''' % HERE
+    box.budget(100)
+    p = box.run([PY, '-c', code], stdin=json.dumps(
+        {'requests': [request(OPENAI, test='text=60')] * 2,
+         'parallel': False}), **LOG)
+    got = [json.loads(x) for x in p.stdout.decode().splitlines()]
+    eq([g['status'] for g in got], [200, 200], 'status %s' % p.stderr)
+    ok(b'tls_library_patched' in p.stderr, 'patched')
+    eq(len(box.rows()), 2, 'rows')
+    eq({r['usage_state'] for r in box.rows()}, {'exact'}, 'usage')
+
+
+def case_search(box):
+    """dlopen of a bare name from a module with a RUNPATH finds what it found."""
+    if not shutil.which('gcc'):
+        raise Skip('no gcc here')
+    d = os.path.join(box.dir, 'own')
+    os.mkdir(d)
+    shutil.copy(libssl(), os.path.join(d, 'libssl.so.3'))
+    with open(os.path.join(box.dir, 'o.c'), 'w') as f:
+        f.write('#include <dlfcn.h>\n#include <link.h>\n#include <stdio.h>\n'
+                'int main(void) { struct link_map *m = dlopen("libssl.so.3",'
+                ' RTLD_NOW); puts(m ? m->l_name : dlerror());'
+                ' puts(dlopen("libssl-no.so", RTLD_NOW) ? "" : dlerror());'
+                ' return 0; }\n')
+    exe = os.path.join(box.dir, 'o')
+    subprocess.run(['gcc', '-o', exe, exe + '.c', '-Wl,-rpath,$ORIGIN/own',
+                    '-ldl'], check=True)
+    bare = box.run([exe], guard=False).stdout
+    ok(b'/own/' in bare, 'its own: %s' % bare)
+    eq(box.run([exe]).stdout, bare, 'the same')
+
+
+def case_php(box):
+    if not shutil.which('php'):
+        raise Skip('no php here')
+
+    def run():
+        p = box.run(['php', os.path.join(HERE, 'client.php')])
+        eq(p.returncode, 0, 'status of the program: %s' % p.stdout)
+        return p.stdout.decode().split()
+    if run() == ['no-curl']:
+        raise Skip('no php-curl here')
+    shutil.rmtree(box.state, ignore_errors=True)
+    before = len(box.arrived(('request',)))
+    box.budget(100)
+    eq(run(), ['200', '200'], 'curl and streams')
+    eq([r['usage_state'] for r in box.rows()], ['exact'] * 2, 'usage')
+    box.budget(0)
+    eq(run(), ['429', '429'], 'blocked')
+    eq(len([r for r in box.arrived(('request',))
+            if 'chat' in json.dumps(r)]) - before, 2, 'what arrived')
+
+
+def make():
+    def case(fn, *args):
+        def run(box):
+            fn(box, *args)
+        return run
+    for kind in KINDS:
+        globals()['case_node_' + kind] = case(node_plain, kind)
+    for kind in SDKS:
+        globals()['case_sdk_' + kind] = case(sdk, kind)
+        globals()['case_sdk_blocked_' + kind] = case(sdk_blocked, kind)
+    for how in ('worker', 'fork', 'spawn', 'cluster'):
+        globals()['case_node_' + how] = case(crowd, how)
+    for how in ('ctypes', 'cffi'):
+        globals()['case_handle_' + how] = case(by_handle, how)
+
+
+make()
+if __name__ == '__main__':
+    main(globals())
