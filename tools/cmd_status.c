@@ -37,6 +37,8 @@ static const struct opt opts[] = {
 
 static const char *const fails[] = {"open", "closed"};
 
+#define HALTED_SHOWN 16
+
 /* Everything that one picture shows. */
 struct picture {
 	struct lg_engine *e;
@@ -44,20 +46,37 @@ struct picture {
 	struct views views;
 	struct spend month;
 	unsigned holds, dead, staged;
+	unsigned nhalted; /* programs that a budget's `stop` has stopped */
+	int32_t halted[HALTED_SHOWN];
 	char uuid[33];
 	const char *fail;
 	bool disabled;
 };
 
+static bool is_halted(const struct lg_hold_view *h, const char *draft)
+{
+	const struct lg_row *row = (const void *)draft;
+
+	return h->alive && !h->foreign &&
+	       lg_row_is_sound(draft, h->draft_len) &&
+	       row->verdict == LG_VERDICT_STOP;
+}
+
 static void count_slots(struct picture *p)
 {
+	static _Alignas(16) char draft[LG_DRAFT_MAX];
 	struct lg_hold_view h;
 	unsigned i;
 
-	p->holds = p->dead = p->staged = 0;
+	p->holds = p->dead = p->staged = p->nhalted = 0;
 	for (i = 0; p->r && i < lg_hold_slots(p->r); i++) {
-		if (lg_hold_view(p->r, i, &h, NULL))
+		if (lg_hold_view(p->r, i, &h, draft))
 			continue;
+		if (is_halted(&h, draft)) {
+			if (p->nhalted < HALTED_SHOWN)
+				p->halted[p->nhalted++] = h.pid;
+			continue;
+		}
 		if (h.staged)
 			p->staged++;
 		else if (h.alive || h.foreign)
@@ -147,6 +166,10 @@ static int print_json(struct picture *p, bool models)
 	json_text(&j, "fail", p->fail);
 	json_bool(&j, "disabled", p->disabled);
 	control_json(&j, p->e);
+	json_open(&j, "halted", '[');
+	for (i = 0; i < p->nhalted; i++)
+		json_u64(&j, NULL, (uint64_t)p->halted[i]);
+	json_close(&j, ']');
 	json_u64(&j, "holds", p->holds);
 	json_u64(&j, "dead_holds", p->dead);
 	json_u64(&j, "staged_rows", p->staged);
@@ -334,6 +357,11 @@ static void print_region(const struct picture *p, struct lg_buf *out)
 		lg_buf_puts(out, "The guard is switched off: llmguard "
 				 "enable\n");
 	control_text(out, p->e);
+	for (unsigned i = 0; i < p->nhalted; i++) {
+		lg_buf_puts(out, "Stopped by a budget: pid ");
+		lg_buf_put_u64(out, (uint64_t)p->halted[i]);
+		lg_buf_puts(out, "; llmguard resume PID\n");
+	}
 }
 
 static int print_text(struct picture *p, bool clear, bool models)

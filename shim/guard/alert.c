@@ -66,9 +66,12 @@ static void tell_blocked(const struct lg_exchange *x, const struct lg_denial *d)
 		      d->rule >= 0 ? LG_EVENT_EXCEEDED : LG_EVENT_CRITICAL);
 	lg_message_init(&m);
 	name_block(x, d, &ev, &m);
-	lg_buf_puts(&m.b, x->denial ? "a call of " : "a stream of ");
+	if (x->row.verdict != LG_VERDICT_STOP)
+		lg_buf_puts(&m.b, x->denial ? "a call of " : "a stream of ");
 	lg_buf_puts(&m.b, x->row.comm[0] ? x->row.comm : "a program");
-	lg_buf_puts(&m.b, x->denial ? " was refused (" : " was cut (");
+	lg_buf_puts(&m.b, x->row.verdict == LG_VERDICT_STOP ? " was stopped ("
+			  : x->denial			    ? " was refused ("
+							    : " was cut (");
 	lg_buf_puts(&m.b, d->reason);
 	lg_buf_puts(&m.b, ")");
 	ev.message = m.text;
@@ -104,6 +107,12 @@ void lg_alert_blocked(const struct lg_exchange *x)
 	};
 	lg_log(LG_LOG_WARN, "request_blocked", kv, sizeof(kv) / sizeof(kv[0]));
 	tell_blocked(x, d);
+}
+
+void lg_alert_stopped(const struct lg_exchange *x)
+{
+	if (x->denial)
+		tell_blocked(x, x->denial);
 }
 
 void lg_alert_cut(const struct lg_exchange *x)

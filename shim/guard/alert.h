@@ -11,6 +11,8 @@
  * counted or written: one an hour, or a day. Any thread.
  */
 void lg_alert_blocked(const struct lg_exchange *x);
+/* The process is about to be stopped; x->denial says why. */
+void lg_alert_stopped(const struct lg_exchange *x);
 /* Its stream ends at the limit; x->refused says why. */
 void lg_alert_cut(const struct lg_exchange *x);
 /* r: the region now in force, NULL none. */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "guard/alert.h"
 #include "guard/engine.h"
 #include "guard/exchange.h"
 #include "guard/sandbox.h"
@@ -54,6 +55,7 @@ int lg_halt(struct lg_exchange *x)
 		return -EPERM;
 	keep_row(x, &keep);
 	tell(x, "process_stopped");
+	lg_alert_stopped(x);
 	if (kill(getpid(), SIGSTOP))
 		err = -errno;
 	else

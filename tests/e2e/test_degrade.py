@@ -295,6 +295,12 @@ def case_stop(box):
         eq((hold['pid'], hold['state'], hold['held_usd']),
            (p.pid, 'stopped', 0), 'holds list it')
         eq(box.budget_status()['held_usd'], 0, 'held')
+        told = box.status()
+        eq((told['halted'], told['staged_rows']), ([p.pid], 0), 'who')
+        ok(b'Stopped by a budget: pid %d' % p.pid in box.cli('status').stdout,
+           'and what to do')
+        ok(b'cap: cclient was stopped (over_budget)' in
+           box.cli('alerts').stdout, 'told')
         os.kill(p.pid, signal.SIGCONT)      # nothing changed: once more
         time.sleep(0.3)
         wait_for('it stopped again', lambda: stopped(p.pid))
