@@ -9,7 +9,6 @@
 #include "guard/exchange.h"
 #include "guard/reframe.h"
 #include "guard/translate.h"
-#include "wire/json_member.h"
 
 #define REQUEST_MAX ((size_t)1 << 30)
 
@@ -23,53 +22,46 @@ static bool is_possible(const struct lg_exchange *x, const struct lg_buf *held)
 	       !x->facts.background && !x->local;
 }
 
-/* Nothing to translate: what the server speaks is what was asked in. */
-static bool is_alike(const struct lg_exchange *x, uint32_t speech)
+static const char *const chat_ends[] = {"/chat/completions", "/completions"};
+static const char *const ollama_ends[] = {"/api/chat", "/api/generate", "/api"};
+
+/* path without the first of these that ends it. */
+static struct lg_slice without(struct lg_slice path, const char *const *ends,
+			       unsigned n)
 {
-	return !strcmp(x->d->name, speech == LG_SPEECH_OLLAMA ? "ollama-chat"
-							      : "openai-chat");
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		struct lg_slice end = lg_slice_str(ends[i]);
+
+		if (lg_slice_iends(path, end)) {
+			path.len -= end.len;
+			break;
+		}
+	}
+	return path;
 }
 
-/* Where the server answers chats, behind what its URL says. */
-static void put_path(struct lg_buf *out, struct lg_slice path, uint32_t speech)
+/* Where the server answers, behind what its URL says. to: from its root. */
+static void put_path(struct lg_buf *out, struct lg_slice path, const char *to)
 {
-	static const char *const full[] = {"/chat/completions", "/api/chat"};
-	struct lg_slice end = lg_slice_str(full[speech == LG_SPEECH_OLLAMA]);
+	struct lg_slice base;
 
-	lg_buf_put(out, path.p, path.len);
-	if (lg_slice_iends(path, end))
-		return;
-	if (speech == LG_SPEECH_OLLAMA &&
-	    lg_slice_iends(path, LG_SLICE("/api")))
-		end = LG_SLICE("/chat");
-	else if (speech == LG_SPEECH_OPENAI && !path.len)
-		lg_buf_puts(out, "/v1");
-	lg_buf_put(out, end.p, end.len);
-}
-
-/* The body under another model's name; the text is sound JSON. */
-static bool put_body(struct lg_buf *out, struct lg_slice body,
-		     struct lg_slice model)
-{
-	struct lg_json_member m;
-	const char *end = body.p + body.len;
-
-	if (!model.len)
-		return !lg_buf_put(out, body.p, body.len);
-	if (lg_json_member_find(body, LG_SLICE("model"), &m))
-		return false;
-	lg_buf_put(out, body.p, (size_t)(m.value.p - body.p));
-	lg_buf_put_json(out, model);
-	lg_buf_put(out, m.value.p + m.value.len,
-		   (size_t)(end - m.value.p) - m.value.len);
-	return !out->overflow;
+	if (lg_slice_starts(lg_slice_str(to), LG_SLICE("/api/"))) {
+		base = without(path, ollama_ends, 3);
+	} else {
+		base = without(path, chat_ends, 2);
+		to += path.len ? strlen("/v1") : 0;
+	}
+	lg_buf_put(out, base.p, base.len);
+	lg_buf_puts(out, to);
 }
 
 static bool put_request(struct lg_buf *out, const struct lg_url *url,
-			uint32_t speech, struct lg_slice body)
+			const char *to, struct lg_slice body)
 {
 	lg_buf_puts(out, "POST ");
-	put_path(out, url->path, speech);
+	put_path(out, url->path, to);
 	lg_buf_puts(out, " HTTP/1.1\r\nHost: ");
 	lg_buf_put(out, url->name.p, url->name.len);
 	lg_buf_puts(out, "\r\nContent-Type: application/json\r\n"
@@ -93,32 +85,40 @@ static void tell_impossible(const struct lg_local *l, const char *why)
 	lg_log(LG_LOG_WARN, "local_not_possible", kv, 2);
 }
 
-/* What the request says, in words that the server understands. */
+/*
+ * What the request says, in words that the server understands. Where these are
+ * its own, the answer needs no translation.
+ */
 static bool say(struct lg_local *l, const struct lg_exchange *x,
 		const struct lg_img_action *a, struct lg_slice model,
-		const struct lg_reframe *q, struct lg_buf *body)
+		const struct lg_reframe *q, struct lg_buf *body,
+		const char **to)
 {
 	struct lg_translate_ask ask = {
 		.dialect = x->d,
 		.body = q->body,
 		.kind = a->n == LG_SPEECH_OLLAMA ? LG_LOCAL_OLLAMA
 						 : LG_LOCAL_OPENAI,
-		.model = model,
+		.model = model.len ? model : lg_slice_str(x->route.model),
 		.now_ms = x->row.ts_ms,
 		.seed = lg_hash128(x->row.id, strlen(x->row.id), 0).a,
 	};
 	struct lg_slice method;
 	const char *why = NULL;
 
-	if (is_alike(x, a->n))
-		return put_body(body, q->body, model);
 	if (!lg_http1_request_line(q->head, &method, &ask.target))
 		return false;
-	if (!lg_translation_new(&ask, body, &l->speech, &why))
-		return true;
-	l->speech = NULL;
-	tell_impossible(l, why);
-	return false;
+	if (lg_translation_new(&ask, body, &l->speech, &why)) {
+		l->speech = NULL;
+		tell_impossible(l, why);
+		return false;
+	}
+	*to = lg_translation_path(l->speech);
+	if (lg_translation_copies(l->speech)) {
+		lg_translation_del(l->speech);
+		l->speech = NULL;
+	}
+	return true;
 }
 
 static bool build(struct lg_local *l, const struct lg_exchange *x,
@@ -128,12 +128,13 @@ static bool build(struct lg_local *l, const struct lg_exchange *x,
 {
 	struct lg_buf body;
 	struct lg_reframe q;
+	const char *to;
 	bool ok;
 
 	lg_buf_init(&body, REQUEST_MAX);
 	ok = !lg_reframe_open(&q, held) && !lg_reframe_decode(&q) &&
-	     say(l, x, a, model, &q, &body) &&
-	     put_request(out, url, a->n, lg_buf_slice(&body));
+	     say(l, x, a, model, &q, &body, &to) &&
+	     put_request(out, url, to, lg_buf_slice(&body));
 	l->old = ok && !q.framer.m.minor;
 	lg_reframe_close(&q);
 	lg_buf_fini(&body);

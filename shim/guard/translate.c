@@ -253,6 +253,11 @@ const char *lg_translation_path(const struct lg_translation *t)
 	return t->path;
 }
 
+bool lg_translation_copies(const struct lg_translation *t)
+{
+	return t->same;
+}
+
 bool lg_translation_streams(const struct lg_translation *t)
 {
 	return t->reply.stream;

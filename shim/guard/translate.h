@@ -49,6 +49,8 @@ void lg_translation_del(struct lg_translation *t);
 
 /* Where it goes, from the server's root: "/v1/chat/completions". Static. */
 const char *lg_translation_path(const struct lg_translation *t);
+/* Does the server speak the program's dialect, so that all is copied? */
+bool lg_translation_copies(const struct lg_translation *t);
 /* Does the program expect a stream? */
 bool lg_translation_streams(const struct lg_translation *t);
 
