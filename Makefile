@@ -35,7 +35,8 @@ DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	clang-format llvm universal-ctags libjemalloc2 \
-	libpython3.11-testsuite python3-cffi php-cli php-curl python3-requests python3-httpx \
+	musl-tools busybox-static libtcmalloc-minimal4 php-cli php-curl \
+	libpython3.11-testsuite python3-cffi python3-requests python3-httpx \
 	libgnutls28-dev gnutls-bin libcurl3-gnutls wget git lynx aria2 \
 	libcurl3-nss nss-plugin-pem \
 	python3-aiohttp python3-yaml python3-jsonschema dpkg-dev procps \

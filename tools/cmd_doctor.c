@@ -268,6 +268,8 @@ static void program_text(const struct cover *cv, struct lg_buf *out)
 	copies_text(cv, out);
 	darks_text(out, region(), real_name(cv));
 	for (unsigned i = 0; i < cv->nconds; i++) {
+		if (strstr(cv->why, cv->cond[i].text))
+			continue;
 		line(out, "note     ", cv->cond[i].text);
 		if (strcmp(cv->cond[i].remedy, cover_remedy(cv)) != 0)
 			line(out, "         ", cv->cond[i].remedy);

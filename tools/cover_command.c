@@ -170,6 +170,8 @@ static void add_closure(struct cover *c, const char *path)
 	libs_find(&e, path, "", &l);
 	elf_close(&e);
 	for (i = 0; i < l.n; i++) {
+		if (!l.lib[i].path[0] && !c->preloads)
+			continue; /* another loader finds it elsewhere */
 		if (!l.lib[i].path[0]) {
 			cover_add_cond(c, "library_missing",
 				       "Install the library: the program does "
