@@ -72,17 +72,11 @@ static apply_fn *load(const char **why)
 	return apply;
 }
 
-/* Their hooks only pass on. */
+/* Their hooks only pass on, or what they see is rare. */
 static bool may_stay(const char *name)
 {
-	return !strcmp(name, "SSL_free") ||
+	return !strcmp(name, "SSL_free") || !strcmp(name, "BIO_f_ssl") ||
 	       !strcmp(name, "SSL_read_early_data");
-}
-
-/* What a BIO_f_ssl does inside the copy comes by its patched functions. */
-static bool is_left(const char *name)
-{
-	return !strcmp(name, "BIO_f_ssl");
 }
 
 static void add(struct lg_patch_job *job, const struct lg_elf *e,
@@ -91,7 +85,7 @@ static void add(struct lg_patch_job *job, const struct lg_elf *e,
 	const ElfW(Sym) *s = lg_elf_find(e, name);
 	struct lg_patch_fn *f = &job->fn[job->nfns];
 
-	if (!s || is_left(name) || job->nfns == LG_PATCH_FNS)
+	if (!s || job->nfns == LG_PATCH_FNS)
 		return;
 	f->name = name;
 	f->at = (uint8_t *)(e->base + s->st_value);
@@ -149,6 +143,8 @@ static void set_own(struct lg_patch_job *job, const struct lg_elf *e,
 	unsigned i;
 
 	for (i = 0; i < job->nfns; i++) {
+		if (strncmp(job->fn[i].name, "SSL_", 4))
+			continue; /* of another object file */
 		at = (uintptr_t)job->fn[i].at;
 		lo = at < lo ? at : lo;
 		hi = at + job->fn[i].size > hi ? at + job->fn[i].size : hi;

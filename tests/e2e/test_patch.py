@@ -18,6 +18,32 @@ KINDS = ('https', 'fetch', 'axios', 'undici')
 SDKS = ('openai', 'anthropic', 'google')
 LOG = {'LLMGUARD_LOG': 'stderr', 'LLMGUARD_LOG_LEVEL': 'info'}
 BODY = json.dumps(chat_body())
+BIO_CLIENT = r'''
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+	static char buf[65536];
+	char to[64];
+	size_t n = fread(buf, 1, sizeof(buf), stdin);
+	BIO *b = BIO_new_ssl_connect(SSL_CTX_new(TLS_client_method()));
+	SSL *s = NULL;
+	int r;
+
+	snprintf(to, sizeof(to), "127.0.0.1:%s", getenv("TEST_PORT"));
+	BIO_set_conn_hostname(b, to);
+	BIO_get_ssl(b, &s);
+	SSL_set_tlsext_host_name(s, "api.openai.com");
+	if (BIO_write(b, buf, (int)n) != (int)n)
+		return 1;
+	while ((r = BIO_read(b, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, (size_t)r, stdout);
+	BIO_free_all(b);
+	return 0;
+}
+'''
 
 
 def static_node():
@@ -189,6 +215,31 @@ def case_static_sandbox(box):
     metered(box, run, 2)
     box.budget(0)
     eq(static_client(box, '-d')[0], ['429'], 'a copied SSL')
+
+
+def case_static_bio(box):
+    """BIO_f_ssl of a static copy: its functions call libssl's inside."""
+    if not shutil.which('gcc'):
+        raise Skip('no gcc here')
+    exe = os.path.join(box.dir, 'b')
+    with open(exe + '.c', 'w') as f:
+        f.write(BIO_CLIENT)
+    p = subprocess.run(['gcc', '-o', exe, exe + '.c', '-Wl,--export-dynamic',
+                        '-Wl,-Bstatic', '-lssl', '-lcrypto', '-Wl,-Bdynamic',
+                        '-ldl', '-lpthread'], stderr=subprocess.PIPE)
+    if p.returncode:
+        raise Skip('no static OpenSSL here')
+    head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n' \
+        'Content-Type: application/json\r\nContent-Length: %d\r\n' \
+        'Connection: close\r\n\r\n' % len(BODY)
+
+    def run():
+        p = box.run([exe], stdin=head + BODY)
+        return p.stdout.decode().split(' ')[1:2]
+    metered(box, run)
+    box.budget(0)
+    eq(run(), ['429'], 'status')
+    eq(len(box.arrived(('request',))), 1, 'what arrived')
 
 
 def case_debugger(box):
