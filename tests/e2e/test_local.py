@@ -13,6 +13,7 @@ import time
 from harness import (ANTHROPIC, BUILD, GEMINI, OPENAI, PY, RESPONSES, Skip,
                      chat_body, eq, have_client, main, ok, request, sanitizer,
                      send)
+import test_programs
 from local_server import LocalServer
 
 CLIENTS = ('curl', 'http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
@@ -585,6 +586,22 @@ def case_translated_fails(box):
     nothing_arrived(box)
 
 
+def program(box, name):
+    """The programs of test_programs.py: plain, a stream, 1.5 MB."""
+    argv = test_programs.prepare(box, name)
+    with server() as srv:
+        box.config('hosts: {localhost: openai}\n' +
+                   TINY % ('{local: "%s"}, block' % srv.url))
+        p, took = test_programs.timed(box, argv)
+        eq([x.split()[0] for x in p.stdout.splitlines()], [b'200'] * 3,
+           (p.stdout, p.stderr))
+        ok(took < 10, 'took %.2f s' % took)
+        eq(len(srv.seen), 3, 'there')
+        eq([s['after'] for s in srv.seen], [b''] * 3, 'after the request')
+        eq([r['verdict'] for r in box.rows()], ['local'] * 3, 'rows')
+        nothing_arrived(box)
+
+
 def make_case(fn, kind):
     return lambda box: fn(box, kind)
 
@@ -593,6 +610,9 @@ for _kind in CLIENTS:
     globals()['case_local ' + _kind] = make_case(local, _kind)
 for _dialect in ('openai-chat', 'ollama'):
     globals()['case_translated ' + _dialect] = make_case(translated, _dialect)
+for _name in test_programs.PROGRAMS:
+    if _name not in test_programs.UNSEEN and not _name.startswith('node'):
+        globals()['case_program ' + _name] = make_case(program, _name)
 
 if __name__ == '__main__':
     main(globals())
