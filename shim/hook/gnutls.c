@@ -6,6 +6,7 @@
 #include "base/atomic.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "hook/local.h"
 #include "hook/wakeup.h"
 
 #define COPIES 4
@@ -180,6 +181,21 @@ static int session_fd(struct lg_conn *c)
 	return lg_wakeup_found(c);
 }
 
+/*
+ * Only where the library itself reads from the descriptor: a program that
+ * does so for it would have taken the bytes already.
+ */
+static int session_below(struct lg_conn *c, void *p, size_t n)
+{
+	struct lg_gnutls *t = session_of(c)->lib;
+	int fd = session_fd(c);
+
+	if (fd < 0 || !t->gnutls_transport_get_int ||
+	    t->gnutls_transport_get_int(c->handle) != fd)
+		return 0;
+	return n ? lg_local_recv(fd, p, n) : -1;
+}
+
 static bool session_random(struct lg_conn *c, unsigned char *out)
 {
 	struct lg_datum client = {NULL, 0};
@@ -218,5 +234,6 @@ const struct lg_carrier lg_gnutls_carrier = {
 	.fd = session_fd,
 	.random = session_random,
 	.is_partial = session_is_partial,
+	.below = session_below,
 	.ask = session_ask,
 };

@@ -70,6 +70,7 @@ enum {
 	HELPER(int, gnutls_error_is_fatal, (int))                              \
 	HELPER(void, gnutls_session_get_random,                                \
 	       (gnutls_session_t, struct lg_datum *, struct lg_datum *))       \
+	MAYBE(int, gnutls_transport_get_int, (gnutls_session_t))               \
 	MAYBE(size_t, gnutls_record_get_max_early_data_size, (gnutls_session_t))
 
 /* One copy of libgnutls. */

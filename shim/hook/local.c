@@ -19,6 +19,7 @@
 #include "hook/wakeup.h"
 
 #define RELAYS 64
+#define PIECE_MAX ((size_t)1 << 30)
 #define DIAL_MS 1000
 /* The server takes nothing of the request. */
 #define STALL_MS 1000
@@ -222,6 +223,16 @@ bool lg_local_send(void *conn, const struct lg_url *to, struct lg_slice request)
 
 	errno = err;
 	return done;
+}
+
+int lg_local_recv(int fd, void *p, size_t n)
+{
+	long r = syscall(SYS_recvfrom, fd, p, n < PIECE_MAX ? n : PIECE_MAX, 0,
+			 NULL, NULL);
+
+	if (r >= 0)
+		return (int)r;
+	return errno == EAGAIN || errno == EINTR ? -1 : 0;
 }
 
 /*

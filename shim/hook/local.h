@@ -31,6 +31,11 @@ bool lg_local_send(void *conn, const struct lg_url *to,
  * returns. Locked.
  */
 int lg_local_read(struct lg_conn *c, char *buf, size_t len);
+/*
+ * As a carrier's below, from a descriptor; no hook sees it. May block where
+ * the descriptor does.
+ */
+int lg_local_recv(int fd, void *p, size_t n);
 /* The connection is nobody's any more: its descriptor may be another's. */
 void lg_local_forget(struct lg_conn *c);
 

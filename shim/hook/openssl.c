@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hook/alpn.h"
+#include "hook/local.h"
 
 #define INDEX_WAIT_NS INT64_C(2000000000)
 #define CALL_MAX ((size_t)1 << 30)
@@ -165,8 +166,11 @@ static int ssl_below(struct lg_conn *c, void *p, size_t n)
 	struct lg_tls *t = tls_of(c);
 	SSL *s = c->handle;
 	void *bio = t->SSL_get_rbio ? t->SSL_get_rbio(s) : NULL;
-	int r;
+	int r, fd = t->SSL_get_rfd(s);
 
+	/* whatever stands above it (kTLS, another TLS) is over */
+	if (fd >= 0)
+		return n ? lg_local_recv(fd, p, n) : -1;
 	if (!bio || !t->BIO_read || !t->BIO_test_flags || !n)
 		return bio && t->BIO_read && t->BIO_test_flags ? -1 : 0;
 	r = LG_REAL_OF(tls_of(c), s, t->BIO_read(bio, p, call_len(n)));

@@ -5,6 +5,7 @@ hears nothing of it."""
 import gzip
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -599,6 +600,29 @@ def program(box, name):
         eq(len(srv.seen), 3, 'there')
         eq([s['after'] for s in srv.seen], [b''] * 3, 'after the request')
         eq([r['verdict'] for r in box.rows()], ['local'] * 3, 'rows')
+        nothing_arrived(box)
+
+
+def case_gnutls_wget(box):
+    """GnuTLS, where it reads from the descriptor itself."""
+    if not shutil.which('wget'):
+        raise Skip('no wget')
+    path = os.path.join(box.dir, 'body.json')
+    with server(gap=0.01) as srv:
+        box.config('hosts: {localhost: openai}\n' +
+                   TINY % ('{local: "%s"}, block' % srv.url))
+        for stream in (False, True):
+            with open(path, 'w') as f:
+                json.dump(dict(DEAR, stream=stream), f)
+            p = box.run(['wget', '-q', '-O', '-', '-T', '10', '-t', '1',
+                         '--ca-certificate', box.server.ca, '--post-file',
+                         path, '--header', 'Content-Type: application/json',
+                         'https://localhost:%d/v1/chat/completions' %
+                         box.server.port])
+            eq((p.returncode, b'word3' in p.stdout), (0, True), p)
+        eq(len(srv.seen), 2, 'there')
+        eq([s['after'] for s in srv.seen], [b''] * 2, 'after the request')
+        eq([r['verdict'] for r in box.rows()], ['local'] * 2, 'rows')
         nothing_arrived(box)
 
 
