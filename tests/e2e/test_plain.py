@@ -4,7 +4,6 @@ all else on plain sockets is left alone."""
 import json
 import os
 import shutil
-import subprocess
 import time
 
 from harness import (HERE, NODE, PY, PYTHON_CLIENTS, Skip, chat_body, eq, main,
@@ -89,6 +88,167 @@ for _kind in KINDS:
 for _kind in ('httpx-async', 'aiohttp', 'fetch'):
     globals()['case_parallel_' + _kind] = \
         lambda box, kind=_kind: parallel(box, kind)
+
+
+# -- which connections -------------------------------------------------------
+
+def recognised(box, hosts, host='127.0.0.1', seen=True, kinds=None):
+    configure(box, 0, 'plain_http: %s\n' % json.dumps(hosts))
+    for kind in kinds or ('curl', 'http.client', 'aiohttp'):
+        n = len(box.arrived())
+        got, _ = send(box, kind, [request(url(box, host=host), chat_body(),
+                                          'in=9;out=3')])
+        eq([r['status'] for r in got], [429 if seen else 200],
+           '%s, %s at %s' % (kind, hosts, host))
+        eq(len(box.arrived()) - n, 0 if seen else 1, kind + ' arrived')
+
+
+def case_by_net(box):
+    recognised(box, ['127.0.0.0/8'])
+
+
+def case_by_name(box):
+    recognised(box, ['local*:%d' % box.server.plain], 'localhost')
+
+
+def case_by_localhost(box):
+    recognised(box, ['localhost'])
+
+
+def case_not_by_another_name(box):
+    recognised(box, ['*.models.internal', '10.0.0.0/8', '[::1]:80'],
+               seen=False)
+
+
+def case_not_by_another_port(box):
+    recognised(box, ['127.0.0.1:1', 'localhost:2'], 'localhost', seen=False)
+
+
+def case_nothing_configured(box):
+    recognised(box, [], seen=False)
+    eq(box.rows(), [], 'rows')
+
+
+def case_node_static(box):
+    """Node brings its own OpenSSL, but libc moves its plain bytes."""
+    node = '/usr/bin/node'
+    if not os.path.exists(node):
+        raise Skip('no ' + node)
+    configure(box)
+    for usd, want in ((100, 200), (0, 429)):
+        configure(box, usd)
+        for kind in ('https', 'fetch'):
+            p = box.run([node, os.path.join(HERE, 'clients.cjs'), kind],
+                        stdin=json.dumps({'requests': calls(box, 1)}))
+            eq([json.loads(x)['status'] for x in p.stdout.splitlines()],
+               [want] * 3, kind)
+    eq([(r['verdict'], r['output_tokens']) for r in box.rows()],
+       [('allow', 3), ('allow', 5), ('allow', 2)] * 2 +
+       [('block', 0)] * 6, 'rows')
+    eq(len(box.arrived()), 6, 'arrived')
+
+
+def case_wget(box):
+    if not shutil.which('wget'):
+        raise Skip('no wget')
+    body = os.path.join(box.dir, 'body')
+    with open(body, 'w') as f:
+        json.dump(chat_body(), f)
+    argv = ['wget', '-q', '-O', '-', '--content-on-error', '--post-file',
+            body, '--header', 'x-test: in=9;out=3;seq=1', url(box)]
+    bare = box.run(argv, guard=False)
+    configure(box)
+    got = box.run(argv)
+    eq((got.stdout, got.returncode), (bare.stdout, 0), 'output')
+    configure(box, 0)
+    got = box.run(argv)
+    ok(b'llmguard' in got.stdout and got.returncode == 8, 'refused')
+    eq([r['verdict'] for r in box.rows()], ['allow', 'block'], 'rows')
+    eq(len(box.arrived()), 2, 'arrived')
+
+
+def case_ollama(box):
+    """Ollama's own API, of a server that the config calls one: free."""
+    import base64
+    said = [{'model': 'llama3', 'message': {'role': 'assistant', 'content':
+                                            'Hi'}, 'done': False},
+            {'model': 'llama3', 'message': {'role': 'assistant',
+                                            'content': ''}, 'done': True,
+             'prompt_eval_count': 11, 'eval_count': 4}]
+    text = ''.join(json.dumps(x) + '\n' for x in said)
+    configure(box, 0, rules='hosts: {127.0.0.1: ollama}\nmodels:\n'
+              '  - {match: "*", host: "127.0.0.1", free: true}\n')
+    for path in ('/api/chat', '/api/generate'):
+        r = request(url(box, path), {'model': 'llama3', 'prompt': 'x',
+                                     'messages': [{'role': 'user',
+                                                   'content': 'x'}]},
+                    x_answer=base64.b64encode(text.encode()).decode(),
+                    x_answer_type='application/x-ndjson')
+        got, _ = send(box, 'requests', [r])
+        eq((got[0]['status'], got[0]['body']), (200, text), path)
+    eq([(r['dialect'].split('-')[0], r['output_tokens'], r['cost_usd'])
+        for r in box.rows()], [('ollama', 4, 0)] * 2, 'rows')
+
+
+def case_big_bodies(box):
+    body = chat_body(text='word ' * 800000)
+    configure(box)
+    for kind in ('curl', 'requests', 'httpx-async', 'aiohttp', 'https'):
+        n = len(box.arrived())
+        got, _ = send(box, kind, [request(url(box), body, 'in=9;out=1')] * 2)
+        eq([r['status'] for r in got], [200, 200], kind)
+        eq([e['body_len'] for e in box.arrived()[n:]],
+           [len(json.dumps(body))] * 2, kind)
+
+
+# -- and which not -----------------------------------------------------------
+
+def case_tls_there(box):
+    """TLS to an address that plain_http names is metered once, as TLS."""
+    configure(box, 100, 'plain_http: ["127.0.0.0/8"]\n')
+    for kind in ('curl', 'requests', 'aiohttp', 'fetch'):
+        n = len(box.rows())
+        got, _ = send(box, kind, [request(test='in=9;out=3')] * 2)
+        eq([r['status'] for r in got], [200, 200], kind)
+        eq([(r['host'], r['output_tokens']) for r in box.rows()[n:]],
+           [('api.openai.com', 3)] * 2, kind)
+
+
+def case_other_requests(box):
+    """What is no call of an LLM passes, with money or without."""
+    configure(box, 0)
+    for kind in ('curl', 'requests', 'aiohttp'):
+        got, _ = send(box, kind, [
+            request(url(box, '/bytes/100000'), None, method='GET'),
+            request(url(box, '/index.html'), 'a=b', method='POST')])
+        bare, _ = send(box, kind, [
+            request(url(box, '/bytes/100000'), None, method='GET'),
+            request(url(box, '/index.html'), 'a=b', method='POST')],
+            guard=False)
+        eq([same(r) for r in got], [same(r) for r in bare], kind)
+
+
+STDIO = '''
+import os, socket, sys
+a, b = socket.socketpair()
+p = int(sys.argv[1])
+for i in range(50):
+    s = socket.create_connection(('127.0.0.1', p))
+    s.sendall(b'GET /bytes/%d HTTP/1.1\\r\\nConnection: close'
+              b'\\r\\n\\r\\n' % (i * 1000))
+    n = sum(len(x) for x in iter(lambda: s.recv(65536), b''))
+    s.close()
+    a.sendall(b'x' * 100)
+    assert b.recv(100, socket.MSG_WAITALL) == b'x' * 100
+    print(n > i * 1000)
+'''
+
+
+def case_unrelated(box):
+    configure(box, 0)
+    p = box.run([PY, '-c', STDIO, str(box.server.plain)])
+    eq((p.stdout.split(), p.stderr), ([b'True'] * 50, b''), 'output')
+    eq(box.rows(), [], 'rows')
 
 
 if __name__ == '__main__':
