@@ -8,6 +8,7 @@ BENCH_PAIRS and BENCH_N set how long it takes (about two minutes by default).
 import math
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -157,6 +158,24 @@ def unguarded(b):
            m < 100)
 
 
+def files(b):
+    """A plain connection stands in the second line: then each descriptor is
+    looked up."""
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+        for word, p in (('', 0), (', beside a plain connection', port)):
+            with open(b.dir + '/llmguard.yaml') as f:
+                was = f.read()
+            with open(b.dir + '/llmguard.yaml', 'a') as f:
+                f.write('\nplain_http: ["127.0.0.1:%d"]\n' % port)
+            xs = [g[1] - f[1] for f, g in b.pairs(9, 'files', 200000, p)]
+            with open(b.dir + '/llmguard.yaml', 'w') as f:
+                f.write(was)
+            m = statistics.median(xs)
+            report('write or read of a file' + word, '< 100 ns',
+                   '%+.0f ns' % m, m < 100)
+
+
 def exchange(b):
     b.start()
     xs = [(g[2] - f[2]) / g[0] / 1000 for f, g in b.pairs(
@@ -279,7 +298,7 @@ def main():
     print('%-46s %-16s %-22s' % ('what', 'target', 'measured'))
     b = Bench()
     try:
-        for f in (process, unguarded, exchange, pinned, stream, memory,
+        for f in (process, unguarded, files, exchange, pinned, stream, memory,
                   in_process, peers):
             if ONLY in f.__name__:
                 try:

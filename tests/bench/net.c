@@ -5,6 +5,7 @@
  *   net serve CERT KEY PORT_FILE
  *   net load PORT N HOST PATH BODY_BYTES     prints "N wall_ns cpu_ns"
  *   net pipe N HOST CERT KEY                 TLS over memory: "N ns_per_call"
+ *   net files N PORT                         write and read: "N ns_per_call"
  *   net idle PORT N HOST PATH                N connections, one call each;
  *                                            prints the pages that are ours
  *   net spawn N PROGRAM [PRELOAD]            prints "N cpu_ns_per_process"
@@ -13,6 +14,7 @@
  * each, and any other by 1.5 KB of JSON that carries a usage.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -385,6 +387,37 @@ static int pipe_calls(int n, const char *host, const char *cert,
 	return 0;
 }
 
+/*
+ * write and read of two files that cost the kernel nearly nothing. A
+ * connection to port stands meanwhile (0: none).
+ */
+static int file_calls(int n, int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	int out = open("/dev/null", O_WRONLY), in = open("/dev/zero", O_RDONLY);
+	int64_t t, best = INT64_MAX;
+	int fd = -1, i, k;
+	char buf[64] = "";
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons((uint16_t)port);
+	if (port)
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (out < 0 || in < 0 ||
+	    (port && connect(fd, (struct sockaddr *)&a, sizeof(a))))
+		die("files");
+	for (k = 0; k < 7; k++) {
+		t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		for (i = 0; i < n; i++)
+			if (write(out, buf, 1) != 1 || read(in, buf, 1) != 1)
+				die("files");
+		t = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
+		best = t < best ? t : best;
+	}
+	printf("%d %lld\n", n, (long long)(best / n / 2));
+	return 0;
+}
+
 static int spawn(int n, const char *program, const char *preload)
 {
 	char var[4096], *argv[] = {(char *)(uintptr_t)program, NULL};
@@ -411,6 +444,8 @@ int main(int argc, char **argv)
 		return spawn(atoi(argv[2]), argv[3], argc > 4 ? argv[4] : "");
 	if (!strcmp(what, "serve") && argc == 5)
 		return serve(argv[2], argv[3], argv[4]);
+	if (!strcmp(what, "files") && argc == 4)
+		return file_calls(atoi(argv[2]), atoi(argv[3]));
 	ctx = SSL_CTX_new(TLS_client_method());
 	if (!strcmp(what, "load") && argc == 7)
 		return load(atoi(argv[2]), atoi(argv[3]), argv[4], argv[5],
