@@ -136,6 +136,31 @@ static void test_request(void **state)
 	rig_stop(&r);
 }
 
+/* A prompt that is continued goes where the server continues prompts. */
+static void test_completions(void **state)
+{
+	static const char body[] = "{\"model\":\"gpt-3.5-turbo-instruct\","
+				   "\"prompt\":\"x\",\"max_tokens\":100}";
+	struct rig r;
+	char head[512];
+	int n;
+
+	(void)state;
+	rig_start(&r, LOCAL(", model: tiny"));
+	n = snprintf(head, sizeof(head),
+		     "POST /v1/completions HTTP/1.1\r\n"
+		     "Host: api.openai.com\r\n"
+		     "Content-Type: application/json\r\n"
+		     "Content-Length: %zu\r\n\r\n%s",
+		     strlen(body), body);
+	connect_local(&r);
+	rig_write(&r, head, (size_t)n, 0);
+	assert_int_equal(there.asked, 1);
+	assert_non_null(strstr(there.request, "POST /v1/completions "));
+	assert_non_null(strstr(there.request, "{\"model\":\"tiny\","));
+	rig_stop(&r);
+}
+
 /* Whatever the pieces, the program reads the same and the row says it. */
 static void test_pieces(void **state)
 {
@@ -371,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_completions),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_stream),
