@@ -26,6 +26,8 @@ struct lg_h2conn *lg_h2conn_new(struct lg_flow *flow)
 		(struct lg_h2_window){LG_H2_WINDOW, LG_H2_WINDOW};
 	c->down_table = 4096;
 	c->say_size = -1;
+	/* the server's SETTINGS come first (RFC 9113 3.4) */
+	c->mid = true;
 	memcpy(c->ping, &h.a, sizeof(c->ping));
 	lg_h2_init(&c->up);
 	lg_h2_init(&c->down);

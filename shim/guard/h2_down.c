@@ -345,7 +345,7 @@ static uint32_t name_of(const struct lg_h2conn *c,
 static void on_frame(struct lg_h2conn *c, struct lg_h2_view *v)
 {
 	struct lg_h2_frame f = c->down.f;
-	uint8_t head[LG_H2_HEAD_LEN];
+	uint8_t *head = c->down.head;
 
 	c->down_st = f.stream ? lg_h2_stream_by_sid(c, f.stream) : NULL;
 	choose(c, c->down_st);
@@ -354,8 +354,9 @@ static void on_frame(struct lg_h2conn *c, struct lg_h2_view *v)
 	if (c->pass != LG_H2_RAW)
 		return;
 	f.stream = name_of(c, c->down_st, f.stream);
-	lg_h2_head(&f, head);
-	emit(c, v, head, sizeof(head));
+	if (f.stream != c->down.f.stream)
+		lg_h2_head(&f, head);
+	emit(c, v, head, LG_H2_HEAD_LEN);
 	c->mid |= !c->to_late;
 }
 
@@ -446,7 +447,7 @@ static void on_ping(struct lg_h2conn *c, struct lg_h2_view *v)
 		emit_frame(c, v, 0);
 }
 
-static void on_window(struct lg_h2conn *c)
+static void on_window(struct lg_h2conn *c, struct lg_h2_view *v)
 {
 	uint32_t by = lg_h2_u32(c->down_block.p) & 0x7fffffff;
 	struct lg_h2_stream *st = c->down_st;
@@ -456,9 +457,12 @@ static void on_window(struct lg_h2conn *c)
 		return;
 	if (st)
 		w = &st->up;
+	/* an error of the server's, which the program will call so */
+	if (!by || w->far > LG_H2_WINDOW_MAX - (int64_t)by) {
+		emit_frame(c, v, st ? st->id : 0);
+		return;
+	}
 	w->far += by;
-	if (w->far > LG_H2_WINDOW_MAX)
-		w->far = LG_H2_WINDOW_MAX;
 	if (st)
 		lg_h2_stream_send(c, st);
 	else
@@ -543,7 +547,7 @@ static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
 	else if (type == LG_H2_PING)
 		on_ping(c, v);
 	else if (type == LG_H2_WINDOW_UPDATE)
-		on_window(c);
+		on_window(c, v);
 	else if (type == LG_H2_RST_STREAM)
 		on_reset(c, v);
 	else if (type == LG_H2_GOAWAY)
@@ -565,7 +569,9 @@ static void pass_rest(struct lg_h2conn *c, struct lg_h2_view *v,
 	c->to_late = false;
 	if (ev == LG_H2_BAD) {
 		lg_h2conn_break_down(c);
-		emit(c, v, c->down.head, LG_H2_HEAD_LEN);
+		/* a wrong padding is found behind a head that has passed */
+		if (!run.len || c->pass != LG_H2_RAW)
+			emit(c, v, c->down.head, LG_H2_HEAD_LEN);
 		emit(c, v, run.p, run.len);
 	}
 	lg_buf_put(&c->synth, c->late.p, c->late.len);

@@ -5,6 +5,12 @@
 
 #include "base/log.h"
 
+static void tell(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	lg_h2_stream_tell(c, st);
+	lg_h2_stream_reap(c, st);
+}
+
 /* -- requests -------------------------------------------------------------- */
 
 static void refuse(struct lg_h2conn *c, uint32_t id, uint32_t why)
@@ -66,8 +72,7 @@ static void begin(struct lg_h2conn *c, struct lg_h2_stream *st, bool ended)
 	if (ended)
 		lg_h2_stream_end(c, st);
 	lg_h2_stream_send(c, st);
-	lg_h2_stream_tell(c, st);
-	lg_h2_stream_reap(c, st);
+	tell(c, st);
 }
 
 static void new_stream(struct lg_h2conn *c, struct lg_h2_fields *l, bool ended)
@@ -101,8 +106,7 @@ static void trailers(struct lg_h2conn *c, struct lg_h2_stream *st,
 	}
 	lg_h2_stream_end(c, st);
 	lg_h2_stream_send(c, st);
-	lg_h2_stream_tell(c, st);
-	lg_h2_stream_reap(c, st);
+	tell(c, st);
 }
 
 /* A header block is complete. */
@@ -225,33 +229,43 @@ static void on_reset(struct lg_h2conn *c)
 	lg_h2conn_grant_up(c, NULL, LG_H2_GRANT);
 }
 
-static void widen(struct lg_h2_window *w, uint32_t by)
+static void tell_all(struct lg_h2conn *c)
 {
-	w->far += by;
-	if (w->far > LG_H2_WINDOW_MAX)
-		w->far = LG_H2_WINDOW_MAX;
+	struct lg_h2_stream *st, *next;
+
+	for (st = c->streams; st; st = next) {
+		next = st->next;
+		tell(c, st);
+	}
 }
+
+static void forward(struct lg_h2conn *c);
 
 static void on_window(struct lg_h2conn *c)
 {
 	uint32_t by = lg_h2_u32(c->up_block.p) & 0x7fffffff;
 	struct lg_h2_stream *st = NULL;
+	struct lg_h2_window *w = &c->down_all;
 
-	if (!c->up.f.stream) {
-		widen(&c->down_all, by);
-		lg_h2_down_drain(c);
-		lg_h2conn_grant_down(c, NULL, 1);
-		for (st = c->streams; st; st = st->next)
-			lg_h2_stream_tell(c, st);
+	if (c->up.f.stream) {
+		st = lg_h2_stream_by_id(c, c->up.f.stream);
+		if (!st)
+			return;
+		w = &st->down;
+	}
+	/* an error of the program's, which the server will call so */
+	if (!by || w->far > LG_H2_WINDOW_MAX - (int64_t)by) {
+		forward(c);
 		return;
 	}
-	st = lg_h2_stream_by_id(c, c->up.f.stream);
+	w->far += by;
 	if (!st)
-		return;
-	widen(&st->down, by);
+		lg_h2_down_drain(c);
 	lg_h2conn_grant_down(c, st, 1);
-	lg_h2_stream_tell(c, st);
-	lg_h2_stream_reap(c, st);
+	if (st)
+		tell(c, st);
+	else
+		tell_all(c);
 }
 
 /* The server's settings are in force for what follows. */

@@ -117,8 +117,8 @@ const struct lg_alpn *lg_alpn_of_ctx(struct lg_tls *t, SSL_CTX *ctx)
 	return set ? lg_load_acquire(&set->now) : NULL;
 }
 
-unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
-		       unsigned char *out)
+static unsigned strip(const unsigned char *list, unsigned len,
+		      unsigned char *out)
 {
 	unsigned i, n = 0, size;
 
@@ -131,7 +131,20 @@ unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
 		memcpy(out + n, list + i, size);
 		n += size;
 	}
-	return n ? n : len;
+	return n;
+}
+
+unsigned lg_alpn_for(struct lg_engine *e, const unsigned char *list,
+		     unsigned len, unsigned char *out)
+{
+	enum lg_http2 how = lg_engine_http2(e);
+	unsigned n = how == LG_HTTP2_NATIVE ? len : strip(list, len, out);
+
+	/* who offers nothing else is guarded in it, or shall not speak it */
+	if (n < len && (n || how == LG_HTTP2_OFF))
+		return n;
+	memcpy(out, list, len);
+	return len;
 }
 
 void lg_alpn_without_h2(struct lg_ssl *c)
@@ -143,11 +156,9 @@ void lg_alpn_without_h2(struct lg_ssl *c)
 	const struct lg_alpn *a = c->alpn ? c->alpn : c->ctx_alpn;
 	unsigned n;
 
-	if (!e || lg_engine_http2(e) == LG_HTTP2_NATIVE || !t->SSL_in_before(s))
+	if (!e || !a || !t->SSL_in_before(s))
 		return;
-	if (!a)
-		return;
-	n = lg_alpn_strip(a->list, a->len, out);
+	n = lg_alpn_for(e, a->list, a->len, out);
 	if (n == a->len)
 		return;
 	t->ERR_set_mark();

@@ -16,11 +16,13 @@ void lg_alpn_free_set(struct lg_alpn_set *set);
 const struct lg_alpn *lg_alpn_of_ctx(struct lg_tls *t, SSL_CTX *ctx);
 
 /*
- * Copy list to out (room for len bytes) without "h2". Returns the new length;
- * len when there is no h2, nothing besides it, or the list is malformed.
+ * What is offered to a guarded host instead of list (at most 1024 bytes), into
+ * out (room for len bytes). Returns its length; len: list as it is, also when
+ * it is malformed. 0: nothing at all (http2: off, and the program speaks
+ * nothing else).
  */
-unsigned lg_alpn_strip(const unsigned char *list, unsigned len,
-		       unsigned char *out);
+unsigned lg_alpn_for(struct lg_engine *e, const unsigned char *list,
+		     unsigned len, unsigned char *out);
 
 /*
  * Before the first handshake with a guarded host: offer HTTP/1.1 alone, when

@@ -95,12 +95,13 @@ static void settle_alpn(struct lg_session *g)
 
 	if (LG_LIKELY(!len))
 		return;
-	if (g->conn.mode == LG_CONN_GUARDED && e &&
-	    lg_engine_http2(e) != LG_HTTP2_NATIVE)
-		len = lg_alpn_strip(g->alpn, len, out);
+	g->alpn_len = 0;
+	if (g->conn.mode == LG_CONN_GUARDED && e)
+		len = lg_alpn_for(e, g->alpn, len, out);
 	else
 		memcpy(out, g->alpn, len);
-	(void)tell_alpn(g, out, len);
+	if (len)
+		(void)tell_alpn(g, out, len);
 	errno = err;
 }
 

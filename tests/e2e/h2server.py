@@ -43,7 +43,7 @@ class H2Conn:
         self.srv, self.sock, self.n, self.total = srv, sock, n, 0
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             client_side=False, header_encoding='latin1'))
-        self.asked, self.outs = {}, {}
+        self.asked, self.outs, self.last = {}, {}, False
 
     def on_request(self, e):
         h, crumbs = {}, []
@@ -130,8 +130,7 @@ class H2Conn:
         else:
             self.h2.end_stream(sid)
         self.srv.log.put(event='answered', conn=self.n, seq=out.call.seq)
-        if out.call.opts.get('goaway'):
-            self.h2.close_connection()
+        self.last |= 'goaway' in out.call.opts
         return True
 
     def push_all(self):
@@ -146,9 +145,13 @@ class H2Conn:
                 continue
             if out.at > now:
                 next_at = min(next_at or out.at, out.at)
+        if self.last:
+            self.h2.close_connection()
         data = self.h2.data_to_send()
         if data:
             self.sock.sendall(data)
+        if self.last:
+            self.sock.unwrap()
         return next_at
 
     def on(self, e):
