@@ -136,8 +136,33 @@ static void not_h2(struct lg_flow *f)
 	size_t n = f->preface;
 
 	f->preface = LG_FLOW_NOT_H2;
-	if (n)
+	if (f->h2) {
+		/* the server speaks it, the program does not: both may */
+		lg_h2conn_del(f->h2);
+		f->h2 = NULL;
+		f->in = LG_IN_PASSING;
+		f->out_ready = n && !lg_buf_put(&f->held, LG_H2_PREFACE, n);
+	} else if (n) {
 		lg_request_offer(f, LG_H2_PREFACE, n, &gate);
+	}
+}
+
+static bool may_be_h2(const struct lg_flow *f)
+{
+	return f->preface != LG_FLOW_NOT_H2 && !f->stream && !f->observe &&
+	       f->in == LG_IN_HEAD;
+}
+
+static void begin_h2(struct lg_flow *f)
+{
+	if (!f->h2)
+		f->h2 = lg_h2conn_new(f);
+	if (!f->h2) {
+		f->in = LG_IN_PASSING;
+		f->out_ready = !lg_buf_puts(&f->held, LG_H2_PREFACE);
+	} else {
+		lg_h2conn_begin(f->h2);
+	}
 }
 
 /* How much of these bytes may be HTTP/2's preface; 0: it is not. */
@@ -150,19 +175,13 @@ static size_t take_preface(struct lg_flow *f, const char *p, size_t len)
 	while (n < len && at + n < LG_H2_PREFACE_LEN &&
 	       p[n] == LG_H2_PREFACE[at + n])
 		n++;
-	if (f->stream || f->observe || f->in != LG_IN_HEAD ||
-	    (n < len && at + n < LG_H2_PREFACE_LEN)) {
+	if (!may_be_h2(f) || (n < len && at + n < LG_H2_PREFACE_LEN)) {
 		not_h2(f);
 		return 0;
 	}
 	f->preface += (uint8_t)n;
-	if (f->preface < LG_H2_PREFACE_LEN)
-		return n;
-	f->h2 = lg_h2conn_new(f);
-	if (!f->h2) {
-		f->in = LG_IN_PASSING;
-		f->out_ready = !lg_buf_puts(&f->held, LG_H2_PREFACE);
-	}
+	if (f->preface == LG_H2_PREFACE_LEN)
+		begin_h2(f);
 	return n;
 }
 
@@ -172,7 +191,7 @@ size_t lg_flow_offer(struct lg_flow *f, const char *p, size_t len,
 	size_t n;
 
 	lg_flow_own(f);
-	if (f->h2)
+	if (f->h2 && f->preface == LG_H2_PREFACE_LEN)
 		return lg_h2conn_offer(f->h2, p, len, gate);
 	n = take_preface(f, p, len);
 	if (!n)
@@ -276,9 +295,12 @@ void lg_flow_release(struct lg_flow *f)
 
 size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
 {
+	lg_flow_own(f);
+	/* HTTP/2's servers may speak first, and so begins what they say */
+	if (!f->h2 && !f->first && n && !*p && may_be_h2(f))
+		f->h2 = lg_h2conn_new(f);
 	if (f->h2)
 		return lg_h2conn_arrived(f->h2, p, n);
-	lg_flow_own(f);
 	return lg_response_arrived(f, p, n);
 }
 

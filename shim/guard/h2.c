@@ -42,11 +42,15 @@ struct lg_h2conn *lg_h2conn_new(struct lg_flow *flow)
 	c->up_reader = lg_hpack_reader_new();
 	c->down_reader = lg_hpack_reader_new();
 	c->up_writer = lg_hpack_writer_new();
-	if (c->up_reader && c->down_reader && c->up_writer &&
-	    !lg_buf_put(&c->next, LG_H2_PREFACE, LG_H2_PREFACE_LEN))
+	if (c->up_reader && c->down_reader && c->up_writer)
 		return c;
 	lg_h2conn_del(c);
 	return NULL;
+}
+
+void lg_h2conn_begin(struct lg_h2conn *c)
+{
+	lg_buf_puts(&c->next, LG_H2_PREFACE);
 }
 
 void lg_h2conn_del(struct lg_h2conn *c)

@@ -17,6 +17,8 @@ struct lg_h2conn;
 
 /* flow: whose connection it is; outlives it. NULL without memory. */
 struct lg_h2conn *lg_h2conn_new(struct lg_flow *flow);
+/* The program's preface is complete; nothing goes out before it. */
+void lg_h2conn_begin(struct lg_h2conn *c);
 /* Settles what is under way. NULL is accepted. */
 void lg_h2conn_del(struct lg_h2conn *c);
 

@@ -73,8 +73,12 @@ void lg_h2_down_drain(struct lg_h2conn *c)
 	/* the program must be between two frames */
 	while (c->late.len && !c->mid && drain_one(c))
 		;
-	if (!c->late.len)
-		lg_buf_shrink(&c->late, 0);
+	if (c->late.len)
+		return;
+	lg_buf_shrink(&c->late, 0);
+	/* what was to be said behind them */
+	for (struct lg_h2_stream *st = c->streams; st; st = st->next)
+		lg_h2_stream_tell(c, st);
 }
 
 /* -- answers --------------------------------------------------------------- */
@@ -191,11 +195,21 @@ static void put_edited(struct lg_h2conn *c, struct lg_h2_view *v,
 	if (s.len)
 		lg_flow_synth_taken(st->sub, s.len);
 	emit_buf(c, v, &c->piece);
-	st->down.far -= (int64_t)len;
+	c->edit_left -= (int64_t)len;
+}
+
+/* What was taken out of the frame: the program's windows keep it. */
+static void give_back(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	int64_t left = c->edit_left;
+
+	c->edit_left = 0;
 	if (c->to_late)
-		c->late_bytes += (int64_t)len;
+		c->late_bytes -= left;
 	else
-		c->down_all.far -= (int64_t)len;
+		c->down_all.far += left;
+	if (st)
+		st->down.far += left;
 }
 
 /* The stream was cut: what was said instead stands in sub's bytes. */
@@ -279,8 +293,9 @@ static void on_data(struct lg_h2conn *c, struct lg_h2_stream *st)
 		st->down.near -= len;
 	c->to_late = c->pass != LG_H2_EAT &&
 		     (c->late.len || (c->down_all.far < len && within));
-	if (c->pass != LG_H2_RAW)
+	if (c->pass == LG_H2_EAT)
 		return;
+	c->edit_left = c->pass == LG_H2_EDIT ? len : 0;
 	if (c->to_late)
 		c->late_bytes += len;
 	else
@@ -403,6 +418,7 @@ static void on_data_end(struct lg_h2conn *c, struct lg_h2_view *v)
 		if (c->pass == LG_H2_EDIT)
 			put_edited(c, v, st, "", 0, true);
 	}
+	give_back(c, st);
 	lg_h2conn_grant_down(c, st, LG_H2_GRANT);
 	if (st)
 		lg_h2_stream_reap(c, st);
@@ -553,11 +569,15 @@ static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
 	else if (type == LG_H2_GOAWAY)
 		on_goaway(c, v);
 	c->to_late = false;
-	if (c->mid || c->deaf || !c->ours.len)
+	if (c->mid || c->deaf)
 		return;
-	lg_buf_put(&c->synth, c->ours.p, c->ours.len);
-	c->ours.len = 0;
-	lg_buf_shrink(&c->ours, 0);
+	if (c->ours.len) {
+		lg_buf_put(&c->synth, c->ours.p, c->ours.len);
+		c->ours.len = 0;
+		lg_buf_shrink(&c->ours, 0);
+	}
+	if (c->late.len)
+		lg_h2_down_drain(c);
 }
 
 /* -- bytes ----------------------------------------------------------------- */

@@ -110,6 +110,7 @@ struct lg_h2conn {
 	struct lg_buf ours;  /* the same, at the next edge */
 	struct lg_buf late;  /* server's frames: the program's window is full */
 	int64_t late_bytes;  /* flow controlled, in it */
+	int64_t edit_left;   /* of the edited DATA frame at hand */
 	struct lg_buf piece; /* of an edited DATA frame, or scratch */
 	bool guarded;	     /* by name */
 	uint8_t ping[8];

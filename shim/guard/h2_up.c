@@ -285,6 +285,7 @@ static void on_ack(struct lg_h2conn *c)
 	for (struct lg_h2_stream *st = c->streams; st; st = st->next) {
 		st->up.far += by;
 		st->up.near += by;
+		lg_h2conn_grant_up(c, st, LG_H2_GRANT);
 	}
 	lg_h2conn_send_all(c);
 }

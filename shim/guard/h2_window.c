@@ -5,7 +5,8 @@ static uint32_t more(struct lg_h2_window *w, int64_t ours, int64_t least)
 {
 	int64_t n = w->far - ours - w->near;
 
-	if (n < least || n <= 0)
+	/* who may not send anything is told of little, too */
+	if (n <= 0 || (n < least && w->near > 0))
 		return 0;
 	if (n > LG_H2_WINDOW_MAX - w->near)
 		n = LG_H2_WINDOW_MAX - w->near;
