@@ -150,10 +150,11 @@ static void desc_before_hello(struct lg_conn *c)
 	unsigned char out[LG_NSS_ALPN_MAX];
 	unsigned n;
 
-	if (!e || lg_engine_http2(e) == LG_HTTP2_NATIVE || !d->alpn_len)
+	if (!e || !d->alpn_len)
 		return;
-	n = lg_alpn_strip(d->alpn, d->alpn_len, out);
-	if (n != d->alpn_len)
+	n = lg_alpn_for(e, d->alpn, d->alpn_len, out);
+	/* an empty list cannot be set */
+	if (n && n != d->alpn_len)
 		(void)d->nss->SSL_SetNextProtoNego(c->handle, out, n);
 }
 
