@@ -168,6 +168,9 @@ EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
+$(B)/tests/shim/test_gnutls: LIBS-shim += -lgnutls
+$(B)/tests/unit/test_keyed: EXTRA-unit += $(B)/obj/shim/hook/keyed.o
+$(B)/tests/unit/test_keyed: $(B)/obj/shim/hook/keyed.o
 $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \
 $(BENCH_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	@mkdir -p $(@D)

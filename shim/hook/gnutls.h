@@ -33,6 +33,7 @@ enum {
 #define LG_GNUTLS_SERVER 1u
 #define LG_GNUTLS_DATAGRAM 4u
 #define LG_GNUTLS_NAME_DNS 1
+#define LG_GNUTLS_SFLAGS_EARLY_DATA (1u << 10)
 #define LG_GNUTLS_SHUT_WR 1
 #define LG_GNUTLS_RECORD_MAX 16384
 
@@ -67,6 +68,7 @@ enum {
 	HOOKED(size_t, gnutls_record_check_pending, (gnutls_session_t))        \
 	LATE(void, gnutls_record_cork, (gnutls_session_t))                     \
 	LATE(int, gnutls_record_uncork, (gnutls_session_t, unsigned))          \
+	LATE(unsigned, gnutls_session_get_flags, (gnutls_session_t))           \
 	HELPER(int, gnutls_error_is_fatal, (int))                              \
 	HELPER(void, gnutls_session_get_random,                                \
 	       (gnutls_session_t, struct lg_datum *, struct lg_datum *))       \
@@ -98,7 +100,8 @@ struct lg_session {
 	uint16_t alpn_len;   /* set, but not told to the library yet */
 	unsigned alpn_flags; /* as given */
 	bool is_corked;
-	bool open; /* gnutls_handshake has said 0 */
+	bool early; /* the program's early data were not sent */
+	bool open;  /* gnutls_handshake has said 0 */
 	char host[LG_GNUTLS_HOST_MAX];
 	unsigned char alpn[LG_GNUTLS_ALPN_MAX]; /* length, name, ... */
 };
@@ -147,6 +150,7 @@ void hook_gnutls_packet_get(const void *pc, gnutls_packet_t packet,
 			    struct lg_datum *data, unsigned char *seq);
 void hook_gnutls_packet_deinit(const void *pc, gnutls_packet_t packet);
 size_t hook_gnutls_record_check_pending(const void *pc, gnutls_session_t s);
+unsigned hook_gnutls_session_get_flags(const void *pc, gnutls_session_t s);
 void hook_gnutls_record_cork(const void *pc, gnutls_session_t s);
 int hook_gnutls_record_uncork(const void *pc, gnutls_session_t s,
 			      unsigned flags);

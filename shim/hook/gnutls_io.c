@@ -126,7 +126,21 @@ ssize_t hook_gnutls_record_send_early_data(const void *pc, gnutls_session_t s,
 		lg_conn_decide(&g->conn, true);
 	if (!g || g->conn.mode != LG_CONN_GUARDED || !max || n > max(s))
 		return t->gnutls_record_send_early_data(s, p, n);
+	g->early = true;
 	return 0;
+}
+
+/* A server may take early data that were announced and never came. */
+unsigned hook_gnutls_session_get_flags(const void *pc, gnutls_session_t s)
+{
+	struct lg_session *g = lg_session_get(s);
+	struct lg_gnutls *t = g ? g->lib : lg_gnutls_of(pc);
+	unsigned flags;
+
+	if (LG_UNLIKELY(!t || !t->gnutls_session_get_flags))
+		return 0;
+	flags = t->gnutls_session_get_flags(s);
+	return g && g->early ? flags & ~LG_GNUTLS_SFLAGS_EARLY_DATA : flags;
 }
 
 void hook_gnutls_record_cork(const void *pc, gnutls_session_t s)

@@ -14,15 +14,12 @@
 #if defined(__x86_64__)
 __asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
 __asm__(".symver dlerror,dlerror@GLIBC_2.2.5");
-__asm__(".symver dladdr1,dladdr1@GLIBC_2.3.3");
 #elif defined(__aarch64__)
 __asm__(".symver dlsym,dlsym@GLIBC_2.17");
 __asm__(".symver dlerror,dlerror@GLIBC_2.17");
-__asm__(".symver dladdr1,dladdr1@GLIBC_2.17");
 #endif
 #pragma weak dlsym
 #pragma weak dlerror
-#pragma weak dladdr1
 
 #define CALLERS 64 /* power of two */
 #define NAME_MAX_LEN 512
@@ -36,10 +33,7 @@ static uintptr_t generation;
 
 static void *open_loaded(const char *file, int flags)
 {
-	void *(*real_dlopen)(const char *, int) = lg_next_symbol("dlopen");
-
-	return real_dlopen ? real_dlopen(file, RTLD_LAZY | RTLD_NOLOAD | flags)
-			   : NULL;
+	return lg_real_dlopen(file, RTLD_LAZY | RTLD_NOLOAD | flags);
 }
 
 static void close_handle(void *h)
@@ -52,12 +46,7 @@ static void close_handle(void *h)
 
 static struct link_map *module_of(const void *addr)
 {
-	struct link_map *lm = NULL;
-	Dl_info info;
-
-	if (!addr || !dladdr1(addr, &info, (void **)&lm, RTLD_DL_LINKMAP))
-		return NULL;
-	return lm;
+	return addr ? lg_module_of(addr) : NULL;
 }
 
 static void *not_ours(void *addr)

@@ -1,7 +1,11 @@
 #include "hook/nss.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "hook/alpn.h"
 
@@ -180,6 +184,19 @@ static bool desc_is_partial(struct lg_conn *c)
 	return !desc_is_blocking(c);
 }
 
+static int desc_below(struct lg_conn *c, void *p, size_t n)
+{
+	uint32_t ms = desc_of(c)->read_timeout;
+	struct pollfd w = {.fd = desc_fd(c), .events = POLLIN};
+
+	if (w.fd < 0 || !n)
+		return w.fd < 0 ? 0 : -1;
+	if (desc_is_blocking(c))
+		(void)poll(&w, 1, ms > INT_MAX ? -1 : (int)ms);
+	return (int)syscall(SYS_recvfrom, w.fd, p, (size_t)call_len(n), 0, NULL,
+			    NULL);
+}
+
 static void desc_ask(struct lg_conn *c, const void *p, size_t n)
 {
 	struct lg_nspr *t = desc_of(c)->nspr;
@@ -203,5 +220,6 @@ const struct lg_carrier lg_nss_carrier = {
 	.fd = desc_fd,
 	.is_blocking = desc_is_blocking,
 	.is_partial = desc_is_partial,
+	.below = desc_below,
 	.ask = desc_ask,
 };

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "hook/io.h"
 #include "hook/nss.h"
@@ -193,6 +194,9 @@ int hook_PR_Close(const void *pc, PRFileDesc *fd)
 		return -1;
 	if (d) {
 		end(d);
+		/* no alert goes where no TLS is spoken any more */
+		if (d->conn.stopped)
+			(void)shutdown(d->conn.carrier->fd(&d->conn), SHUT_WR);
 		lg_desc_del(d);
 	}
 	return t->PR_Close(fd);

@@ -94,4 +94,5 @@ def main():
         print(json.dumps(handle.perform(r)))
 
 
-main()
+if __name__ == '__main__':
+    main()
