@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/log.h"
@@ -214,16 +212,6 @@ static bool session_is_partial(struct lg_conn *c)
 {
 	(void)c;
 	return false;
-}
-
-/* Its ClientHello left there as it was: nothing stands in between. */
-static int session_below(struct lg_conn *c, void *p, size_t n)
-{
-	int fd = lg_wakeup_found(c);
-
-	if (fd < 0 || !n)
-		return fd < 0 ? 0 : -1;
-	return (int)syscall(SYS_recvfrom, fd, p, call_len(n), 0, NULL, NULL);
 }
 
 static void session_ask(struct lg_conn *c, const void *p, size_t n)

@@ -4,10 +4,9 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "hook/alpn.h"
+#include "hook/local.h"
 
 #define COPIES 2
 #define DESCS_MAX 65536
@@ -193,8 +192,7 @@ static int desc_below(struct lg_conn *c, void *p, size_t n)
 		return w.fd < 0 ? 0 : -1;
 	if (desc_is_blocking(c))
 		(void)poll(&w, 1, ms > INT_MAX ? -1 : (int)ms);
-	return (int)syscall(SYS_recvfrom, w.fd, p, (size_t)call_len(n), 0, NULL,
-			    NULL);
+	return lg_local_recv(w.fd, p, (size_t)call_len(n));
 }
 
 static void desc_ask(struct lg_conn *c, const void *p, size_t n)

@@ -129,12 +129,8 @@ def case_plain_is_the_same(box):
     eq(box.rows(), [], 'rows')
 
 
-def case_local_gnutls(box):
-    """A local server takes over the connection's descriptor."""
-    test_local.local(box, 'libcurl-gnutls')
-
-
 def case_local_nss(box):
+    """A local server takes over the connection's descriptor."""
     test_local.local(box, 'libcurl-nss')
 
 
