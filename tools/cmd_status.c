@@ -10,6 +10,7 @@
 #include "budget/window.h"
 #include "cmds.h"
 #include "control_file.h"
+#include "crashes.h"
 #include "darks.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
@@ -176,6 +177,7 @@ static int print_json(struct picture *p, bool models)
 	json_u64(&j, "lost_rows", lost_rows(p));
 	json_u64(&j, "dark_connections", darks_count(p->r, NULL));
 	darks_json(&j, p->r, NULL);
+	crashes_json(&j, p->e);
 	json_open(&j, "budgets", '[');
 	for (i = 0; i < p->views.n; i++)
 		view_json(&j, &p->views.v[i]);
@@ -379,6 +381,7 @@ static int print_text(struct picture *p, bool clear, bool models)
 	print_bounds(p, &out);
 	print_coverage(p, &out);
 	darks_text(&out, p->r, NULL);
+	crashes_text(&out, p->e);
 	print_region(p, &out);
 	return tool_print(&out);
 }

@@ -42,7 +42,7 @@ struct addr {
 struct pending {
 	uint64_t cookie; /* 0: free */
 	int64_t since_ms;
-	int fd, pid;
+	int fd, pid; /* a child of vfork has this memory and other fds */
 	uint8_t name;
 	bool unsure; /* its first bytes were not seen */
 	bool local;  /* loopback: only what looks like it counts */
@@ -62,7 +62,7 @@ static struct {
 
 static bool enter(void)
 {
-	unsigned expect = 0, i;
+	unsigned expect, i;
 
 	if (lg_load_relaxed(&dark.given_up) || lg_engine_was_sandboxed())
 		return false;
@@ -72,6 +72,14 @@ static bool enter(void)
 			return true;
 		sched_yield();
 	}
+	return false;
+}
+
+/* What is missed here would be a false alarm later. */
+static bool must_enter(void)
+{
+	if (enter())
+		return true;
 	lg_store_relaxed(&dark.given_up, true);
 	return false;
 }
@@ -388,22 +396,41 @@ out:
 	errno = err;
 }
 
+/* Without the lock: most closes are of something else. */
+static bool is_watched(int fd, bool *mine)
+{
+	int pid = getpid();
+	struct pending *p;
+
+	*mine = false;
+	for (p = dark.conn; p < dark.conn + CONNS; p++) {
+		if (!lg_load_relaxed(&p->cookie) ||
+		    lg_load_relaxed(&p->pid) != pid)
+			continue;
+		*mine = true;
+		if (lg_load_relaxed(&p->fd) == fd)
+			return true;
+	}
+	return false;
+}
+
 void lg_dark_closing(int fd)
 {
 	struct verdict v = {.dark = false};
 	struct pending *p;
 	int err = errno;
+	bool mine;
 
-	if (!enter())
-		return;
-	p = find_conn(fd);
-	if (p)
-		judge(p, &v);
-	leave();
-	if (p)
+	if (!is_watched(fd, &mine)) {
+		if (mine)
+			sweep_sometimes();
+	} else if (enter()) {
+		p = find_conn(fd);
+		if (p)
+			judge(p, &v);
+		leave();
 		tell(&v);
-	else
-		sweep_sometimes();
+	}
 	errno = err;
 }
 
@@ -435,7 +462,7 @@ void lg_dark_seen(struct lg_slice host, int fd)
 	unsigned i;
 	int err = errno;
 
-	if (!lg_load_relaxed(&lg_dark_armed) || !enter())
+	if (!lg_load_relaxed(&lg_dark_armed) || !must_enter())
 		return;
 	if (fd >= 0)
 		p = find_conn(fd);
@@ -455,7 +482,7 @@ void lg_dark_found(int fd)
 	struct pending *p;
 	int err = errno;
 
-	if (fd < 0 || !lg_load_relaxed(&lg_dark_pending) || !enter())
+	if (fd < 0 || !lg_load_relaxed(&lg_dark_pending) || !must_enter())
 		return;
 	p = find_conn(fd);
 	if (p) {

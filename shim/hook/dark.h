@@ -20,7 +20,8 @@ struct addrinfo;
  * addresses that were told for other names too.
  *
  * Memory is fixed; what does not fit is not watched. A lock is only tried for
- * a while: when it cannot be had, this process counts no more.
+ * a while (a signal's handler may have come in between): a close is then found
+ * out later; where a false alarm could follow, this process counts no more.
  */
 
 /* More than 0: addresses of a guarded host are known. */

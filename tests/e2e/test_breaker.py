@@ -111,11 +111,15 @@ def case_crash_loop(box):
     d = json.loads(p.stdout)
     eq((p.returncode, d['covered']), (1, 'no'), 'doctor')
     ok('crash_loop' in [c['id'] for c in d['conditions']], d['conditions'])
+    eq([(x['program'], x['crashes']) for x in box.status()['crash_loops']],
+       [(path, 3)], 'status')
+    ok(path + ' crashed again' in box.cli('status').stdout.decode(), 'text')
     with open(os.path.join(box.state, 'events.jsonl')) as f:
         ev = [json.loads(x) for x in f]
     eq([(x['event'], x['reason']) for x in ev],
        [('tracking_failure', 'crash_loop')], 'event')
     eq(box.cli('doctor', '--reset', path).returncode, 0, 'reset')
+    eq(box.status()['crash_loops'], [], 'status after it')
     code, out, _ = start(box, path)
     eq((code, out), (-signal.SIGSEGV, ''), 'guarded again')
 
