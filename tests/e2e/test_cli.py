@@ -75,7 +75,7 @@ def case_help(box):
          '--mode ""); COMP_CWORD=5; _llmguard; echo ${COMPREPLY[@]}'],
         input=script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     eq(p.stdout.decode().splitlines(),
-       ['--period', 'budget', 'set raise import list rm', 'strict adaptive'], 'completion')
+       ['--period', 'budget', 'set raise import status list rm', 'strict adaptive'], 'completion')
 
 
 def case_manual_is_current(box):
