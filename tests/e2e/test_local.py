@@ -14,6 +14,7 @@ import time
 from harness import (ANTHROPIC, BUILD, GEMINI, OPENAI, PY, RESPONSES, Skip,
                      chat_body, eq, have_client, main, ok, request, sanitizer,
                      send)
+import harness
 import test_programs
 from local_server import LocalServer
 
@@ -624,6 +625,46 @@ def case_gnutls_wget(box):
         eq([s['after'] for s in srv.seen], [b''] * 2, 'after the request')
         eq([r['verdict'] for r in box.rows()], ['local'] * 2, 'rows')
         nothing_arrived(box)
+
+
+def case_static_node(box):
+    """The system's Node, whose TLS may be its own."""
+    was, harness.NODE = harness.NODE, '/usr/bin/node'
+    try:
+        if not os.path.exists(harness.NODE):
+            raise Skip('no /usr/bin/node')
+        local(box, 'fetch')
+    finally:
+        harness.NODE = was
+
+
+REUSED = FORKED[:FORKED.index('pid =')] + '''
+fd = c.fileno()
+os.close(fd)
+if os.open(sys.argv[1], os.O_RDWR) != fd:
+    os.dup2(os.open(sys.argv[1], os.O_RDWR), fd)
+try:
+    print(c.recv(65536))
+except OSError as e:
+    print(type(e).__name__)
+print(os.lseek(fd, 0, os.SEEK_CUR), os.write(fd, b'mine'))
+'''
+
+
+def case_number_reused(box):
+    """A file of the program under that number is left alone."""
+    path = os.path.join(box.dir, 'file')
+    with open(path, 'w') as f:
+        f.write('contents')
+    with server(delay=0.5) as srv:
+        hard(box, srv.url)
+        p = box.run([PY, '-c', REUSED, path], stdin=json.dumps(DEAR))
+        ok(p.stdout.endswith(b'\n0 4\n'), p)
+        ok(b'word' not in p.stdout, p.stdout)
+    with open(path) as f:
+        eq(f.read(), 'mineents', 'file')
+    row, = box.rows()
+    eq((row['verdict'], row['cost_usd']), ('local', 0), 'row')
 
 
 def make_case(fn, kind):
