@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 
-from harness import PY, Skip, chat_body, eq, main, ok, sanitizer
+from harness import BUILD, PY, Skip, chat_body, eq, main, ok, sanitizer
 
 CONFIG = 'hosts: {localhost: openai}\n'
 # getaddrinfo and connect by libc; how=talk|idle|prefetch|junk|twice|stand
@@ -216,6 +216,33 @@ async def one():
 async def all(): await asyncio.gather(*[one() for _ in range(12)])
 asyncio.run(all())
 ''', str(port)])
+
+
+def case_no_alarm_other_libraries(box):
+    """GnuTLS, plain HTTP, Node with its own OpenSSL: all are seen."""
+    if sanitizer():
+        raise Skip('these do not load a sanitizer')
+    url = 'https://localhost:%d/v1/chat/completions' % box.server.port
+    box.config(CONFIG)
+    n = 0
+    if shutil.which('wget'):
+        clean(box, ['wget', '-q', '-O', '/dev/null', '--ca-certificate',
+                    box.server.ca, '--post-data', json.dumps(chat_body()),
+                    '--header', 'Content-Type: application/json', url])
+        n += 1
+    node = shutil.which('node')
+    if node and os.path.exists(os.path.join(BUILD, 'llmguard-patch.so')):
+        clean(box, [node, '--dns-result-order=ipv4first', '-e', '''
+const one = () => fetch(process.argv[1], {method: "POST", body:
+  JSON.stringify({model: "gpt-4o-mini", messages: []}), headers:
+  {"content-type": "application/json"}}).then(r => r.text());
+(async () => { await one(); await Promise.all([one(), one(), one()]); })();
+''', url])
+        n += 1
+    with Echo() as e:
+        box.config(CONFIG + 'plain_http: [localhost]\n')
+        eq(talk(box, e, 'http', 3), [], 'plain HTTP that is guarded')
+    ok(n, 'nothing to try')
 
 
 def case_unseen_libraries(box):
