@@ -1,6 +1,7 @@
 #include "hook/conn.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include "base/atomic.h"
@@ -156,6 +157,7 @@ bool lg_conn_lock(struct lg_conn *c)
 		sched_yield();
 	}
 	c->saved_errno = err;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c->saved_cancel);
 	return true;
 }
 
@@ -166,12 +168,16 @@ void lg_conn_relock(struct lg_conn *c)
 	if (lg_conn_lock(c))
 		return;
 	c->saved_errno = err;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c->saved_cancel);
 }
 
 void lg_conn_unlock(struct lg_conn *c)
 {
-	errno = c->saved_errno;
+	int err = c->saved_errno, cancel = c->saved_cancel;
+
 	lg_store_release(&c->lock, 0);
+	pthread_setcancelstate(cancel, NULL);
+	errno = err;
 }
 
 void lg_conn_after_fork(void)

@@ -32,6 +32,7 @@ struct lg_conn {
 	int64_t last_write_ms; /* coarse clock */
 	int fd;		       /* found by the ClientHello; -1 unknown */
 	int saved_errno;       /* while locked */
+	int saved_cancel;      /* while locked a thread is not cancelled */
 	unsigned lock;	       /* 0 free, else the fork generation */
 	uint8_t mode;	       /* enum lg_conn_mode */
 	bool look;	       /* LOOK: the next write may begin a request */
