@@ -9,8 +9,8 @@ import ssl
 import threading
 import time
 
-from harness import (OPENAI, PY, PYTHON_CLIENTS, Skip, chat_body, eq, main, ok,
-                     request, send)
+from harness import (BUILD, OPENAI, PY, PYTHON_CLIENTS, Skip, chat_body, eq,
+                     main, ok, request, send)
 
 UNNAMED = 'https://www.example.com/v1/chat/completions'
 AIOHTTP = '''
@@ -258,6 +258,26 @@ def case_socat(box):
     piped(box, ['socat', '-t5', '-', 'OPENSSL:127.0.0.1:%d,cafile=%s,'
                 'snihost=api.openai.com,commonname=api.openai.com' %
                 (box.server.port, box.server.ca)])
+
+
+
+def case_bio(box):
+    """Through BIO_f_ssl: metered exactly, the same bytes, refused cleanly."""
+    argv = [os.path.join(BUILD, 'tests/e2e/bioclient'), 'api.openai.com',
+            '/v1/chat/completions', 'in=9;out=3;seq=1', '3']
+    box.budget(100)
+    bare = box.run(argv, guard=False)
+    got = box.run(argv)
+    eq((got.returncode, got.stdout), (bare.returncode, bare.stdout), 'output')
+    eq((got.returncode, got.stdout.count(b' 200 ')), (0, 3), 'answers')
+    eq([(r['usage_state'], r['input_tokens'], r['output_tokens'])
+        for r in box.rows()], [('exact', 9, 3)] * 3, 'rows')
+    box.config('budgets:\n  - {name: cap, scope: global, period: daily, '
+               'limit_usd: 0, hard: true}\n')
+    n = len(box.arrived())
+    got = box.run(argv[:-1] + ['1'])
+    ok(b' 429 ' in got.stdout and got.returncode == 0, 'refused: %r' % got)
+    eq(box.arrived()[n:], [], 'what arrived of it')
 
 
 def gather(box, kind):
