@@ -68,7 +68,7 @@ static apply_fn *load(const char **why)
 	}
 	lg_mem_free(path, PATH_MAX + sizeof(FILE_NAME));
 	if (h)
-		*(void **)&apply = dlsym(h, LG_PATCH_ENTRY);
+		*(void **)&apply = lg_symbol_in(h, LG_PATCH_ENTRY);
 	return apply;
 }
 
@@ -317,6 +317,6 @@ void lg_patched_arrived(void)
 	for (i = 0; f.n && i < f.n && is_wanted(); i++)
 		if (lg_elf_module(&e, f.dynamic[i]))
 			patch_module(lg_module_of(f.at[i]), &e, false);
-	(void)dlerror();
+	lg_forget_dlerror();
 	errno = err;
 }

@@ -61,6 +61,16 @@ void *lg_next_symbol(const char *name)
 	return dlsym ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
+void *lg_symbol_in(void *handle, const char *name)
+{
+	return dlsym(handle, name);
+}
+
+void lg_forget_dlerror(void)
+{
+	(void)dlerror();
+}
+
 void *lg_real_dlopen(const char *file, int flags)
 {
 	static void *(*real)(const char *, int);

@@ -78,6 +78,11 @@ void *lg_real_dlopen(const char *file, int flags);
  */
 bool lg_own_folder(char *out);
 
+/* By a handle. Only where lg_can_resolve. */
+void *lg_symbol_in(void *handle, const char *name);
+/* What our own lookups left for dlerror is not the program's. */
+void lg_forget_dlerror(void);
+
 /* dlsym and friends may be absent (weak): then nothing is hooked. */
 bool lg_can_resolve(void);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hook/patch/reloc.h"
@@ -147,7 +148,8 @@ int lg_text_is_alone(void)
 {
 	struct stat st;
 
-	if (stat("/proc/self/task", &st))
+	/* libc's stat has a version that old systems lack */
+	if (syscall(SYS_stat, "/proc/self/task", &st))
 		return -errno;
 	return st.st_nlink == 3;
 }
