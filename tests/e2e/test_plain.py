@@ -8,6 +8,7 @@ import time
 
 from harness import (HERE, NODE, PY, PYTHON_CLIENTS, Skip, chat_body, eq, main,
                      ok, request, send)
+from local_server import LocalServer
 
 KINDS = ('curl',) + PYTHON_CLIENTS + ('https', 'fetch')
 PLAIN_HOSTS = 'plain_http: ["127.0.0.1:%d"]\n'
@@ -188,6 +189,24 @@ def case_ollama(box):
         eq((got[0]['status'], got[0]['body']), (200, text), path)
     eq([(r['dialect'].split('-')[0], r['output_tokens'], r['cost_usd'])
         for r in box.rows()], [('ollama', 4, 0)] * 2, 'rows')
+
+
+def case_local(box):
+    """The action local answers from another server, whoever asks."""
+    srv = LocalServer()
+    try:
+        box.config(PLAIN_HOSTS % box.server.plain + RULES + 'budgets:\n'
+                   '  - {name: cap, scope: global, period: total, limit_usd: '
+                   '0, hard: true, on_hard: [{local: "%s", model: q}, '
+                   'block]}\n' % srv.url)
+        for kind in ('curl', 'requests', 'aiohttp', 'fetch'):
+            got, _ = send(box, kind, [request(url(box), chat_body())] * 2)
+            eq([(r['status'], json.loads(r['body'])['model']) for r in got],
+               [(200, 'q')] * 2, kind)
+        eq([r['verdict'] for r in box.rows()], ['local'] * 8, 'verdicts')
+        eq(box.arrived(), [], 'what arrived')
+    finally:
+        srv.close()
 
 
 def case_big_bodies(box):
