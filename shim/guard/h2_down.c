@@ -33,8 +33,8 @@ static void emit_buf(struct lg_h2conn *c, struct lg_h2_view *v,
 }
 
 /* The frame at hand as it was collected. */
-static void emit_frame(struct lg_h2conn *c, struct lg_h2_view *v,
-		       uint32_t stream)
+void lg_h2_down_frame(struct lg_h2conn *c, struct lg_h2_view *v,
+		      uint32_t stream)
 {
 	struct lg_h2_frame f = c->down.f;
 
@@ -267,7 +267,7 @@ static bool edits(const struct lg_h2_stream *st)
 /* -- a frame begins -------------------------------------------------------- */
 
 /* A stream that the program does not know under this number. */
-static bool is_unknown(const struct lg_h2conn *c, uint32_t sid)
+bool lg_h2_down_is_unknown(const struct lg_h2conn *c, uint32_t sid)
 {
 	const struct lg_h2_gone *g = lg_h2_stream_gone(c, sid);
 
@@ -277,7 +277,7 @@ static bool is_unknown(const struct lg_h2conn *c, uint32_t sid)
 static enum lg_h2_pass pass_of_data(struct lg_h2conn *c,
 				    struct lg_h2_stream *st)
 {
-	if (st ? st->dead : is_unknown(c, c->down.f.stream))
+	if (st ? st->dead : lg_h2_down_is_unknown(c, c->down.f.stream))
 		return LG_H2_EAT;
 	return st && edits(st) ? LG_H2_EDIT : LG_H2_RAW;
 }
@@ -311,7 +311,8 @@ static void on_block_begin(struct lg_h2conn *c, const struct lg_h2_stream *st)
 	c->down_flags = c->down.f.flags;
 	c->down_kind = c->down.f.type;
 	c->block_raw =
-		!c->rewrite && !(st ? st->dead : is_unknown(c, c->down_stream));
+		!c->rewrite &&
+		!(st ? st->dead : lg_h2_down_is_unknown(c, c->down_stream));
 }
 
 static bool is_block(uint8_t type)
@@ -346,8 +347,8 @@ static void choose(struct lg_h2conn *c, struct lg_h2_stream *st)
 	}
 }
 
-static uint32_t name_of(const struct lg_h2conn *c,
-			const struct lg_h2_stream *st, uint32_t sid)
+uint32_t lg_h2_down_name(const struct lg_h2conn *c,
+			 const struct lg_h2_stream *st, uint32_t sid)
 {
 	const struct lg_h2_gone *g;
 
@@ -368,7 +369,7 @@ static void on_frame(struct lg_h2conn *c, struct lg_h2_view *v)
 		c->down_block.len = 0;
 	if (c->pass != LG_H2_RAW)
 		return;
-	f.stream = name_of(c, c->down_st, f.stream);
+	f.stream = lg_h2_down_name(c, c->down_st, f.stream);
 	if (f.stream != c->down.f.stream)
 		lg_h2_head(&f, head);
 	emit(c, v, head, LG_H2_HEAD_LEN);
@@ -424,130 +425,6 @@ static void on_data_end(struct lg_h2conn *c, struct lg_h2_view *v)
 		lg_h2_stream_reap(c, st);
 }
 
-/* Ours to the server, if it says so; table sizes for the coders. */
-static void on_settings(struct lg_h2conn *c)
-{
-	struct lg_slice left = lg_buf_slice(&c->down_block);
-	struct lg_h2_settings s;
-	uint32_t value;
-	unsigned id;
-
-	if (!(c->down.f.flags & LG_H2_ACK)) {
-		lg_h2_settings_push(c->down_set, &c->ndown_set, left);
-		while (lg_h2_next_setting(&left, &id, &value))
-			if (id == LG_H2_SET_TABLE)
-				lg_hpack_reader_allow(c->up_reader, value);
-		return;
-	}
-	if (!lg_h2_settings_pop(c->up_set, &c->nup_set, &s))
-		return;
-	if (s.table >= 0 && s.table < c->down_table)
-		c->say_size = s.table;
-	if (s.table >= 0)
-		c->down_table = s.table;
-	if (s.window < 0)
-		return;
-	for (struct lg_h2_stream *st = c->streams; st; st = st->next) {
-		st->down.far += s.window - c->down_window;
-		st->down.near += s.window - c->down_window;
-	}
-	c->down_window = s.window;
-}
-
-static void on_ping(struct lg_h2conn *c, struct lg_h2_view *v)
-{
-	if (c->pinged && c->down.f.flags & LG_H2_ACK &&
-	    !memcmp(c->down_block.p, c->ping, sizeof(c->ping)))
-		c->pinged = false;
-	else
-		emit_frame(c, v, 0);
-}
-
-static void on_window(struct lg_h2conn *c, struct lg_h2_view *v)
-{
-	uint32_t by = lg_h2_u32(c->down_block.p) & 0x7fffffff;
-	struct lg_h2_stream *st = c->down_st;
-	struct lg_h2_window *w = &c->up_all;
-
-	if (c->down.f.stream && !st)
-		return;
-	if (st)
-		w = &st->up;
-	/* an error of the server's, which the program will call so */
-	if (!by || w->far > LG_H2_WINDOW_MAX - (int64_t)by) {
-		emit_frame(c, v, st ? st->id : 0);
-		return;
-	}
-	w->far += by;
-	if (st)
-		lg_h2_stream_send(c, st);
-	else
-		lg_h2conn_send_all(c);
-	lg_h2conn_grant_up(c, st, 1);
-}
-
-static void on_reset(struct lg_h2conn *c, struct lg_h2_view *v)
-{
-	struct lg_h2_stream *st = c->down_st;
-
-	if (!st && is_unknown(c, c->down.f.stream))
-		return;
-	if (!st || !st->dead) {
-		c->to_late = c->late.len;
-		emit_frame(c, v, name_of(c, st, c->down.f.stream));
-	}
-	if (!st || (st->dead && !st->down_done))
-		return;
-	lg_h2_stream_answered(st, false);
-	/* it was, or will be, told its end by us */
-	lg_h2_stream_del(c, st);
-	lg_h2conn_grant_up(c, NULL, LG_H2_GRANT);
-}
-
-/* The highest of the program's streams that the server may have seen. */
-static uint32_t last_seen(struct lg_h2conn *c, uint32_t last)
-{
-	uint32_t id = 0;
-
-	if (!c->moved || last >= INT32_MAX)
-		return last;
-	for (struct lg_h2_stream *st = c->streams; st; st = st->next)
-		if (st->sid && st->sid <= last && st->id > id)
-			id = st->id;
-	for (unsigned i = 0; i < LG_H2_GONE; i++)
-		if (c->gone[i].sid <= last && c->gone[i].id > id)
-			id = c->gone[i].id;
-	return id ? id : last;
-}
-
-/* Streams that the program would believe to be under way are not. */
-static void on_goaway(struct lg_h2conn *c, struct lg_h2_view *v)
-{
-	uint32_t last = lg_h2_u32(c->down_block.p) & 0x7fffffff;
-	uint32_t seen = last_seen(c, last);
-	struct lg_h2_stream *st, *next;
-
-	c->down_block.p[0] = (char)(seen >> 24 & 0x7f);
-	c->down_block.p[1] = (char)(seen >> 16);
-	c->down_block.p[2] = (char)(seen >> 8);
-	c->down_block.p[3] = (char)seen;
-	c->to_late = c->late.len;
-	emit_frame(c, v, 0);
-	c->to_late = false;
-	if (last >= INT32_MAX)
-		return;
-	c->going = true;
-	for (st = c->streams; st; st = next) {
-		next = st->next;
-		if ((st->sid && st->sid <= last) || st->refused)
-			continue;
-		lg_h2_stream_reset(c, st, st->id <= seen, false,
-				   LG_H2_REFUSED_STREAM);
-		lg_h2_stream_answered(st, false);
-		lg_h2_stream_del(c, st);
-	}
-}
-
 static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
 {
 	uint8_t type = c->down.f.type;
@@ -558,16 +435,8 @@ static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
 		on_data_end(c, v);
 	else if (is_block(type) && !c->down.block)
 		on_block(c, v);
-	else if (type == LG_H2_SETTINGS)
-		on_settings(c);
-	else if (type == LG_H2_PING)
-		on_ping(c, v);
-	else if (type == LG_H2_WINDOW_UPDATE)
-		on_window(c, v);
-	else if (type == LG_H2_RST_STREAM)
-		on_reset(c, v);
-	else if (type == LG_H2_GOAWAY)
-		on_goaway(c, v);
+	else if (!is_block(type))
+		lg_h2_down_control(c, v);
 	c->to_late = false;
 	if (c->mid || c->deaf)
 		return;

@@ -191,5 +191,16 @@ void lg_h2_up_feed(struct lg_h2conn *c, const char *p, size_t n);
 size_t lg_h2_down_feed(struct lg_h2conn *c, char *p, size_t n);
 /* The program's window may have room for late frames. */
 void lg_h2_down_drain(struct lg_h2conn *c);
+/* The collected frame at hand goes to the program, for this stream. */
+void lg_h2_down_frame(struct lg_h2conn *c, struct lg_h2_view *v,
+		      uint32_t stream);
+/* What the program calls a stream of the server's. */
+uint32_t lg_h2_down_name(const struct lg_h2conn *c,
+			 const struct lg_h2_stream *st, uint32_t sid);
+/* A stream that the program does not know under this number. */
+bool lg_h2_down_is_unknown(const struct lg_h2conn *c, uint32_t sid);
+
+/* h2_control.c: the server's frame at hand is whole and no answer. */
+void lg_h2_down_control(struct lg_h2conn *c, struct lg_h2_view *v);
 
 #endif
