@@ -14,6 +14,8 @@ static bool is_ahead(const struct lg_h2conn *c)
 static void emit(struct lg_h2conn *c, struct lg_h2_view *v, const void *p,
 		 size_t n)
 {
+	if (!n)
+		return;
 	if (c->to_late) {
 		lg_buf_put(&c->late, p, n);
 	} else if (!v || is_ahead(c) || v->shown + n > v->at) {
@@ -143,7 +145,8 @@ static void on_block(struct lg_h2conn *c, struct lg_h2_view *v)
 
 	lg_h2_fields_init(&l);
 	if (block.len >= skip) {
-		block.p += skip;
+		if (skip)
+			block.p += skip;
 		block.len -= skip;
 		err = lg_h2_fields_read(&l, c->down_reader, block);
 	}

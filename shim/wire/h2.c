@@ -228,7 +228,8 @@ void lg_h2_put_block(struct lg_buf *out, uint32_t stream, bool end_stream,
 		lg_buf_put(out, head, sizeof(head));
 		lg_buf_put(out, prio, prio ? 5 : 0);
 		lg_buf_put(out, block.p, n);
-		block.p += n;
+		if (n)
+			block.p += n;
 		block.len -= n;
 		f.type = LG_H2_CONTINUATION;
 		f.flags = 0;

@@ -90,7 +90,7 @@ void lg_hpack_reader_allow(struct nghttp2_hd_inflater *r, uint32_t size)
 int lg_hpack_read(struct nghttp2_hd_inflater *r, struct lg_slice block,
 		  lg_hpack_field_fn *fn, void *ctx)
 {
-	const uint8_t *p = (const uint8_t *)block.p;
+	const uint8_t *p = (const uint8_t *)(block.len ? block.p : "");
 	size_t left = block.len, list = 0;
 	bool told = true;
 

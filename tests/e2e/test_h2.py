@@ -392,7 +392,7 @@ def case_killed(box):
     """What was on its way is settled from the region."""
     native(box, 1000)
     reqs = [request(OPENAI, chat_body(stream=True),
-                    'events=200;gap=50;text=4000') for _ in range(5)]
+                    'events=200;gap=250;text=4000') for _ in range(5)]
     p = subprocess.Popen(
         [PY, HERE + '/h2client.py', 'async'], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=box.env())
