@@ -136,15 +136,30 @@ static size_t put_u64(uint64_t v, char *out)
 	return n;
 }
 
-/* The twelve decimals of a fraction, in 32-bit halves. */
-static void put_fraction(uint64_t frac, char out[static SCALE])
+/* Four decimals. */
+static void put_four(uint32_t v, char *out)
 {
-	uint32_t half[2] = {(uint32_t)(frac / 1000000),
-			    (uint32_t)(frac % 1000000)};
+	out[0] = (char)('0' + v / 1000);
+	out[1] = (char)('0' + v / 100 % 10);
+	out[2] = (char)('0' + v / 10 % 10);
+	out[3] = (char)('0' + v % 10);
+}
 
-	for (unsigned h = 0; h < 2; h++)
-		for (unsigned i = SCALE / 2; i-- > 0; half[h] /= 10)
-			out[h * SCALE / 2 + i] = (char)('0' + half[h] % 10);
+/* The twelve decimals of a fraction; how many are not zeros at its end. */
+static size_t put_fraction(uint64_t frac, char out[static SCALE])
+{
+	uint32_t high = (uint32_t)(frac / 100000000);
+	uint32_t low = (uint32_t)(frac % 100000000);
+	size_t n = low % 10000 ? 12 : low ? 8 : 4;
+
+	put_four(high, out);
+	if (n > 4)
+		put_four(low / 10000, out + 4);
+	if (n > 8)
+		put_four(low % 10000, out + 8);
+	while (out[n - 1] == '0')
+		n--;
+	return n;
 }
 
 static uint64_t magnitude(int64_t v)
@@ -156,17 +171,14 @@ size_t lg_money_print(int64_t pusd, char *buf)
 {
 	uint64_t v = magnitude(pusd);
 	uint64_t frac = v % (uint64_t)LG_PUSD_PER_USD;
-	size_t n = 0, decimals = SCALE;
+	size_t n = 0;
 
 	if (pusd < 0)
 		buf[n++] = '-';
 	n += put_u64(v / (uint64_t)LG_PUSD_PER_USD, buf + n);
 	if (frac) {
 		buf[n++] = '.';
-		put_fraction(frac, buf + n);
-		while (buf[n + decimals - 1] == '0')
-			decimals--;
-		n += decimals;
+		n += put_fraction(frac, buf + n);
 	}
 	buf[n] = '\0';
 	return n;

@@ -64,12 +64,10 @@ static uint64_t sum(const struct lg_usage *u, uint32_t which)
 {
 	uint64_t total = 0;
 
-	for (int b = 0; b < LG_BUCKET_UNITS; b++) {
-		if (!(which & 1u << b))
-			continue;
-		if (__builtin_add_overflow(total, u->n[b], &total))
+	for (; which; which &= which - 1)
+		if (__builtin_add_overflow(total, u->n[__builtin_ctz(which)],
+					   &total))
 			return UINT64_MAX;
-	}
 	return total;
 }
 

@@ -47,11 +47,12 @@ bool lg_region_is_current(const struct lg_region *r, const char *path);
  * Does the file still have all its bytes? Touching those that somebody cut off
  * would end the host by SIGBUS. When they are gone (false, once), zeroes that
  * are ours alone stand in their place: a region that was written over.
- * One system call; after it the next microseconds are safe, no more.
+ * A system call, but where it was asked less than 20 us ago: a step of a hook
+ * takes so long, and nothing could be safe against a cut in the midst of one.
  */
-bool lg_region_is_whole(const struct lg_region *r);
+bool lg_region_is_whole(struct lg_region *r);
 /* Is it whole, and its head still one? Somebody may have written over it. */
-bool lg_region_is_sound(const struct lg_region *r);
+bool lg_region_is_sound(struct lg_region *r);
 /* Unique id of the region's build, for rows and status: 32 hex digits. */
 void lg_region_uuid(const struct lg_region *r, char out[33]);
 

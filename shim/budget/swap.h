@@ -16,6 +16,7 @@ struct lg_region {
 	uint64_t dev, ino;
 	void *live; /* of $STATE/region: says that we are there */
 	bool readonly;
+	int64_t whole_ns; /* when it was last looked at, 0: not yet */
 };
 
 /* -- words --------------------------------------------------------------- */

@@ -5,7 +5,6 @@
 #include "guard/chain.h"
 #include "wire/http1.h"
 
-#define PREFIX "x-llmguard-"
 #define SIGNED_MAX 512
 
 /* Header, else environment; "" when neither speaks. */
@@ -215,8 +214,9 @@ bool lg_attribution_strip(struct lg_buf *buf)
 
 		/* a folded line belongs to the field above it */
 		if (*line != ' ' && *line != '\t')
-			dropping = lg_slice_istarts(text, LG_SLICE(PREFIX)) &&
-				   !is_signed(names, text);
+			dropping =
+				lg_slice_istarts(text, LG_SLICE(LG_HEAD_OWN)) &&
+				!is_signed(names, text);
 		if (!dropping) {
 			memmove(buf->p + to, line, n);
 			to += n;

@@ -28,6 +28,12 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 	f->local = peer->local;
 	f->sleeper = peer->arg;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
+	f->borrows = peer->memo;
+	f->memo = f->borrows ? peer->memo : lg_mem_alloc(sizeof(*f->memo));
+	if (!f->memo) {
+		lg_mem_free(f, sizeof(*f));
+		return NULL;
+	}
 	f->forks = lg_self_forks();
 	lg_slice_copy(peer->host, f->host, sizeof(f->host));
 	lg_framer_init(&f->req, LG_HTTP1_REQUEST);
@@ -72,6 +78,8 @@ void lg_flow_del(struct lg_flow *f)
 	lg_buf_fini(&f->held);
 	lg_buf_fini(&f->synth);
 	lg_buf_fini(&f->stash);
+	if (!f->borrows)
+		lg_mem_free(f->memo, sizeof(*f->memo));
 	lg_mem_free(f, sizeof(*f));
 }
 

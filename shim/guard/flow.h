@@ -25,6 +25,7 @@
  * The program's call returns only when lg_flow_out() is empty.
  */
 struct lg_flow;
+struct lg_memo;
 
 struct lg_flow_peer {
 	struct lg_slice host; /* SNI, or "" (then the Host field decides) */
@@ -42,6 +43,8 @@ struct lg_flow_peer {
 	 */
 	lg_local_send_fn *local;
 	void *arg;
+	struct lg_memo *memo; /* of the connection that this is a stream of,
+				 borrowed; NULL: it has its own */
 };
 
 /* NULL out of memory (the connection then passes unguarded, counted). */

@@ -54,7 +54,8 @@ struct lg_flow {
 	struct lg_exchange *writing; /* whose request is not complete */
 	unsigned depth;
 	struct lg_windows wins;
-	struct lg_memo memo;
+	struct lg_memo *memo;
+	bool borrows; /* it is the memo of the connection of this stream */
 	struct lg_h2conn *h2; /* then all goes there; NULL: HTTP/1 */
 };
 

@@ -109,8 +109,6 @@ void lg_h2_stream_del(struct lg_h2conn *c, struct lg_h2_stream *st)
 	/* what the server cannot have whole was no request */
 	if (x && (!st->up_done || c->flushed < st->end_at))
 		x->written = false;
-	if (st->sub)
-		c->flow->memo = st->sub->memo;
 	take_out(c, st);
 	remember(c, st);
 	drop_wait(c, st);

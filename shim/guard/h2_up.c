@@ -24,6 +24,7 @@ static bool guard(struct lg_h2conn *c, struct lg_h2_stream *st, bool ended,
 	struct lg_flow_peer peer = {
 		.host = lg_slice_str(c->flow->host),
 		.guarded = c->guarded,
+		.memo = c->flow->memo,
 	};
 	struct lg_slice length =
 		lg_h2_fields_get(&st->head, LG_SLICE("content-length"));
@@ -33,7 +34,6 @@ static bool guard(struct lg_h2conn *c, struct lg_h2_stream *st, bool ended,
 	st->sub = lg_flow_new(c->flow->engine, &peer);
 	if (!st->sub)
 		return false;
-	st->sub->memo = c->flow->memo;
 	st->sub->stream = true;
 	st->chunked = !ended && !length.p;
 	if (!st->chunked)

@@ -36,6 +36,7 @@ void lg_head_read(struct lg_slice head, struct lg_head *out)
 
 	memset(out, 0, sizeof(*out));
 	while (lg_http1_next_field(head, &pos, &name, &value)) {
+		out->own |= lg_slice_istarts(name, LG_SLICE(LG_HEAD_OWN));
 		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]);
 		     i++) {
 			struct lg_slice *dst =

@@ -1,7 +1,11 @@
 #ifndef LG_GUARD_HEAD_H
 #define LG_GUARD_HEAD_H
 
+#include <stdbool.h>
+
 #include "base/slice.h"
+
+#define LG_HEAD_OWN "x-llmguard-" /* fields that are for us */
 
 /*
  * The fields of a head that the guard reads, found in one walk. Of repeated
@@ -13,6 +17,7 @@ struct lg_head {
 	struct lg_slice authorization, x_api_key, x_goog_api_key, api_key;
 	/* x-llmguard-* */
 	struct lg_slice project, user, tags, conversation, phase;
+	bool own; /* there is one of these, read or not */
 };
 
 /* head: complete, with its empty line. Any thread. */

@@ -61,6 +61,51 @@ void lg_memo_put(struct lg_memo *m, uint64_t seq,
 	one->seq = seq;
 }
 
+static bool is_at(const char *p, size_t len, struct lg_slice s)
+{
+	return len == s.len && !memcmp(p, s.len ? s.p : "", s.len);
+}
+
+const struct lg_memo_route *lg_memo_route_get(const struct lg_memo *m,
+					      uint64_t seq,
+					      struct lg_slice host,
+					      struct lg_slice method,
+					      struct lg_slice target)
+{
+	const struct lg_memo_route *r = &m->route;
+	const char *p = r->text;
+
+	if (r->seq != seq || !is_at(p, r->host_len, host) ||
+	    !is_at(p + r->host_len, r->method_len, method) ||
+	    !is_at(p + r->host_len + r->method_len, r->target_len, target))
+		return NULL;
+	return r;
+}
+
+struct lg_memo_route *lg_memo_route_put(struct lg_memo *m, uint64_t seq,
+					struct lg_slice host,
+					struct lg_slice method,
+					struct lg_slice target)
+{
+	struct lg_memo_route *r = &m->route;
+	const struct lg_slice parts[] = {host, method, target};
+	size_t at = 0;
+
+	r->seq = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		if (parts[i].len > sizeof(r->text) - at)
+			return NULL;
+		if (parts[i].len)
+			memcpy(r->text + at, parts[i].p, parts[i].len);
+		at += parts[i].len;
+	}
+	r->host_len = host.len;
+	r->method_len = method.len;
+	r->target_len = target.len;
+	r->seq = seq;
+	return r;
+}
+
 void lg_memo_key(struct lg_memo *m, struct lg_slice key, char out[13])
 {
 	struct lg_hash128 of = lg_hash128(key.p, key.len, KEY_SEED);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "ledger/row.h"
+#include "llm/route.h"
 #include "price/price.h"
 
 /*
@@ -14,7 +16,24 @@
  */
 #define LG_MEMO_PRICES 2
 
+/*
+ * Where the last request went, of the world that routed it: clients repeat
+ * themselves. It counts for the same host, method and target alone, byte by
+ * byte. The connection's SNI is part of none of it: it never changes.
+ */
+#define LG_MEMO_TEXT 384
+
+struct lg_memo_route {
+	uint64_t seq; /* of the world; 0: empty */
+	size_t host_len, method_len, target_len;
+	char text[LG_MEMO_TEXT]; /* the three in a row */
+	struct lg_route route;
+	char host[96], endpoint[160]; /* as rows have them */
+};
+
 struct lg_memo {
+	struct lg_row_memo row;
+	struct lg_memo_route route;
 	struct lg_memo_price {
 		uint64_t seq; /* of the world; 0: empty */
 		int64_t minute;
@@ -26,6 +45,18 @@ struct lg_memo {
 	struct lg_hash128 key_of; /* of the API key; zero: none yet */
 	char key[13];		  /* its first 12 hex digits of SHA-256 */
 };
+
+/* NULL when the request is another one. */
+const struct lg_memo_route *lg_memo_route_get(const struct lg_memo *m,
+					      uint64_t seq,
+					      struct lg_slice host,
+					      struct lg_slice method,
+					      struct lg_slice target);
+/* route, host and endpoint of *out are to be filled; NULL: too long. */
+struct lg_memo_route *lg_memo_route_put(struct lg_memo *m, uint64_t seq,
+					struct lg_slice host,
+					struct lg_slice method,
+					struct lg_slice target);
 
 /* lg_sha256_hex12, computed anew when it is another key than last time. */
 void lg_memo_key(struct lg_memo *m, struct lg_slice key, char out[13]);

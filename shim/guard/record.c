@@ -8,7 +8,8 @@
 #include "guard/engine.h"
 #include "ledger/ledger.h"
 
-int lg_record_write(struct lg_engine *e, const struct lg_row *row)
+int lg_record_write_like(struct lg_engine *e, const struct lg_row *row,
+			 struct lg_row_memo *memo)
 {
 	struct lg_buf line;
 	char *storage;
@@ -20,7 +21,7 @@ int lg_record_write(struct lg_engine *e, const struct lg_row *row)
 	if (!storage)
 		return -ENOMEM;
 	lg_buf_init_fixed(&line, storage, LG_ROW_LINE_MAX);
-	err = lg_row_format(row, &line);
+	err = lg_row_format_like(row, memo, &line);
 	for (unsigned turn = 0; !err && turn < 2; turn++) {
 		err = lg_ledger_append(lg_engine_ledger(e), lg_clock_real_ms(),
 				       lg_buf_slice(&line));
@@ -29,4 +30,9 @@ int lg_record_write(struct lg_engine *e, const struct lg_row *row)
 	}
 	lg_mem_free(storage, LG_ROW_LINE_MAX);
 	return err;
+}
+
+int lg_record_write(struct lg_engine *e, const struct lg_row *row)
+{
+	return lg_record_write_like(e, row, NULL);
 }

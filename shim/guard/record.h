@@ -11,5 +11,8 @@ struct lg_engine;
  * blocks for one write.
  */
 int lg_record_write(struct lg_engine *e, const struct lg_row *row);
+/* The same where rows like this one were written before (memo NULL: not). */
+int lg_record_write_like(struct lg_engine *e, const struct lg_row *row,
+			 struct lg_row_memo *memo);
 
 #endif

@@ -82,7 +82,7 @@ static struct lg_exchange *new_exchange(struct lg_flow *f)
 		x = lg_exchange_new(f->engine);
 	if (!x)
 		return NULL;
-	x->memo = &f->memo;
+	x->memo = f->memo;
 	x->row.ts_ms = lg_clock_real_ms();
 	lg_row_new_id(x->row.ts_ms, x->row.id);
 	return x;
@@ -102,12 +102,11 @@ static bool must_end(struct lg_flow *f)
 	return !f->observe && (closed || f->depth >= LG_FLOW_DEPTH_MAX);
 }
 
-static void route(struct lg_flow *f, struct lg_exchange *x,
-		  const struct lg_head *fields, struct lg_slice method,
-		  struct lg_slice target)
+static void find_route(struct lg_flow *f, struct lg_exchange *x,
+		       struct lg_slice host, struct lg_slice method,
+		       struct lg_slice target)
 {
-	struct lg_slice host = fields->host, path;
-	struct lg_slice sni = lg_slice_str(f->host);
+	struct lg_slice sni = lg_slice_str(f->host), path;
 	struct lg_host_hit hit = {NULL, NULL};
 
 	if (!lg_host_find(x->world, host, &hit) && sni.len &&
@@ -116,11 +115,37 @@ static void route(struct lg_flow *f, struct lg_exchange *x,
 	host = lg_route_host_name(host.len ? host : sni);
 	lg_route_request(hit.family, hit.provider, host, method, target,
 			 &x->route);
-	x->quiet = x->route.kind == LG_ROUTE_NONE;
-	x->head_request = lg_slice_eq(method, LG_SLICE("HEAD"));
 	lg_slice_cut(target, '?', &path);
 	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
 	lg_slice_copy(path, x->row.endpoint, sizeof(x->row.endpoint));
+}
+
+static void route(struct lg_flow *f, struct lg_exchange *x,
+		  const struct lg_head *fields, struct lg_slice method,
+		  struct lg_slice target)
+{
+	struct lg_row *row = &x->row;
+	const struct lg_memo_route *known = lg_memo_route_get(
+		f->memo, x->world->seq, fields->host, method, target);
+	struct lg_memo_route *keep;
+
+	if (known) {
+		x->route = known->route;
+		memcpy(row->host, known->host, sizeof(row->host));
+		memcpy(row->endpoint, known->endpoint, sizeof(row->endpoint));
+	} else {
+		find_route(f, x, fields->host, method, target);
+		keep = lg_memo_route_put(f->memo, x->world->seq, fields->host,
+					 method, target);
+		if (keep) {
+			keep->route = x->route;
+			memcpy(keep->host, row->host, sizeof(row->host));
+			memcpy(keep->endpoint, row->endpoint,
+			       sizeof(row->endpoint));
+		}
+	}
+	x->quiet = x->route.kind == LG_ROUTE_NONE;
+	x->head_request = lg_slice_eq(method, LG_SLICE("HEAD"));
 }
 
 static const char *const type_names[] = {
@@ -190,7 +215,7 @@ static void begin_unread(struct lg_flow *f, uint32_t flag)
 		x->route.kind = LG_ROUTE_UNKNOWN;
 	name_route(x);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, &f->memo, &x->row);
+			    &fields, target, f->memo, &x->row);
 	lg_exchange_request_end(x, false);
 	enqueue(f, x);
 	decide(f, x);
@@ -248,9 +273,9 @@ static void begin(struct lg_flow *f)
 	name_route(x);
 	read_tier(x, head);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, &f->memo, &x->row);
+			    &fields, target, f->memo, &x->row);
 	lg_phase_switched(x->world, fields.phase, &x->row);
-	if (!f->observe)
+	if (!f->observe && fields.own)
 		lg_attribution_strip(&f->held);
 	lg_exchange_request_head(x, fields.type, fields.coding);
 	enqueue(f, x);

@@ -136,7 +136,8 @@ static void charge_late(struct lg_exchange *x, struct lg_region *r)
 static int write_row(struct lg_exchange *x, struct lg_region *r,
 		     struct lg_hold *h)
 {
-	int err = lg_record_write(x->engine, &x->row);
+	int err = lg_record_write_like(x->engine, &x->row,
+				       x->memo ? &x->memo->row : NULL);
 
 	if (!err) {
 		if (h->slot >= 0)

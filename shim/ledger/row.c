@@ -8,11 +8,6 @@
 #include "base/money.h"
 #include "ledger/field.h"
 
-static void *at(struct lg_row *r, const struct lg_row_field *f)
-{
-	return (char *)r + f->off;
-}
-
 static const void *cat(const struct lg_row *r, const struct lg_row_field *f)
 {
 	return (const char *)r + f->off;
@@ -32,18 +27,16 @@ bool lg_row_add_budget(struct lg_row *r, struct lg_slice name)
 
 void lg_row_init(struct lg_row *r)
 {
-	unsigned i;
-
 	memset(r, 0, sizeof(*r));
 	r->size = sizeof(*r);
 	r->v = 1;
 	r->ttft_ms = r->duration_ms = -1;
 	r->provider_cost_pusd = INT64_MIN;
 	r->budget_ratio_ppm = UINT32_MAX;
-	for (i = 0; i < lg_row_nfields; i++)
-		if (lg_row_fields[i].type == LG_F_COUNT)
-			*(uint64_t *)at(r, &lg_row_fields[i]) = LG_ROW_ABSENT;
-	r->request_bytes = r->response_bytes = 0;
+	/* all of LG_ROW_ABSENT is ones */
+	memset(&r->input_tokens, 0xff,
+	       offsetof(struct lg_row, units) -
+		       offsetof(struct lg_row, input_tokens));
 }
 
 /* -- writing -------------------------------------------------------------- */
@@ -352,24 +345,109 @@ static void put_key(struct lg_buf *b, const struct lg_row_field *f)
 	b->len += f->key_len + 4u;
 }
 
-static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain)
+static void put_field(struct lg_buf *out, const struct lg_row *r, unsigned i,
+		      bool plain)
 {
-	unsigned i;
+	const struct lg_row_field *f = &lg_row_fields[i];
 
-	for (i = 0; i < lg_row_nfields; i++) {
-		const struct lg_row_field *f = &lg_row_fields[i];
+	if (is_left_out(r, f))
+		return;
+	put_key(out, f);
+	if (!i && !out->overflow)
+		out->p[out->len - f->key_len - 4] = '{';
+	put_value(out, r, f, plain);
+}
 
-		if (is_left_out(r, f))
-			continue;
-		put_key(out, f);
-		if (!i && !out->overflow)
-			out->p[out->len - f->key_len - 4] = '{';
-		put_value(out, r, f, plain);
+/* Is the field made of those bytes that a memo compares? */
+static bool is_kept(unsigned i)
+{
+	size_t off = lg_row_fields[i].off;
+
+	return off < sizeof(((struct lg_row_memo *)0)->head) ||
+	       (off >= LG_ROW_MEMO_FROM && off < LG_ROW_MEMO_TO);
+}
+
+static bool is_known(const struct lg_row_memo *m, const struct lg_row *r)
+{
+	return m->valid && !memcmp(m->head, r, sizeof(m->head)) &&
+	       !memcmp(m->body, (const char *)r + LG_ROW_MEMO_FROM,
+		       sizeof(m->body));
+}
+
+/* One more run of fields; false when it does not fit. */
+static bool keep_run(struct lg_row_memo *m, unsigned next, struct lg_slice text)
+{
+	if (m->nruns == LG_ROW_MEMO_RUNS || text.len > sizeof(m->text) - m->len)
+		return false;
+	memcpy(m->text + m->len, text.p, text.len);
+	m->len += (uint16_t)text.len;
+	m->run[m->nruns].next = (uint16_t)next;
+	m->run[m->nruns++].len = (uint16_t)text.len;
+	return true;
+}
+
+/* The row as it is, without a memo or into an empty one. */
+static int put_fields(struct lg_buf *out, const struct lg_row *r, bool plain,
+		      struct lg_row_memo *m)
+{
+	bool keeping = m, kept;
+	unsigned i = 0;
+	size_t from;
+
+	while (i < lg_row_nfields) {
+		from = out->len;
+		kept = is_kept(i);
+		do
+			put_field(out, r, i++, plain);
+		while (i < lg_row_nfields && is_kept(i) == kept);
+		if (out->overflow)
+			return -EMSGSIZE;
+		if (keeping && kept)
+			keeping = keep_run(m, i,
+					   (struct lg_slice){out->p + from,
+							     out->len - from});
+	}
+	if (!keeping)
+		return 0;
+	memcpy(m->head, r, sizeof(m->head));
+	memcpy(m->body, (const char *)r + LG_ROW_MEMO_FROM, sizeof(m->body));
+	m->valid = true;
+	return 0;
+}
+
+static int put_known(struct lg_buf *out, const struct lg_row *r,
+		     const struct lg_row_memo *m)
+{
+	unsigned i = 0, run = 0;
+	size_t at = 0;
+
+	while (i < lg_row_nfields) {
+		if (run < m->nruns && is_kept(i)) {
+			lg_buf_put(out, m->text + at, m->run[run].len);
+			at += m->run[run].len;
+			i = m->run[run++].next;
+		} else {
+			put_field(out, r, i++, false);
+		}
 	}
 	return out->overflow ? -EMSGSIZE : 0;
 }
 
-int lg_row_format(const struct lg_row *r, struct lg_buf *out)
+static int put_all(struct lg_buf *out, const struct lg_row *r,
+		   struct lg_row_memo *m)
+{
+	if (m && is_known(m, r))
+		return put_known(out, r, m);
+	if (m) {
+		m->valid = false;
+		m->nruns = 0;
+		m->len = 0;
+	}
+	return put_fields(out, r, false, m);
+}
+
+int lg_row_format_like(const struct lg_row *r, struct lg_row_memo *m,
+		       struct lg_buf *out)
 {
 	static const char hex[] = "0123456789abcdef";
 	char tail[LG_ROW_CRC_LEN + 2] = ",\"crc\":\"00000000\"}\n";
@@ -377,17 +455,22 @@ int lg_row_format(const struct lg_row *r, struct lg_buf *out)
 	uint32_t crc;
 	unsigned i;
 
-	if (put_fields(out, r, false) ||
+	if (put_all(out, r, m) ||
 	    out->len - start > LG_ROW_LINE_MAX - LG_ROW_CRC_LEN - 1) {
 		out->len = start;
 		out->overflow = false;
-		if (put_fields(out, r, true))
+		if (put_fields(out, r, true, NULL))
 			return -EMSGSIZE;
 	}
 	crc = lg_crc32c(0, out->p + start, out->len - start);
 	for (i = 0; i < 8; i++, crc <<= 4)
 		tail[8 + i] = hex[crc >> 28];
 	return lg_buf_put(out, tail, LG_ROW_CRC_LEN + 1) ? -EMSGSIZE : 0;
+}
+
+int lg_row_format(const struct lg_row *r, struct lg_buf *out)
+{
+	return lg_row_format_like(r, NULL, out);
 }
 
 /* -- checking a row out of shared memory ---------------------------------- */

@@ -189,9 +189,12 @@ void lg_price_cost(const struct lg_price *p, const struct lg_usage *u,
 
 	*out = (struct lg_cost){0};
 	for (unsigned b = 0; b < LG_BUCKETS; b++) {
-		uint64_t n = count_of(p, u, b);
+		uint64_t n = u->n[b];
 		int64_t rate, full;
 
+		if (!n && b != LG_BUCKET_REQUESTS)
+			continue;
+		n = count_of(p, u, b);
 		if (!n)
 			continue;
 		rate = lg_rate_of(p->rate, t, b);

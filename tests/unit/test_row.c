@@ -65,6 +65,70 @@ static struct lg_slice format(const struct lg_row *r, char *buf)
 	return (struct lg_slice){b.p, b.len - 1};
 }
 
+/* With a memo of another row a row reads as without one, whatever differs. */
+static void test_memo_of_another_row(void **state)
+{
+	static struct lg_row a, b;
+	static struct lg_row_memo kept, m;
+	static char want[LG_ROW_LINE_MAX], got[LG_ROW_LINE_MAX];
+	struct lg_buf out;
+	struct lg_slice s;
+	unsigned hits = 0;
+
+	(void)state;
+	sample(&a);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		lg_buf_init_fixed(&out, got, sizeof(got));
+		assert_int_equal(lg_row_format_like(&a, &kept, &out), 0);
+		s = format(&a, want);
+		assert_int_equal(out.len, s.len + 1);
+		assert_memory_equal(got, want, out.len);
+		assert_true(kept.valid);
+	}
+	for (size_t i = 0; i < sizeof(a); i++) {
+		b = a;
+		((unsigned char *)&b)[i] ^= 1;
+		if (!lg_row_is_sound(&b, sizeof(b)))
+			continue;
+		m = kept;
+		s = format(&b, want);
+		lg_buf_init_fixed(&out, got, sizeof(got));
+		assert_int_equal(lg_row_format_like(&b, &m, &out), 0);
+		assert_int_equal(out.len, s.len + 1);
+		assert_memory_equal(got, want, out.len);
+		hits += !memcmp(&m, &kept, sizeof(m));
+	}
+	assert_true(hits > 100); /* bytes that the memo does not speak of */
+}
+
+/* What does not fit is not kept; what falls back to plain text neither. */
+static void test_memo_of_a_long_row(void **state)
+{
+	static struct lg_row a;
+	static struct lg_row_memo m;
+	static char want[LG_ROW_LINE_MAX], got[LG_ROW_LINE_MAX];
+	struct lg_buf out;
+	struct lg_slice s;
+
+	(void)state;
+	sample(&a);
+	memset(a.budgets, '\\', sizeof(a.budgets) - 1);
+	memset(a.endpoint, '\\', sizeof(a.endpoint) - 1);
+	memset(a.exe, '\x01', sizeof(a.exe) - 1);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		s = format(&a, want);
+		lg_buf_init_fixed(&out, got, sizeof(got));
+		assert_int_equal(lg_row_format_like(&a, &m, &out), 0);
+		assert_int_equal(out.len, s.len + 1);
+		assert_memory_equal(got, want, out.len);
+		assert_false(m.valid);
+	}
+	sample(&a);
+	lg_buf_init_fixed(&out, got, sizeof(got));
+	assert_int_equal(lg_row_format_like(&a, &m, &out), 0);
+	assert_true(m.valid);
+}
+
 static void test_there_and_back(void **state)
 {
 	static struct lg_row a, b;
@@ -366,6 +430,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_memo_of_another_row),
+		cmocka_unit_test(test_memo_of_a_long_row),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_signs),
