@@ -59,7 +59,7 @@ void lg_conn_reset(struct lg_conn *c)
 	c->fd_cookie = 0;
 	c->mode = LG_CONN_NEW;
 	c->look = c->begun = c->handshaken = false;
-	c->pass_pending = c->released = c->stopped = false;
+	c->pass_pending = c->released = c->stopped = c->flushing = false;
 	errno = err;
 }
 

@@ -1,8 +1,10 @@
 #ifndef LG_HOOK_HOOK_H
 #define LG_HOOK_HOOK_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -93,6 +95,29 @@ ssize_t hook___recv_chk(const void *pc, int fd, void *buf, size_t n,
 ssize_t hook___recvfrom_chk(const void *pc, int fd, void *buf, size_t n,
 			    size_t size, int flags, __SOCKADDR_ARG addr,
 			    socklen_t *len);
+struct mmsghdr;
+struct pollfd;
+struct epoll_event;
+int hook_sendmmsg(const void *pc, int fd, struct mmsghdr *v, unsigned n,
+		  int flags);
+int hook_recvmmsg(const void *pc, int fd, struct mmsghdr *v, unsigned n,
+		  int flags, struct timespec *timeout);
+int hook_poll(const void *pc, struct pollfd *v, unsigned long n, int timeout);
+int hook___poll_chk(const void *pc, struct pollfd *v, unsigned long n,
+		    int timeout, size_t size);
+int hook_ppoll(const void *pc, struct pollfd *v, unsigned long n,
+	       const struct timespec *timeout, const sigset_t *mask);
+int hook___ppoll_chk(const void *pc, struct pollfd *v, unsigned long n,
+		     const struct timespec *timeout, const sigset_t *mask,
+		     size_t size);
+int hook_select(const void *pc, int n, fd_set *in, fd_set *out, fd_set *err,
+		struct timeval *timeout);
+int hook_pselect(const void *pc, int n, fd_set *in, fd_set *out, fd_set *err,
+		 const struct timespec *timeout, const sigset_t *mask);
+int hook_epoll_wait(const void *pc, int ep, struct epoll_event *v, int n,
+		    int timeout);
+int hook_epoll_pwait(const void *pc, int ep, struct epoll_event *v, int n,
+		     int timeout, const sigset_t *mask);
 int hook_connect(const void *pc, int fd, __CONST_SOCKADDR_ARG addr,
 		 socklen_t len);
 int hook_shutdown(const void *pc, int fd, int how);

@@ -60,6 +60,8 @@ struct lg_epolls {
 	} at[LG_EPOLLS_MAX];
 };
 
+/* Is fd waited for in this one? Then e->at[0] says how. */
+bool lg_epolls_in(int ep, int fd, struct lg_epolls *e);
 /* False: it cannot be told (no /proc, too many). */
 bool lg_epolls_find(int fd, struct lg_epolls *e);
 void lg_epolls_drop(const struct lg_epolls *e, int fd);

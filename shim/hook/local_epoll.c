@@ -157,6 +157,13 @@ static bool look_at_all(int dir, int fd, struct lg_epolls *e)
 	return !n;
 }
 
+bool lg_epolls_in(int ep, int fd, struct lg_epolls *e)
+{
+	e->n = 0;
+	e->ring = false;
+	return scan_epoll(ep, fd, e) && e->n;
+}
+
 bool lg_epolls_find(int fd, struct lg_epolls *e)
 {
 	int dir = open_file("/proc/self/fd", O_DIRECTORY);

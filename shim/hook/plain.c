@@ -1,6 +1,7 @@
 #include "hook/plain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,12 @@ extern const char _etext[] __attribute__((visibility("hidden")));
 static ssize_t (*next_send)(int, const void *, size_t, int);
 static ssize_t (*next_recv)(int, void *, size_t, int);
 static pid_t self;
+
+/* The program's call that this thread is in; a handler may come in between. */
+static __thread struct call {
+	const struct lg_plain *plain;
+	int fd, send_flags, recv_flags;
+} call;
 
 void lg_plain_bind(void)
 {
@@ -58,32 +65,36 @@ static struct lg_plain *plain_of(struct lg_conn *c)
 	return c->handle;
 }
 
+/* Two numbers may lead to it: the call's own stands for what is done in it. */
+static int plain_fd(struct lg_conn *c)
+{
+	const struct lg_plain *p = plain_of(c);
+
+	return call.plain == p ? call.fd : lg_load_relaxed(&p->fd);
+}
+
 static int plain_write(struct lg_conn *c, const void *p, size_t n)
 {
-	struct lg_plain *pl = plain_of(c);
+	int fd = plain_fd(c);
 
 	if (n > CALL_MAX)
 		n = CALL_MAX;
 	/* the program's server is not there any more */
-	if (lg_load_relaxed(&lg_local_relayed) && lg_local_swallows(pl->fd))
+	if (lg_load_relaxed(&lg_local_relayed) && lg_local_swallows(fd))
 		return (int)n;
-	return (int)next_send(pl->fd, p, n, pl->send_flags);
+	return (int)next_send(fd, p, n, call.send_flags);
 }
 
 static int plain_read(struct lg_conn *c, void *p, size_t n)
 {
-	struct lg_plain *pl = plain_of(c);
-
-	return (int)next_recv(pl->fd, p, n < CALL_MAX ? n : CALL_MAX,
-			      pl->recv_flags & ~(MSG_PEEK | MSG_WAITALL));
+	return (int)next_recv(plain_fd(c), p, n < CALL_MAX ? n : CALL_MAX,
+			      call.recv_flags & ~(MSG_PEEK | MSG_WAITALL));
 }
 
 static int plain_peek(struct lg_conn *c, void *p, size_t n)
 {
-	struct lg_plain *pl = plain_of(c);
-
-	return (int)next_recv(pl->fd, p, n < CALL_MAX ? n : CALL_MAX,
-			      pl->recv_flags | MSG_PEEK);
+	return (int)next_recv(plain_fd(c), p, n < CALL_MAX ? n : CALL_MAX,
+			      call.recv_flags | MSG_PEEK);
 }
 
 static bool plain_is_transient(struct lg_conn *c, int result)
@@ -127,9 +138,16 @@ static int plain_handshake(struct lg_conn *c)
 	return 1;
 }
 
-static int plain_fd(struct lg_conn *c)
+/* One call may do without waiting on a socket that blocks. */
+static bool plain_is_blocking(struct lg_conn *c)
 {
-	return plain_of(c)->fd;
+	int err = errno, flags;
+
+	if ((call.send_flags | call.recv_flags) & MSG_DONTWAIT)
+		return false;
+	flags = fcntl(plain_fd(c), F_GETFL);
+	errno = err;
+	return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
 static void plain_ask(struct lg_conn *c, const void *p, size_t n)
@@ -148,6 +166,7 @@ static const struct lg_carrier plain = {
 	.is_open = yes,
 	.handshake = plain_handshake,
 	.fd = plain_fd,
+	.is_blocking = plain_is_blocking,
 	.is_partial = yes,
 	.below = plain_read,
 	.ask = plain_ask,
@@ -212,42 +231,81 @@ static struct lg_engine *engine(void)
 	return lg_conn_engine();
 }
 
-static void track(int fd, uint16_t port, bool asks_host)
+static void track(int fd, uint64_t id, uint16_t port, bool asks_host)
 {
-	struct lg_plain *p = lg_plain_get(fd);
-	uint64_t id = lg_plain_identity(fd);
+	struct lg_plain *p = lg_plain_new();
 
-	if (p || !id) {
-		if (p)
-			lg_plain_put(p);
-		return; /* asked again how far it has come */
-	}
-	p = lg_plain_new();
-	if (!p)
+	if (!p) {
+		lg_log(LG_LOG_WARN, "connection_unguarded", NULL, 0);
 		return;
+	}
 	lg_conn_init(&p->conn, &plain, p);
 	lg_conn_reset(&p->conn);
 	p->conn.fd_cookie = id;
 	p->fd = fd;
 	p->port = port;
 	p->asks_host = asks_host;
-	(void)lg_plain_enter(fd, p);
+	if (!lg_plain_enter(fd, p))
+		lg_log(LG_LOG_WARN, "connection_unguarded", NULL, 0);
 	lg_plain_put(p);
+}
+
+/*
+ * A socket that is connected once more: asked how far it has come, or on its
+ * way to another peer after one that could not be reached.
+ */
+static bool has_begun(int fd)
+{
+	struct lg_plain *p = lg_plain_get(fd);
+	bool begun = p && p->begun;
+
+	if (p)
+		lg_plain_put(p);
+	if (p && !begun)
+		lg_plain_leave(fd);
+	return begun;
+}
+
+static enum lg_plain_how how_of(const struct sockaddr *to, socklen_t len,
+				struct lg_plain_peer *peer)
+{
+	struct lg_engine *e;
+
+	if (!to || len < sizeof(to->sa_family) || !read_peer(to, len, peer))
+		return LG_PLAIN_NO;
+	e = engine();
+	return e && !lg_engine_is_off(e) ? lg_plain_of(e, peer) : LG_PLAIN_NO;
+}
+
+bool lg_plain_opens(const void *pc, int fd, const struct sockaddr *to,
+		    socklen_t len)
+{
+	struct lg_plain_peer peer;
+	int err = errno;
+	bool opens = !lg_plain_is_ours(pc) &&
+		     how_of(to, len, &peer) != LG_PLAIN_NO && is_stream(fd);
+
+	errno = err;
+	return opens;
 }
 
 void lg_plain_connected(int fd, const struct sockaddr *to, socklen_t len)
 {
 	struct lg_plain_peer peer;
-	struct lg_engine *e;
-	enum lg_plain_how how;
+	enum lg_plain_how how = how_of(to, len, &peer);
 	int err = errno;
+	uint64_t id;
 
-	if (!to || len < sizeof(to->sa_family) || !read_peer(to, len, &peer))
-		return;
-	e = engine();
-	how = e && !lg_engine_is_off(e) ? lg_plain_of(e, &peer) : LG_PLAIN_NO;
-	if (how != LG_PLAIN_NO && is_stream(fd))
-		track(fd, peer.port, how == LG_PLAIN_LOOK);
+	if (lg_plain_is_any() && lg_plain_is_self()) {
+		if (to && len >= sizeof(to->sa_family) &&
+		    to->sa_family == AF_UNSPEC)
+			lg_plain_leave(fd);
+		else if (has_begun(fd))
+			how = LG_PLAIN_NO;
+	}
+	id = how != LG_PLAIN_NO && is_stream(fd) ? lg_plain_identity(fd) : 0;
+	if (id)
+		track(fd, id, peer.port, how == LG_PLAIN_LOOK);
 	errno = err;
 }
 
@@ -326,12 +384,14 @@ struct lg_plain *lg_plain_for_write(const void *pc, int fd, const void *buf,
 ssize_t lg_plain_write(struct lg_plain *p, int fd, const void *buf, size_t n,
 		       int flags)
 {
+	struct call was = call;
 	size_t written;
 	int r;
 
-	p->fd = fd;
-	p->send_flags = flags;
+	call = (struct call){p, fd, flags, flags & MSG_DONTWAIT};
 	r = lg_io_write(&p->conn, buf, n, &written);
+	call = was;
+	lg_plain_note(p);
 	return r > 0 ? (ssize_t)written : r;
 }
 
@@ -378,19 +438,33 @@ ssize_t lg_plain_read(struct lg_plain *p, int fd, void *buf, size_t n,
 		      int flags)
 {
 	bool all = flags & MSG_WAITALL && !(flags & MSG_PEEK);
+	struct call was = call;
 	ssize_t total = 0;
 	size_t got;
 	int r;
 
-	p->fd = fd;
-	p->recv_flags = flags;
-	p->send_flags = MSG_NOSIGNAL | (flags & MSG_DONTWAIT);
+	call = (struct call){p, fd, MSG_NOSIGNAL | (flags & MSG_DONTWAIT),
+			     flags};
 	do {
 		r = lg_io_read(&p->conn, (char *)buf + total, n - (size_t)total,
 			       flags & MSG_PEEK, &got);
-		if (r <= 0)
-			return total ? total : r;
-		total += (ssize_t)got;
-	} while (all && (size_t)total < n);
-	return total;
+		if (r > 0)
+			total += (ssize_t)got;
+	} while (r > 0 && all && (size_t)total < n);
+	call = was;
+	lg_plain_note(p);
+	return total ? total : r;
+}
+
+void lg_plain_end(struct lg_plain *p, int fd)
+{
+	struct call was = call;
+
+	if (!p->conn.flow || !lg_conn_lock(&p->conn))
+		return;
+	call = (struct call){p, fd, MSG_NOSIGNAL, 0};
+	if (p->conn.flow)
+		(void)lg_io_end(&p->conn);
+	lg_conn_unlock(&p->conn);
+	call = was;
 }

@@ -30,6 +30,9 @@ bool lg_plain_is_self(void);
 /* Is this call our own library's? */
 bool lg_plain_is_ours(const void *pc);
 
+/* A write that connects (MSG_FASTOPEN): is it to one of these peers? */
+bool lg_plain_opens(const void *pc, int fd, const struct sockaddr *to,
+		    socklen_t len);
 /* fd was connected to this address, or is about to be. Keeps errno. */
 void lg_plain_connected(int fd, const struct sockaddr *to, socklen_t len);
 
@@ -52,5 +55,17 @@ struct lg_plain *lg_plain_for_read(const void *pc, int fd, const void *p,
 				   size_t n, int flags);
 ssize_t lg_plain_read(struct lg_plain *p, int fd, void *buf, size_t n,
 		      int flags);
+/* The program ends what it writes: what is held goes first. */
+void lg_plain_end(struct lg_plain *p, int fd);
+
+/*
+ * Bytes that we have read and the program has not are unknown to the kernel:
+ * poll, select and epoll_wait are told of them. note: after each call on p.
+ */
+extern unsigned lg_plain_left;
+void lg_plain_note(struct lg_plain *p);
+/* Is there something of ours to read at this number? */
+bool lg_plain_has_left(int fd);
+void lg_hook_bind_poll(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "hook/resolve.h"
 
 #define FILE_PIECE 16384
+#define FILE_HEAD 2048
 
 static int (*next_shutdown)(int, int);
 static int (*next_dup)(int);
@@ -52,13 +53,10 @@ int hook_shutdown(const void *pc, int fd, int how)
 	if (!is_ours_to_see(pc) || how == SHUT_RD)
 		return next_shutdown(fd, how);
 	p = lg_plain_get(fd);
-	if (p && p->conn.flow && lg_conn_lock(&p->conn)) {
-		if (p->conn.flow)
-			(void)lg_io_end(&p->conn);
-		lg_conn_unlock(&p->conn);
-	}
-	if (p)
+	if (p) {
+		lg_plain_end(p, fd);
 		lg_plain_put(p);
+	}
 	return next_shutdown(fd, how);
 }
 
@@ -211,22 +209,41 @@ static ssize_t copy_file(struct lg_plain *p, int out, int in, off_t *offset,
 	return r;
 }
 
+/* A file's first bytes may be a head; what is not to be seen is let go. */
+static struct lg_plain *plain_of_file(const void *pc, int out, int in,
+				      const off_t *offset, size_t n)
+{
+	struct lg_plain *p = lg_plain_get(out);
+	bool begun = p && p->begun;
+	char piece[FILE_HEAD];
+	ssize_t got;
+
+	if (!p)
+		return NULL;
+	lg_plain_put(p);
+	if (begun)
+		return lg_plain_for_write(pc, out, "", 1, 0);
+	got = pread(in, piece, n < FILE_HEAD ? n : FILE_HEAD,
+		    offset ? *offset : lseek(in, 0, SEEK_CUR));
+	return got > 0 ? lg_plain_for_write(pc, out, piece, (size_t)got, 0)
+		       : NULL;
+}
+
 ssize_t hook_sendfile(const void *pc, int out, int in, off_t *offset, size_t n)
 {
 	struct lg_plain *p = NULL;
+	int err = errno;
 	ssize_t r;
 
 	if (LG_UNLIKELY(!next_sendfile))
 		return syscall(SYS_sendfile, out, in, offset, n);
 	if (n && is_ours_to_see(pc))
-		p = lg_plain_get(out);
-	/* a file is a body: it matters behind a head only */
-	if (!p || !p->begun || !lg_io_guards_write(&p->conn, "", 1))
-		r = next_sendfile(out, in, offset, n);
-	else
-		r = copy_file(p, out, in, offset, n);
-	if (p)
-		lg_plain_put(p);
+		p = plain_of_file(pc, out, in, offset, n);
+	errno = err;
+	if (!p)
+		return next_sendfile(out, in, offset, n);
+	r = copy_file(p, out, in, offset, n);
+	lg_plain_put(p);
 	return r;
 }
 
@@ -236,10 +253,11 @@ ssize_t hook_sendfile64(const void *pc, int out, int in, off_t *offset,
 	return hook_sendfile(pc, out, in, offset, n);
 }
 
-static bool has_flow(int fd)
+/* Nothing is known yet of what has not begun. */
+static bool is_watched(int fd)
 {
 	struct lg_plain *p = lg_plain_get(fd);
-	bool has = p && p->conn.flow;
+	bool has = p && (!p->begun || p->conn.flow);
 
 	if (p)
 		lg_plain_put(p);
@@ -252,7 +270,7 @@ ssize_t hook_splice(const void *pc, int in, off_t *in_at, int out,
 {
 	if (LG_UNLIKELY(!next_splice))
 		return syscall(SYS_splice, in, in_at, out, out_at, n, flags);
-	if (is_ours_to_see(pc) && (has_flow(in) || has_flow(out))) {
+	if (is_ours_to_see(pc) && (is_watched(in) || is_watched(out))) {
 		errno = EINVAL;
 		return -1;
 	}

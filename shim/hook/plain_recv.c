@@ -14,6 +14,8 @@ static ssize_t (*next_recv)(int, void *, size_t, int);
 static ssize_t (*next_recvfrom)(int, void *, size_t, int, struct sockaddr *,
 				socklen_t *);
 static ssize_t (*next_recvmsg)(int, struct msghdr *, int);
+static int (*next_recvmmsg)(int, struct mmsghdr *, unsigned, int,
+			    struct timespec *);
 static ssize_t (*next_read_chk)(int, void *, size_t, size_t);
 static ssize_t (*next_recv_chk)(int, void *, size_t, size_t, int);
 static ssize_t (*next_recvfrom_chk)(int, void *, size_t, size_t, int,
@@ -26,6 +28,7 @@ void lg_hook_bind_recv(void)
 	next_recv = lg_next_symbol("recv");
 	next_recvfrom = lg_next_symbol("recvfrom");
 	next_recvmsg = lg_next_symbol("recvmsg");
+	next_recvmmsg = lg_next_symbol("recvmmsg");
 	next_read_chk = lg_next_symbol("__read_chk");
 	next_recv_chk = lg_next_symbol("__recv_chk");
 	next_recvfrom_chk = lg_next_symbol("__recvfrom_chk");
@@ -114,11 +117,34 @@ ssize_t hook_recvfrom(const void *pc, int fd, void *buf, size_t n, int flags,
 		 : next_recvfrom(fd, buf, n, flags, from, len);
 }
 
+/* Only for the first piece is waited, but where the program wants all. */
+static ssize_t take_all(struct lg_plain *p, int fd, const struct iovec *v,
+			const struct iovec *end, int flags)
+{
+	int err = errno;
+	ssize_t r, total = 0;
+
+	for (; v < end; v++) {
+		if (!v->iov_len)
+			continue;
+		r = lg_plain_read(p, fd, v->iov_base, v->iov_len, flags);
+		if (r < 0 && !total)
+			return r;
+		total += r > 0 ? r : 0;
+		if (flags & MSG_PEEK || r < 0 || (size_t)r < v->iov_len)
+			break;
+		flags |= flags & MSG_WAITALL ? 0 : MSG_DONTWAIT;
+	}
+	errno = err;
+	return total;
+}
+
 static ssize_t take_msg(struct lg_plain *p, int fd, struct msghdr *msg,
 			const struct iovec *v, int flags)
 {
-	ssize_t r = take(p, fd, v->iov_base, v->iov_len, flags);
+	ssize_t r = take_all(p, fd, v, msg->msg_iov + msg->msg_iovlen, flags);
 
+	lg_plain_put(p);
 	if (r < 0)
 		return r;
 	msg->msg_namelen = 0;
@@ -141,6 +167,27 @@ ssize_t hook_recvmsg(const void *pc, int fd, struct msghdr *msg, int flags)
 		p = lg_plain_for_read(pc, fd, v->iov_base, v->iov_len, flags);
 	return p ? take_msg(p, fd, msg, v, flags)
 		 : next_recvmsg(fd, msg, flags);
+}
+
+/* One message: a stream has no more than bytes. */
+int hook_recvmmsg(const void *pc, int fd, struct mmsghdr *v, unsigned n,
+		  int flags, struct timespec *timeout)
+{
+	struct lg_plain *p = NULL;
+	ssize_t r;
+
+	if (LG_UNLIKELY(!next_recvmmsg))
+		return (int)syscall(SYS_recvmmsg, fd, v, n, flags, timeout);
+	if (lg_plain_is_any() && v && n && !lg_plain_is_ours(pc))
+		p = lg_plain_get(fd);
+	if (!p)
+		return next_recvmmsg(fd, v, n, flags, timeout);
+	lg_plain_put(p);
+	r = hook_recvmsg(pc, fd, &v->msg_hdr, flags & ~MSG_WAITFORONE);
+	if (r < 0)
+		return -1;
+	v->msg_len = (unsigned)r;
+	return 1;
 }
 
 /* What programs built with _FORTIFY_SOURCE call: size is their buffer's. */

@@ -5,6 +5,7 @@
 
 #include "base/atomic.h"
 #include "base/mem.h"
+#include "hook/plain.h"
 #include "hook/wakeup.h"
 
 #define LEAF 512
@@ -77,26 +78,54 @@ static struct lg_plain *held_at(slot_t *slot)
 	return NULL;
 }
 
+/* Calls of other threads that are still under way find no flow any more. */
+static void settle(struct lg_plain *p)
+{
+	if (!lg_conn_lock(&p->conn))
+		return;
+	lg_conn_reset(&p->conn);
+	p->conn.mode = LG_CONN_PASS;
+	lg_conn_unlock(&p->conn);
+	lg_plain_note(p);
+}
+
+/* Unless the number has become another connection's meanwhile. */
+static void leave(slot_t *slot, struct lg_plain *p)
+{
+	struct lg_plain *expect = p;
+
+	if (!lg_cas_seq(slot, &expect, NULL))
+		return;
+	lg_add_relaxed(&lg_plain_tracked, (unsigned)-1);
+	if (lg_add_seq(&p->numbers, (unsigned)-1) == 1)
+		settle(p);
+	lg_plain_put(p);
+}
+
 struct lg_plain *lg_plain_get(int fd)
 {
 	slot_t *slot = slot_of(fd, false);
 	struct lg_plain *p;
 
-	if (!slot || !lg_load_relaxed(slot))
+	if (!slot || !lg_load_relaxed(slot) || !lg_plain_is_self())
 		return NULL;
 	p = held_at(slot);
 	if (!p || lg_plain_identity(fd) == lg_load_relaxed(&p->conn.fd_cookie))
 		return p;
+	leave(slot, p);
 	lg_plain_put(p);
-	lg_plain_leave(fd);
 	return NULL;
+}
+
+struct lg_plain *lg_plain_first(void)
+{
+	return lg_load_acquire(&all);
 }
 
 static void prepare(struct lg_plain *p)
 {
 	p->numbers = 0;
 	p->fd = -1;
-	p->send_flags = p->recv_flags = 0;
 	p->port = 0;
 	p->asks_host = p->begun = false;
 }
@@ -139,25 +168,11 @@ bool lg_plain_enter(int fd, struct lg_plain *p)
 	return true;
 }
 
-/* Calls of other threads that are still under way find no flow any more. */
-static void settle(struct lg_plain *p)
-{
-	if (!lg_conn_lock(&p->conn))
-		return;
-	lg_conn_reset(&p->conn);
-	p->conn.mode = LG_CONN_PASS;
-	lg_conn_unlock(&p->conn);
-}
-
 void lg_plain_leave(int fd)
 {
 	slot_t *slot = slot_of(fd, false);
 	struct lg_plain *p = slot ? lg_load_relaxed(slot) : NULL;
 
-	if (!p || !lg_cas_seq(slot, &p, NULL))
-		return;
-	lg_add_relaxed(&lg_plain_tracked, (unsigned)-1);
-	if (lg_add_seq(&p->numbers, (unsigned)-1) == 1)
-		settle(p);
-	lg_plain_put(p);
+	if (p)
+		leave(slot, p);
 }

@@ -19,10 +19,11 @@ struct lg_plain {
 	unsigned refs;	       /* numbers and calls under way; 0: free */
 	unsigned numbers;      /* descriptors that lead here */
 	int fd;		       /* the one of the last call */
-	int send_flags, recv_flags;
-	uint16_t port;	/* of the peer */
-	bool asks_host; /* the Host field decides */
-	bool begun;	/* something was written */
+	uint16_t port;	       /* of the peer */
+	bool asks_host;	       /* the Host field decides */
+	bool begun;	       /* something was written */
+	unsigned left; /* 1: bytes of ours wait, counted in lg_plain_left */
+	bool told;     /* and an edge of them was reported */
 };
 
 /* How many descriptors lead to such connections. */
@@ -32,11 +33,15 @@ extern unsigned lg_plain_tracked;
 uint64_t lg_plain_identity(int fd);
 
 /*
+ * In a child by vfork none: the memory is its parent's, the numbers are not.
  * The connection at this number, with a reference for the caller; NULL: none.
  * A number that has become another socket's is forgotten.
  */
 struct lg_plain *lg_plain_get(int fd);
 void lg_plain_put(struct lg_plain *p);
+
+/* All that were ever made, free ones among them, by ->next. */
+struct lg_plain *lg_plain_first(void);
 
 /* A new entry, with a reference for the caller; NULL: no memory. */
 struct lg_plain *lg_plain_new(void);

@@ -25,6 +25,7 @@ static ssize_t (*next_send)(int, const void *, size_t, int);
 static ssize_t (*next_sendto)(int, const void *, size_t, int,
 			      const struct sockaddr *, socklen_t);
 static ssize_t (*next_sendmsg)(int, const struct msghdr *, int);
+static int (*next_sendmmsg)(int, struct mmsghdr *, unsigned, int);
 static int (*next_dlclose)(void *);
 
 void lg_hook_bind_libc(void)
@@ -34,9 +35,11 @@ void lg_hook_bind_libc(void)
 	next_send = lg_next_symbol("send");
 	next_sendto = lg_next_symbol("sendto");
 	next_sendmsg = lg_next_symbol("sendmsg");
+	next_sendmmsg = lg_next_symbol("sendmmsg");
 	next_dlclose = lg_next_symbol("dlclose");
 	lg_hook_bind_recv();
 	lg_hook_bind_life();
+	lg_hook_bind_poll();
 	lg_plain_bind();
 }
 
@@ -186,6 +189,12 @@ ssize_t hook_sendto(const void *pc, int fd, const void *buf, size_t n,
 
 	if (LG_UNLIKELY(!next_sendto))
 		return syscall(SYS_sendto, fd, buf, n, flags, to, len);
+	if (LG_UNLIKELY(flags & MSG_FASTOPEN) &&
+	    lg_plain_opens(pc, fd, to, len))
+		return hook_connect(pc, fd, addr, len)
+			       ? -1
+			       : hook_send(pc, fd, buf, n,
+					   flags & ~MSG_FASTOPEN);
 	if (!is_watching())
 		return next_sendto(fd, buf, n, flags, to, len);
 	p = plain_of(pc, fd, buf, n, flags);
@@ -196,6 +205,19 @@ ssize_t hook_sendto(const void *pc, int fd, const void *buf, size_t n,
 	return look(fd, buf, next_sendto(fd, buf, n, flags, to, len));
 }
 
+/* The bytes have to wait for our decision, the connection need not. */
+static ssize_t open_by(const void *pc, int fd, const struct msghdr *msg,
+		       int flags)
+{
+	struct msghdr m = *msg;
+
+	if (hook_connect(pc, fd, (struct sockaddr *)m.msg_name, m.msg_namelen))
+		return -1;
+	m.msg_name = NULL;
+	m.msg_namelen = 0;
+	return hook_sendmsg(pc, fd, &m, flags);
+}
+
 ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
 		     int flags)
 {
@@ -204,6 +226,9 @@ ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
 
 	if (LG_UNLIKELY(!next_sendmsg))
 		return syscall(SYS_sendmsg, fd, msg, flags);
+	if (LG_UNLIKELY(flags & MSG_FASTOPEN) && msg &&
+	    lg_plain_opens(pc, fd, msg->msg_name, msg->msg_namelen))
+		return open_by(pc, fd, msg, flags & ~MSG_FASTOPEN);
 	if (!is_watching())
 		return next_sendmsg(fd, msg, flags);
 	p = msg ? plain_of_iov(pc, fd, msg->msg_iov, msg->msg_iovlen, flags)
@@ -215,6 +240,29 @@ ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
 	r = next_sendmsg(fd, msg, flags);
 	/* only then does msg point to something */
 	return r > 0 ? look_iov(fd, msg->msg_iov, msg->msg_iovlen, r) : r;
+}
+
+/* Message by message, where one of them may be for a flow. */
+int hook_sendmmsg(const void *pc, int fd, struct mmsghdr *v, unsigned n,
+		  int flags)
+{
+	unsigned i;
+	ssize_t r;
+
+	if (LG_UNLIKELY(!next_sendmmsg))
+		return (int)syscall(SYS_sendmmsg, fd, v, n, flags);
+	if (!is_watching() || !v || !n)
+		return next_sendmmsg(fd, v, n, flags);
+	for (i = 0; i < n; i++) {
+		r = hook_sendmsg(pc, fd, &v[i].msg_hdr, flags);
+		if (r < 0)
+			return i ? (int)i : -1;
+		v[i].msg_len = (unsigned)r;
+		if ((size_t)r <
+		    sum(v[i].msg_hdr.msg_iov, v[i].msg_hdr.msg_iovlen))
+			return (int)i + 1;
+	}
+	return (int)n;
 }
 
 /*
