@@ -62,7 +62,8 @@ static bool action_ok(struct probe *pr, const void *p)
 	const struct lg_img_action *a = p;
 
 	return a->kind <= LG_ACTION_STOP && text_ok(pr, a->arg) &&
-	       text_ok(pr, a->only) && text_ok(pr, a->model);
+	       text_ok(pr, a->only) && text_ok(pr, a->model) &&
+	       text_ok(pr, a->ca);
 }
 
 static bool budget_ok(struct probe *pr, const void *p)

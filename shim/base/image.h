@@ -17,7 +17,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 6u
+#define LG_IMAGE_VERSION 7u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -115,6 +115,8 @@ enum lg_img_speech {
 	LG_SPEECH_OPENAI, /* chat completions */
 	LG_SPEECH_OLLAMA, /* Ollama's own API */
 };
+#define LG_LOCAL_SPEECH 0xffu	   /* of an action's n */
+#define LG_LOCAL_UNVERIFIED 0x100u /* whoever answers is believed */
 
 struct lg_img_action {
 	struct lg_img_ref arg;	 /* model of fallback, URL of local */
@@ -122,8 +124,10 @@ struct lg_img_action {
 				    empty: all */
 	uint32_t kind;		 /* enum lg_action_kind */
 	uint32_t n;		 /* clamp: least tokens, throttle: longest ms,
-				    local: enum lg_img_speech */
+				    local: enum lg_img_speech, flags */
 	struct lg_img_ref model; /* local: asked for there; empty: as asked */
+	struct lg_img_ref ca;	 /* local: file of certificates; empty: the
+				    system's */
 };
 
 enum lg_budget_source {

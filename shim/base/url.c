@@ -113,3 +113,26 @@ int lg_url_parse(struct lg_slice s, struct lg_url *out, const char **why)
 		       "unix:/SOCKET[:/PATH]";
 	return *why ? -EINVAL : 0;
 }
+
+/* 127.0.0.0/8 (RFC 1122 3.2.1.3), written out in four parts. */
+static bool is_loopback_v4(struct lg_slice s)
+{
+	unsigned dots = 0;
+
+	if (!lg_slice_starts(s, LG_SLICE("127.")))
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		dots += s.p[i] == '.';
+		if (s.p[i] != '.' && (s.p[i] < '0' || s.p[i] > '9'))
+			return false;
+	}
+	return dots == 3;
+}
+
+bool lg_url_is_loopback(const struct lg_url *u)
+{
+	return u->local_socket ||
+	       lg_slice_ieq(u->host, LG_SLICE("localhost")) ||
+	       lg_slice_ieq(u->host, LG_SLICE("::1")) ||
+	       is_loopback_v4(u->host);
+}

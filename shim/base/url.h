@@ -27,5 +27,7 @@ struct lg_url {
  * Any thread, no allocation.
  */
 int lg_url_parse(struct lg_slice s, struct lg_url *out, const char **why);
+/* Does it name this machine, by an address that no other one has? */
+bool lg_url_is_loopback(const struct lg_url *u);
 
 #endif

@@ -23,6 +23,9 @@ struct action_map {
 	uint32_t at_ppm, min_output, max_delay;
 	uint8_t speech;
 	bool speaks; /* dialect is given */
+	char ca[LG_CONF_NAME_MAX];
+	uint8_t verify;
+	bool trusts; /* verify is given */
 };
 
 static int read_kind(struct lg_conf *c, const struct lg_yaml *v, void *dst)
@@ -47,6 +50,23 @@ static int read_url(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	if (!err && lg_url_parse(lg_slice_str(dst), &url, &why))
 		err = lg_conf_fail(c, v, why);
 	return err;
+}
+
+static int read_ca(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	int err = lg_conf_name(c, v, dst);
+
+	if (!err && ((const char *)dst)[0] != '/')
+		err = lg_conf_fail(c, v, "allowed: the full path of a file");
+	return err;
+}
+
+static int read_verify(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct action_map *m = dst;
+
+	m->trusts = true;
+	return lg_conf_bool(c, v, &m->verify);
 }
 
 static int add_model(struct lg_conf *c, const struct lg_yaml *v,
@@ -147,7 +167,27 @@ static const struct lg_conf_key action_keys[] = {
 	{"min_output_tokens", read_tokens, AT(action_map, min_output)},
 	{"max_delay_ms", read_delay, AT(action_map, max_delay)},
 	{"dialect", read_speech, 0},
+	{"ca_file", read_ca, AT(action_map, ca)},
+	{"verify", read_verify, 0},
 };
+
+/* A certificate is asked for of all but a server on this very machine. */
+static const char *tls_why(const struct action_map *m)
+{
+	struct lg_url url;
+	const char *why;
+
+	if (!m->ca[0] && !m->trusts)
+		return NULL;
+	if (m->kind != LG_ACTION_LOCAL)
+		return "ca_file and verify belong to local alone";
+	if (lg_url_parse(lg_slice_str(m->url), &url, &why) || !url.tls)
+		return "ca_file and verify belong to https:// alone";
+	if (m->trusts && !m->verify && !lg_url_is_loopback(&url))
+		return "verify: false is for localhost, 127.0.0.1 and [::1] "
+		       "alone; a private authority's certificate: ca_file";
+	return NULL;
+}
 
 /* What belongs to one action alone. */
 static const char *action_why(const struct action_map *m, bool soft)
@@ -174,7 +214,7 @@ static const char *action_why(const struct action_map *m, bool soft)
 		return "max_delay_ms belongs to throttle alone";
 	if (soft && (m->kind == LG_ACTION_BLOCK || m->kind == LG_ACTION_STOP))
 		return "block and stop belong to on_hard alone";
-	return NULL;
+	return tls_why(m);
 }
 
 static int read_action(struct lg_conf *c, const struct lg_yaml *v,
@@ -214,7 +254,10 @@ static int put_action(struct lg_conf *c, const struct lg_yaml *v,
 		a->n = m->max_delay ? m->max_delay : LG_CONF_DELAY_MS;
 	if (m->kind == LG_ACTION_LOCAL) {
 		a->n = m->speech;
+		if (m->trusts && !m->verify)
+			a->n |= LG_LOCAL_UNVERIFIED;
 		memcpy(a->model, m->model[0], LG_CONF_NAME_MAX);
+		memcpy(a->ca, m->ca, LG_CONF_NAME_MAX);
 	}
 	memcpy(a->arg, arg, LG_CONF_NAME_MAX);
 	memcpy(a->only, m->only, LG_CONF_NAME_MAX);
@@ -278,6 +321,7 @@ struct lg_img_span lg_conf_actions_emit(struct lg_conf *c,
 		a[i].arg = lg_build_text(&c->b, lg_slice_str(in->a[i].arg));
 		a[i].only = lg_build_text(&c->b, lg_slice_str(in->a[i].only));
 		a[i].model = lg_build_text(&c->b, lg_slice_str(in->a[i].model));
+		a[i].ca = lg_build_text(&c->b, lg_slice_str(in->a[i].ca));
 		a[i].kind = in->a[i].kind;
 		a[i].n = in->a[i].n;
 	}

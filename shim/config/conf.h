@@ -44,6 +44,7 @@ struct lg_conf_action {
 	char arg[LG_CONF_NAME_MAX];
 	char only[LG_CONF_NAME_MAX];  /* globs, one a line */
 	char model[LG_CONF_NAME_MAX]; /* of local */
+	char ca[LG_CONF_NAME_MAX];    /* of local, a full path */
 };
 
 struct lg_conf_actions {

@@ -97,8 +97,9 @@ static bool say(struct lg_local *l, const struct lg_exchange *x,
 	struct lg_translate_ask ask = {
 		.dialect = x->d,
 		.body = q->body,
-		.kind = a->n == LG_SPEECH_OLLAMA ? LG_LOCAL_OLLAMA
-						 : LG_LOCAL_OPENAI,
+		.kind = (a->n & LG_LOCAL_SPEECH) == LG_SPEECH_OLLAMA
+				? LG_LOCAL_OLLAMA
+				: LG_LOCAL_OPENAI,
 		.model = model.len ? model : lg_slice_str(x->route.model),
 		.now_ms = x->row.ts_ms,
 		.seed = lg_hash128(x->row.id, strlen(x->row.id), 0).a,
@@ -201,20 +202,24 @@ bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
 {
 	struct lg_slice at = lg_img_text(img, a->arg);
 	struct lg_slice model = lg_img_text(img, a->model);
+	struct lg_local_server to = {
+		.ca_file = lg_img_text(img, a->ca),
+		.unverified = a->n & LG_LOCAL_UNVERIFIED,
+	};
 	struct lg_local *l;
-	struct lg_url url;
 	struct lg_buf request;
 	const char *why;
 	bool sent = false;
 
-	if (!send || !is_possible(x, held) || lg_url_parse(at, &url, &why) ||
+	if (!send || !is_possible(x, held) || lg_url_parse(at, &to.url, &why) ||
 	    !(l = local_new(at)))
 		return false;
 	lg_buf_init(&request, REQUEST_MAX);
-	if (build(l, x, a, &url, model, lg_buf_slice(held), &request)) {
-		sent = send(arg, &url, lg_buf_slice(&request));
-		if (!sent)
-			tell_impossible(l, "unreachable");
+	if (build(l, x, a, &to.url, model, lg_buf_slice(held), &request)) {
+		why = send(arg, &to, lg_buf_slice(&request));
+		sent = !why;
+		if (why)
+			tell_impossible(l, why);
 	}
 	lg_buf_fini(&request);
 	if (!sent) {

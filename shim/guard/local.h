@@ -13,6 +13,13 @@
 
 struct lg_exchange;
 
+/* A model server of the user's own. */
+struct lg_local_server {
+	struct lg_url url;
+	struct lg_slice ca_file; /* who may vouch for it; "": the system's */
+	bool unverified;	 /* nobody need */
+};
+
 /*
  * The action `local`: a request goes to a model server of the user's own and
  * its answer comes back in the place of the provider's, in the request's own
@@ -21,11 +28,12 @@ struct lg_exchange;
  *
  * How the bytes get there is for the hook to say: it sends the request on a
  * connection of its own and lets the program's event loop wait for that one
- * instead. Called with the request whole; false: not possible, or nobody
- * there, and nothing has changed.
+ * instead. Called with the request whole. NULL: it went out; else why
+ * not, for the log: not possible, or nobody there, and nothing has changed.
  */
-typedef bool lg_local_send_fn(void *arg, const struct lg_url *to,
-			      struct lg_slice request);
+typedef const char *lg_local_send_fn(void *arg,
+				     const struct lg_local_server *to,
+				     struct lg_slice request);
 
 /* How an answer goes on, once its head is there. */
 enum lg_local_how {

@@ -23,6 +23,7 @@
  * it. A carrier lives for ever; c->handle is its own.
  */
 struct lg_conn;
+struct lg_tls;
 
 enum lg_carrier_role {
 	LG_ROLE_CLIENT,
@@ -84,6 +85,13 @@ struct lg_carrier {
 	 * way to its bytes is its own.
 	 */
 	int (*below)(struct lg_conn *c, void *p, size_t n);
+	/*
+	 * Bytes of the connection that the program has taken from its
+	 * descriptor and the library has not seen yet. NULL: 0.
+	 */
+	size_t (*waiting)(struct lg_conn *c);
+	/* The copy of libssl that carries it. NULL: another library does. */
+	struct lg_tls *(*tls)(struct lg_conn *c);
 	/* A write of our own: its result must leave no trace. */
 	void (*ask)(struct lg_conn *c, const void *p, size_t n);
 };

@@ -22,11 +22,15 @@ enum lg_conn_mode {
 	LG_CONN_GUARDED, /* all bytes go through the flow */
 };
 
+struct lg_local_tls;
+
 struct lg_conn {
 	const struct lg_carrier *carrier;
-	void *handle;	       /* the carrier's: SSL, session, descriptor */
-	struct lg_flow *flow;  /* NULL in LOOK until a request begins */
-	struct lg_buf queue;   /* arrived, seen by the flow, not yet read */
+	void *handle;	      /* the carrier's: SSL, session, descriptor */
+	struct lg_flow *flow; /* NULL in LOOK until a request begins */
+	struct lg_buf queue;  /* arrived, seen by the flow, not yet read */
+	/* over which the local server is read, NULL: none, or plain */
+	struct lg_local_tls *local;
 	uint64_t fd_cookie;    /* the socket's identity, 0 unknown */
 	size_t consumed;       /* of the program's current logical write */
 	int64_t last_write_ms; /* coarse clock */

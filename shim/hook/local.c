@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,14 +12,16 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "base/clock.h"
 #include "guard/sandbox.h"
 #include "hook/local_dial.h"
+#include "hook/local_tls.h"
 #include "hook/wakeup.h"
 
 #define RELAYS 64
 #define PIECE_MAX ((size_t)1 << 30)
 #define DIAL_MS 1000
+#define HANDSHAKE_MS 2000
+#define RAW 2048
 /* The server takes nothing of the request. */
 #define STALL_MS 1000
 #define STALL_BLOCKING_MS 10000
@@ -59,6 +60,8 @@ void lg_local_forget(struct lg_conn *c)
 	if (!c->relayed)
 		return;
 	c->relayed = false;
+	lg_local_tls_del(c->local);
+	c->local = NULL;
 	for (unsigned i = 0; i < RELAYS; i++) {
 		uint64_t cookie = lg_load_acquire(&relays[i].cookie);
 
@@ -83,51 +86,6 @@ bool lg_local_swallows(int fd)
 	}
 	errno = err;
 	return yes;
-}
-
-/* -- the request ----------------------------------------------------------- */
-
-static bool wait_for(int fd, short what, int ms)
-{
-	struct pollfd p = {.fd = fd, .events = what};
-	int64_t end = lg_clock_boot_ns() + (int64_t)ms * 1000000, left;
-	int r;
-
-	do {
-		left = (end - lg_clock_boot_ns()) / 1000000;
-		r = poll(&p, 1, left > 0 ? (int)left : 0);
-	} while (r < 0 && errno == EINTR);
-	return r > 0;
-}
-
-/*
- * By the system call: no hook takes it for the program's. A server that
- * answers before it has read all is heard later.
- */
-static bool send_all(int fd, struct lg_slice s, int stall_ms)
-{
-	while (s.len) {
-		long n = syscall(SYS_sendto, fd, s.p, s.len,
-				 MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 &&
-		    (errno != EAGAIN || !wait_for(fd, POLLOUT, stall_ms)))
-			return false;
-		if (n > 0) {
-			s.p += n;
-			s.len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-/* 0: the end; else there is more, or nothing is known. */
-static long recv_peek(int fd, char *p)
-{
-	return syscall(SYS_recvfrom, fd, p, 1, MSG_PEEK | MSG_DONTWAIT, NULL,
-		       NULL);
 }
 
 /* -- one connection in the place of another -------------------------------- */
@@ -185,44 +143,93 @@ static bool is_movable(int fd, struct lg_epolls *e)
 	return e->n || !e->ring || !(flags & O_NONBLOCK);
 }
 
-static bool send_on(struct lg_conn *c, int fd, const struct lg_url *to,
-		    struct lg_slice request)
+/* A connection that is not the program's yet. */
+struct fresh {
+	int fd;
+	struct lg_local_tls *tls;
+};
+
+static const char *open_to(struct fresh *s, struct lg_conn *c,
+			   const struct lg_local_server *to)
+{
+	struct lg_tls *t =
+		to->url.tls && c->carrier->tls ? c->carrier->tls(c) : NULL;
+	const char *why = NULL;
+
+	if (to->url.tls && !t)
+		return "no TLS to be had";
+	s->fd = lg_local_dial(&to->url, DIAL_MS);
+	if (s->fd < 0)
+		return "unreachable";
+	if (!to->url.tls)
+		return NULL;
+	s->tls = lg_local_tls_new(t, to, &why);
+	return s->tls ? lg_local_tls_connect(s->tls, s->fd, HANDSHAKE_MS) : why;
+}
+
+static bool send_all(const struct fresh *s, struct lg_conn *c,
+		     struct lg_slice request)
+{
+	int ms = lg_wakeup_is_blocking(c) ? STALL_BLOCKING_MS : STALL_MS;
+
+	return s->tls ? lg_local_tls_send(s->tls, s->fd, request, ms)
+		      : lg_local_put(s->fd, request, ms);
+}
+
+static bool hand_over(struct fresh *s, struct lg_conn *c, int fd,
+		      const struct lg_epolls *e)
 {
 	uint64_t was = c->fd_cookie;
-	struct lg_epolls e;
-	int s, at = c->fd;
-	bool done;
+	int at = c->fd;
 
-	if (!is_movable(fd, &e))
+	if (!alike(fd, s->fd) || !remember(c, fd, lg_wakeup_cookie(s->fd)))
 		return false;
-	s = lg_local_dial(to, DIAL_MS);
-	if (s < 0)
-		return false;
-	done = send_all(s, request,
-			lg_wakeup_is_blocking(c) ? STALL_BLOCKING_MS
-						 : STALL_MS) &&
-	       alike(fd, s) && remember(c, fd, lg_wakeup_cookie(s));
-	if (done && !replace(fd, s, &e)) {
+	if (!replace(fd, s->fd, e)) {
 		lg_local_forget(c);
 		c->fd = at;
 		c->fd_cookie = was;
-		done = false;
+		return false;
 	}
-	syscall(SYS_close, s);
-	c->stopped = done;
-	return done;
+	if (s->tls && c->carrier->waiting)
+		lg_local_tls_skip(s->tls, c->carrier->waiting(c));
+	c->local = s->tls;
+	s->tls = NULL;
+	return true;
 }
 
-bool lg_local_send(void *conn, const struct lg_url *to, struct lg_slice request)
+static const char *send_on(struct lg_conn *c, int fd,
+			   const struct lg_local_server *to,
+			   struct lg_slice request)
+{
+	struct fresh s = {.fd = -1};
+	struct lg_epolls e;
+	const char *why;
+
+	if (!is_movable(fd, &e))
+		return "its place cannot be taken";
+	why = open_to(&s, c, to);
+	if (!why && !send_all(&s, c, request))
+		why = "takes no request";
+	if (!why && !hand_over(&s, c, fd, &e))
+		why = "its place cannot be taken";
+	lg_local_tls_del(s.tls);
+	if (s.fd >= 0)
+		syscall(SYS_close, s.fd);
+	c->stopped = !why;
+	return why;
+}
+
+const char *lg_local_send(void *conn, const struct lg_local_server *to,
+			  struct lg_slice request)
 {
 	struct lg_conn *c = conn;
 	int fd = lg_wakeup_fd(c), err = errno;
-	bool done = fd >= 0 && c->carrier->below &&
-		    c->carrier->below(c, NULL, 0) < 0 &&
-		    send_on(c, fd, to, request);
+	const char *why = "its place cannot be taken";
 
+	if (fd >= 0 && c->carrier->below && c->carrier->below(c, NULL, 0) < 0)
+		why = send_on(c, fd, to, request);
 	errno = err;
-	return done;
+	return why;
 }
 
 int lg_local_recv(int fd, void *p, size_t n)
@@ -233,6 +240,13 @@ int lg_local_recv(int fd, void *p, size_t n)
 	if (r >= 0)
 		return (int)r;
 	return errno == EAGAIN || errno == EINTR ? -1 : 0;
+}
+
+/* 0: the end; else there is more, or nothing is known. */
+static long recv_peek(int fd, char *p)
+{
+	return syscall(SYS_recvfrom, fd, p, 1, MSG_PEEK | MSG_DONTWAIT, NULL,
+		       NULL);
 }
 
 /*
@@ -251,28 +265,60 @@ static bool is_over(struct lg_conn *c)
 	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
 		return false;
-	return info.tcpi_bytes_received <= lg_flow_local_got(c->flow) + 1;
+	return info.tcpi_bytes_received <=
+	       (c->local ? lg_local_tls_got(c->local)
+			 : lg_flow_local_got(c->flow)) +
+		       1;
+}
+
+static bool is_local(struct lg_conn *c)
+{
+	return c->flow && lg_flow_is_local(c->flow);
+}
+
+/* Tell what n bytes from below say. False: it is the end. */
+static bool tell_tls(struct lg_conn *c, const char *raw, size_t n, char *buf,
+		     size_t len)
+{
+	struct lg_local_tls *l = c->local;
+	int fd = lg_wakeup_found(c), r;
+
+	lg_local_tls_feed(l, raw, n);
+	while ((r = lg_local_tls_read(l, buf, len)) > 0 && is_local(c))
+		lg_flow_local_arrived(c->flow, buf, (size_t)r);
+	if (fd >= 0)
+		lg_local_tls_answer(l, fd);
+	return r;
+}
+
+static bool tell(struct lg_conn *c, const char *raw, size_t n, char *buf,
+		 size_t len)
+{
+	if (c->local)
+		return tell_tls(c, raw, n, buf, len);
+	lg_flow_local_arrived(c->flow, raw, n);
+	return true;
 }
 
 int lg_local_read(struct lg_conn *c, char *buf, size_t len)
 {
+	char piece[RAW];
+	char *raw = c->local ? piece : buf;
 	int r;
 
-	if (!c->flow || !lg_flow_is_local(c->flow))
+	if (!is_local(c))
 		return c->carrier->say(c, LG_SAY_CLOSED);
 	lg_conn_unlock(c);
-	r = c->carrier->below(c, buf, len);
+	r = c->carrier->below(c, raw, c->local ? sizeof(piece) : len);
 	lg_conn_relock(c);
-	if (!c->flow || !lg_flow_is_local(c->flow))
+	if (!is_local(c))
 		return 1;
 	if (r < 0 && !is_over(c)) {
 		r = c->carrier->say(c, LG_SAY_WAIT_READ);
 		c->saved_errno = errno;
 		return r;
 	}
-	if (r > 0)
-		lg_flow_local_arrived(c->flow, buf, (size_t)r);
-	else
+	if ((r <= 0 || !tell(c, raw, (size_t)r, buf, len)) && is_local(c))
 		lg_flow_local_eof(c->flow);
 	return 1;
 }

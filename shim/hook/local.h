@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/url.h"
+#include "guard/local.h"
 #include "hook/conn.h"
 
 /*
@@ -20,11 +20,11 @@
 
 /*
  * The flow's lg_local_send_fn; conn: a struct lg_conn. Waits for the
- * connection (1 s) and while the server takes the request. False: nothing
- * has changed.
+ * address and the connection (1 s each), a TLS handshake (2 s), and while the
+ * server takes the request. Else NULL: nothing has changed, and why.
  */
-bool lg_local_send(void *conn, const struct lg_url *to,
-		   struct lg_slice request);
+const char *lg_local_send(void *conn, const struct lg_local_server *to,
+			  struct lg_slice request);
 /*
  * Read what the local server sends and tell it to the flow; buf: len bytes
  * of room, contents of no use afterwards. 1, or what the program's call

@@ -12,9 +12,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/clock.h"
+#include "base/hash.h"
+#include "hook/local_names.h"
 
 #define ADDRESSES 4
+#define SILENT 8
+#define SILENT_NS INT64_C(5000000000)
 #define HIGH 200 /* first number tried for a descriptor of ours */
 #define HOSTS_PIECE 2048
 
@@ -126,7 +131,28 @@ static void add_socket(struct found *f, struct lg_slice path)
 	f->n = 1;
 }
 
-static void find(struct found *f, const struct lg_url *to)
+static void ask(struct found *f, const struct lg_url *to, int ms)
+{
+	struct lg_names names;
+
+	lg_names_find(to->host, ms, &names);
+	for (unsigned i = 0; i < names.n && f->n < ADDRESSES; i++) {
+		union address *a = &f->a[f->n++];
+
+		memset(a, 0, sizeof(*a));
+		if (names.a[i].len == sizeof(a->v4.sin_addr)) {
+			a->v4.sin_family = AF_INET;
+			a->v4.sin_port = htons(to->port);
+			memcpy(&a->v4.sin_addr, names.a[i].ip, 4);
+		} else {
+			a->v6.sin6_family = AF_INET6;
+			a->v6.sin6_port = htons(to->port);
+			memcpy(&a->v6.sin6_addr, names.a[i].ip, 16);
+		}
+	}
+}
+
+static void find(struct found *f, const struct lg_url *to, int ms)
 {
 	char text[LG_URL_MAX + 1];
 
@@ -144,6 +170,8 @@ static void find(struct found *f, const struct lg_url *to)
 		add_literal(f, "127.0.0.1", to->port);
 		add_literal(f, "::1", to->port);
 	}
+	if (!f->n)
+		ask(f, to, ms);
 }
 
 static socklen_t size_of(const union address *a)
@@ -153,9 +181,13 @@ static socklen_t size_of(const union address *a)
 					      : sizeof(a->local);
 }
 
+/* -- sockets --------------------------------------------------------------- */
+
 /* Low numbers are what a program may expect to get next. */
-static int raised(int fd)
+int lg_local_socket(int family, int type)
 {
+	int fd = (int)syscall(SYS_socket, family,
+			      type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
 
 	if (high < 0)
@@ -164,31 +196,58 @@ static int raised(int fd)
 	return high;
 }
 
-static bool is_connected(int fd, int64_t end)
+bool lg_local_wait(int fd, bool write, int64_t end_ns)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct pollfd p = {.fd = fd, .events = write ? POLLOUT : POLLIN};
 	int64_t left;
-	int err = 0, r;
-	socklen_t len = sizeof(err);
+	int r;
 
 	do {
-		left = (end - lg_clock_boot_ns()) / 1000000;
-		r = left > 0 ? poll(&p, 1, (int)left) : 0;
+		left = (end_ns - lg_clock_boot_ns() + 999999) / 1000000;
+		r = poll(&p, 1, left > 0 ? (int)left : 0);
 	} while (r < 0 && errno == EINTR);
-	return r > 0 && !getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) &&
-	       !err;
+	return r > 0;
+}
+
+/* A server that answers before it has read all is heard later. */
+bool lg_local_put(int fd, struct lg_slice s, int stall_ms)
+{
+	while (s.len) {
+		long n = syscall(SYS_sendto, fd, s.p, s.len,
+				 MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 &&
+		    (errno != EAGAIN ||
+		     !lg_local_wait(fd, true,
+				    lg_clock_boot_ns() +
+					    (int64_t)stall_ms * 1000000)))
+			return false;
+		if (n > 0) {
+			s.p += n;
+			s.len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static bool is_connected(int fd, int64_t end)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	return lg_local_wait(fd, true, end) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) && !err;
 }
 
 static int try(const union address *a, int64_t end)
 {
-	int fd = raised((int)syscall(SYS_socket, a->any.sa_family,
-				     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-				     0));
+	int fd = lg_local_socket(a->any.sa_family, SOCK_STREAM);
 	int one = 1;
 
 	if (fd < 0)
 		return -1;
-	/* by itself: no hook takes it for the program's */
 	if (syscall(SYS_connect, fd, &a->any, size_of(a)) &&
 	    (errno != EINPROGRESS || !is_connected(fd, end))) {
 		syscall(SYS_close, fd);
@@ -198,16 +257,51 @@ static int try(const union address *a, int64_t end)
 	return fd;
 }
 
+/* -- hosts that do not even refuse ----------------------------------------- */
+
+/* An event loop waits for them once in a while, not at each request. */
+static struct {
+	uint64_t who;
+	int64_t until_ns;
+} silent[SILENT];
+
+static uint64_t who_of(const struct lg_url *to)
+{
+	return lg_hash128(to->host.p, to->host.len, to->port).a;
+}
+
+static bool is_silent(const struct lg_url *to)
+{
+	uint64_t who = who_of(to);
+	unsigned i = who % SILENT;
+
+	return lg_load_relaxed(&silent[i].who) == who &&
+	       lg_clock_boot_ns() < lg_load_relaxed(&silent[i].until_ns);
+}
+
+static void note_silent(const struct lg_url *to)
+{
+	uint64_t who = who_of(to);
+	unsigned i = who % SILENT;
+
+	lg_store_relaxed(&silent[i].until_ns, lg_clock_boot_ns() + SILENT_NS);
+	lg_store_relaxed(&silent[i].who, who);
+}
+
 int lg_local_dial(const struct lg_url *to, int ms)
 {
-	int64_t end = lg_clock_boot_ns() + (int64_t)ms * 1000000;
 	struct found f;
+	int64_t end;
 	int fd = -1;
 
-	if (to->tls)
+	if (is_silent(to))
 		return -1;
-	find(&f, to);
+	find(&f, to, ms);
+	end = lg_clock_boot_ns() + (int64_t)ms * 1000000;
 	for (unsigned i = 0; i < f.n && fd < 0; i++)
-		fd = try(&f.a[i], end);
+		fd = try(&f.a[i],
+			 end - (int64_t)(f.n - 1 - i) * ms * 1000000 / f.n);
+	if (fd < 0 && f.n && lg_clock_boot_ns() >= end)
+		note_silent(to);
 	return fd;
 }

@@ -179,6 +179,22 @@ static int ssl_below(struct lg_conn *c, void *p, size_t n)
 	return t->BIO_test_flags(bio, LG_BIO_SHOULD_RETRY) ? -1 : 0;
 }
 
+/* Of a BIO in memory; others say nothing, or read what they are asked for. */
+static size_t ssl_waiting(struct lg_conn *c)
+{
+	struct lg_tls *t = tls_of(c);
+	void *bio = t->SSL_get_rbio ? t->SSL_get_rbio(c->handle) : NULL;
+
+	if (!bio || !t->BIO_ctrl_pending || t->SSL_get_rfd(c->handle) >= 0)
+		return 0;
+	return t->BIO_ctrl_pending(bio);
+}
+
+static struct lg_tls *ssl_tls(struct lg_conn *c)
+{
+	return tls_of(c);
+}
+
 static const struct lg_carrier openssl = {
 	.write = ssl_write,
 	.read = ssl_read,
@@ -195,6 +211,8 @@ static const struct lg_carrier openssl = {
 	.random = ssl_random,
 	.is_partial = ssl_is_partial,
 	.below = ssl_below,
+	.waiting = ssl_waiting,
+	.tls = ssl_tls,
 	.ask = ssl_ask,
 };
 

@@ -464,6 +464,16 @@ bool lg_tls_is_own(const struct lg_tls *t, const void *caller)
 	return lg_module_of(caller) == t->module;
 }
 
+void *lg_tls_symbol(const struct lg_tls *t, const char *name)
+{
+	struct link_map *lib = (struct link_map *)t->module;
+	struct lg_elf e;
+
+	if (lib->l_name && lib->l_name[0])
+		return from_module(lib, name, NULL);
+	return lg_elf_program(&e) ? in_program(&e, name) : NULL;
+}
+
 const char *lg_tls_name(const struct lg_tls *t)
 {
 	const struct link_map *lib = t->module;

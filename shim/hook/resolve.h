@@ -54,6 +54,11 @@ struct lg_tls *lg_tls_adopt(struct link_map *lib, const struct lg_elf *e);
  */
 uintptr_t lg_tls_marker(const struct lg_tls *t);
 
+/*
+ * Another function of this copy, or of the libcrypto that it calls; NULL: it
+ * has none. Not fast.
+ */
+void *lg_tls_symbol(const struct lg_tls *t, const char *name);
 /* The file that it was loaded from; "program" for the executable. */
 const char *lg_tls_name(const struct lg_tls *t);
 

@@ -108,6 +108,7 @@ typedef long lg_bio_cb_ctrl_fn(BIO *, int, void (*)(void));
 	MAYBE(void *, SSL_get_rbio, (const SSL *))                             \
 	MAYBE(int, BIO_read, (void *, void *, int))                            \
 	MAYBE(int, BIO_test_flags, (const void *, int))                        \
+	MAYBE(size_t, BIO_ctrl_pending, (BIO *))                               \
 	MAYBE(int, SSL_is_dtls, (const SSL *))                                 \
 	MAYBE(int, SSL_is_quic, (const SSL *))                                 \
 	MAYBE(int, SSL_get_wfd, (const SSL *))                                 \

@@ -5,21 +5,25 @@ in threads of the test; what came in stands in .seen, how it answers in .how.
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
 
 
 class LocalServer:
-    def __init__(self, where=None):
-        """where: the path of a Unix socket, None: a port of 127.0.0.1."""
+    def __init__(self, where=None, tls=None):
+        """where: the path of a Unix socket, None: a port of 127.0.0.1; tls:
+        its ssl.SSLContext."""
         self.seen, self.how, self.lock = [], {}, threading.Lock()
+        self.tls, self.refused = tls, []
         self.sock = socket.socket(socket.AF_UNIX if where else socket.AF_INET)
         self.sock.bind(where or ('127.0.0.1', 0))
         self.sock.listen(64)
         self.where = where
         self.url = 'unix:' + where if where else \
-            'http://127.0.0.1:%d' % self.sock.getsockname()[1]
+            'http%s://127.0.0.1:%d' % ('s' if tls else '',
+                                      self.sock.getsockname()[1])
         threading.Thread(target=self.serve, daemon=True).start()
 
     def close(self):
@@ -41,7 +45,14 @@ class LocalServer:
 
     def one(self, s):
         try:
+            if not self.where:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            time.sleep(self.how.get('before', 0))
+            if self.tls:
+                s = self.tls.wrap_socket(s, server_side=True)
             self.answer(s, *self.read(s))
+        except ssl.SSLError as e:
+            self.refused.append(e.reason)
         except (OSError, ValueError, EOFError):
             pass
         finally:

@@ -18,18 +18,19 @@ static struct {
 	char host[64], request[8192];
 } there;
 
-static bool ask(void *arg, const struct lg_url *to, struct lg_slice request)
+static const char *ask(void *arg, const struct lg_local_server *to,
+		       struct lg_slice request)
 {
 	(void)arg;
 	there.asked++;
 	if (there.gone)
-		return false;
+		return "gone";
 	assert_true(request.len < sizeof(there.request));
 	memcpy(there.request, request.p, request.len);
 	there.request[request.len] = '\0';
-	memcpy(there.host, to->host.p, to->host.len);
-	there.host[to->host.len] = '\0';
-	return true;
+	memcpy(there.host, to->url.host.p, to->url.host.len);
+	there.host[to->url.host.len] = '\0';
+	return NULL;
 }
 
 #define LOCAL(more)                                                            \

@@ -115,12 +115,42 @@ static void test_edge(void **state)
 		}
 }
 
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *url;
+		bool yes;
+	} t[] = {
+		{"https://127.0.0.1", true},
+		{"https://127.8.9.10:1/x", true},
+		{"https://LOCALHOST:2", true},
+		{"https://[::1]:3", true},
+		{"unix:/run/x", true},
+		{"https://127.0.0.1.example", false},
+		{"https://127.1", false},
+		{"https://128.0.0.1", false},
+		{"https://localhost.example", false},
+		{"https://[::2]", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct lg_url u;
+		const char *why;
+
+		assert_int_equal(lg_url_parse(lg_slice_str(t[i].url), &u, &why),
+				 0);
+		assert_int_equal(lg_url_is_loopback(&u), t[i].yes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_edge),
+		cmocka_unit_test(test_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
