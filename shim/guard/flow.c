@@ -25,6 +25,7 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 	f->engine = e;
 	f->observe = peer->observe_only;
 	f->may_sleep = peer->may_sleep;
+	f->is_named = peer->is_named;
 	f->local = peer->local;
 	f->sleeper = peer->arg;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;

@@ -36,6 +36,8 @@ struct lg_flow_peer {
 	 * during an offer, when a budget slows calls down. NULL: it may not.
 	 */
 	bool (*may_sleep)(void *arg);
+	/* Is a request with this Host field ours to guard? NULL: any is. */
+	bool (*is_named)(void *arg, struct lg_slice host);
 	/*
 	 * Send a request elsewhere and answer the program from there: asked
 	 * during an offer, when a budget prefers a local server. From a true

@@ -40,10 +40,11 @@ struct lg_flow {
 	bool stream;	 /* one of several in an HTTP/2 connection */
 	uint8_t preface; /* bytes of HTTP/2's that are taken */
 	uint32_t forks;	 /* lg_self_forks() of the owner */
-	bool (*may_sleep)(void *arg); /* NULL: never */
-	lg_local_send_fn *local;      /* NULL: never */
-	void *sleeper;		      /* the arg of both */
-	int64_t nap_ns;		      /* due before the next real write */
+	bool (*may_sleep)(void *arg);			   /* NULL: never */
+	bool (*is_named)(void *arg, struct lg_slice host); /* NULL: always */
+	lg_local_send_fn *local;			   /* NULL: never */
+	void *sleeper;					   /* the arg of both */
+	int64_t nap_ns; /* due before the next real write */
 	struct lg_framer req, resp;
 	struct lg_buf held;  /* taken from the program */
 	size_t sent;	     /* of it, already written */

@@ -25,6 +25,8 @@ static bool guard(struct lg_h2conn *c, struct lg_h2_stream *st, bool ended,
 		.host = lg_slice_str(c->flow->host),
 		.guarded = c->guarded,
 		.memo = c->flow->memo,
+		.is_named = c->flow->is_named,
+		.arg = c->flow->sleeper,
 	};
 	struct lg_slice length =
 		lg_h2_fields_get(&st->head, LG_SLICE("content-length"));

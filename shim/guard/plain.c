@@ -52,7 +52,8 @@ bool lg_plain_names(struct lg_engine *e, struct lg_slice host, uint16_t port)
 	for (i = 0; i < n && !found && name.len; i++) {
 		entry = &LG_IMG_ARRAY(w->img, w->img->plain,
 				      struct lg_img_plain)[i];
-		found = entry->pattern.len && has_port(entry, port) &&
+		found = entry->pattern.len &&
+			(!port || has_port(entry, port)) &&
 			lg_slice_glob(name,
 				      lg_img_text(w->img, entry->pattern));
 	}

@@ -25,7 +25,10 @@ struct lg_plain_peer {
 /* What is to be done with a connection to this peer? Any thread. */
 enum lg_plain_how lg_plain_of(struct lg_engine *e,
 			      const struct lg_plain_peer *p);
-/* Is a request with this Host field on such a connection one of them? */
+/*
+ * Is a request with this Host field on such a connection one of them? Port 0:
+ * on any connection?
+ */
 bool lg_plain_names(struct lg_engine *e, struct lg_slice host, uint16_t port);
 
 #endif

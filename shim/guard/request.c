@@ -144,6 +144,9 @@ static void route(struct lg_flow *f, struct lg_exchange *x,
 			       sizeof(row->endpoint));
 		}
 	}
+	/* another server at the same address: followed, but not looked at */
+	if (f->is_named && !f->is_named(f->sleeper, fields->host))
+		x->route.kind = LG_ROUTE_NONE;
 	x->quiet = x->route.kind == LG_ROUTE_NONE;
 	x->head_request = lg_slice_eq(method, LG_SLICE("HEAD"));
 }

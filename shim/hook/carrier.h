@@ -92,6 +92,8 @@ struct lg_carrier {
 	size_t (*waiting)(struct lg_conn *c);
 	/* The copy of libssl that carries it. NULL: another library does. */
 	struct lg_tls *(*tls)(struct lg_conn *c);
+	/* Is a request with this Host field to be guarded? NULL: each one. */
+	bool (*is_named)(struct lg_conn *c, struct lg_slice host);
 	/* A write of our own: its result must leave no trace. */
 	void (*ask)(struct lg_conn *c, const void *p, size_t n);
 };

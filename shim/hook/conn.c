@@ -68,12 +68,20 @@ bool lg_conn_may_sleep(void *conn)
 	return lg_wakeup_is_blocking(conn);
 }
 
+static bool is_named(void *conn, struct lg_slice host)
+{
+	struct lg_conn *c = conn;
+
+	return c->carrier->is_named(c, host);
+}
+
 bool lg_conn_begin(struct lg_conn *c, struct lg_slice host, bool guarded)
 {
 	const struct lg_flow_peer peer = {
 		.host = host,
 		.guarded = guarded,
 		.may_sleep = lg_conn_may_sleep,
+		.is_named = c->carrier->is_named ? is_named : NULL,
 		.local = lg_local_send,
 		.arg = c,
 	};

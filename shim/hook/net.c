@@ -36,6 +36,7 @@ int hook_getaddrinfo(const char *node, const char *service,
 		return r;
 	err = errno;
 	lg_dark_resolved(node, *res);
+	lg_plain_resolved(node, *res);
 	errno = err;
 	return r;
 }

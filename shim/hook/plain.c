@@ -155,6 +155,13 @@ static void plain_ask(struct lg_conn *c, const void *p, size_t n)
 	(void)c, (void)p, (void)n;
 }
 
+static bool plain_is_named(struct lg_conn *c, struct lg_slice host)
+{
+	const struct lg_plain *p = plain_of(c);
+
+	return !p->asks_host || lg_plain_names(lg_conn_engine(), host, p->port);
+}
+
 static const struct lg_carrier plain = {
 	.write = plain_write,
 	.read = plain_read,
@@ -170,18 +177,21 @@ static const struct lg_carrier plain = {
 	.is_partial = yes,
 	.below = plain_read,
 	.ask = plain_ask,
+	.is_named = plain_is_named,
 };
 
 /* -- what a connection is ---------------------------------------------------
  */
 
-static bool read_peer(const struct sockaddr *to, socklen_t len,
-		      struct lg_plain_peer *out)
+bool lg_plain_read_peer(const struct sockaddr *to, socklen_t len,
+			struct lg_plain_peer *out)
 {
 	struct sockaddr_in6 six;
 	struct sockaddr_in four;
 
 	memset(out, 0, sizeof(*out));
+	if (len < sizeof(to->sa_family))
+		return false;
 	if (to->sa_family == AF_INET && len >= sizeof(four)) {
 		memcpy(&four, to, sizeof(four));
 		out->addr[10] = out->addr[11] = 0xff;
@@ -222,7 +232,7 @@ static bool has_config(void)
 }
 
 /* In a sandbox no file may be opened any more. */
-static struct lg_engine *engine(void)
+struct lg_engine *lg_plain_engine(void)
 {
 	if (!lg_hook_is_on || !lg_plain_is_self())
 		return NULL;
@@ -231,7 +241,8 @@ static struct lg_engine *engine(void)
 	return lg_conn_engine();
 }
 
-static void track(int fd, uint64_t id, uint16_t port, bool asks_host)
+static void track(int fd, uint64_t id, const struct lg_plain_peer *peer,
+		  bool asks_host)
 {
 	struct lg_plain *p = lg_plain_new();
 
@@ -243,8 +254,9 @@ static void track(int fd, uint64_t id, uint16_t port, bool asks_host)
 	lg_conn_reset(&p->conn);
 	p->conn.fd_cookie = id;
 	p->fd = fd;
-	p->port = port;
+	p->port = peer->port;
 	p->asks_host = asks_host;
+	p->was_told = asks_host && lg_plain_was_told(peer->addr);
 	if (!lg_plain_enter(fd, p))
 		lg_log(LG_LOG_WARN, "connection_unguarded", NULL, 0);
 	lg_plain_put(p);
@@ -271,9 +283,9 @@ static enum lg_plain_how how_of(const struct sockaddr *to, socklen_t len,
 {
 	struct lg_engine *e;
 
-	if (!to || len < sizeof(to->sa_family) || !read_peer(to, len, peer))
+	if (!to || !lg_plain_read_peer(to, len, peer))
 		return LG_PLAIN_NO;
-	e = engine();
+	e = lg_plain_engine();
 	return e && !lg_engine_is_off(e) ? lg_plain_of(e, peer) : LG_PLAIN_NO;
 }
 
@@ -305,18 +317,28 @@ void lg_plain_connected(int fd, const struct sockaddr *to, socklen_t len)
 	}
 	id = how != LG_PLAIN_NO && is_stream(fd) ? lg_plain_identity(fd) : 0;
 	if (id)
-		track(fd, id, peer.port, how == LG_PLAIN_LOOK);
+		track(fd, id, &peer, how == LG_PLAIN_LOOK);
 	errno = err;
 }
 
-static bool is_named(const struct lg_plain *p, const char *buf, size_t n)
+/*
+ * Where names decide: an address that was told for one of them may be others',
+ * too, and through a proxy come requests for many hosts. There each request's
+ * Host field is looked at by the flow. Else it has to be here already.
+ */
+static bool may_be_named(struct lg_plain *p, const char *buf, size_t n)
 {
 	const char *end = memmem(buf, n, "\r\n\r\n", 4);
+	const char *target = memchr(buf, ' ', n);
 	struct lg_slice head = {buf, end ? (size_t)(end - buf) + 4 : 0};
 
-	return end && lg_plain_names(lg_conn_engine(),
-				     lg_http1_field(head, LG_SLICE("host"), 0),
-				     p->port);
+	if (p->was_told || !p->asks_host)
+		return true;
+	if (target && (size_t)(buf + n - target) > 8 &&
+	    !memcmp(target, " http://", 8))
+		return true;
+	return end && plain_is_named(&p->conn,
+				     lg_http1_field(head, LG_SLICE("host"), 0));
 }
 
 /* The first bytes decide. False: nothing that is ours. */
@@ -329,7 +351,7 @@ static bool begin(struct lg_plain *p, const char *buf, size_t n)
 	if (n > 65536)
 		n = 65536;
 	if (buf[0] >= 'A' && buf[0] <= 'Z' && lg_http1_sniff(buf, n) >= 0 &&
-	    (!p->asks_host || is_named(p, buf, n)) &&
+	    may_be_named(p, buf, n) &&
 	    lg_conn_begin(c, (struct lg_slice){"", 0}, true)) {
 		c->mode = LG_CONN_GUARDED;
 		c->begun = c->handshaken = true;

@@ -36,6 +36,19 @@ bool lg_plain_opens(const void *pc, int fd, const struct sockaddr *to,
 /* fd was connected to this address, or is about to be. Keeps errno. */
 void lg_plain_connected(int fd, const struct sockaddr *to, socklen_t len);
 
+/*
+ * getaddrinfo gave these addresses for a name: those of configured names are
+ * remembered, as many as there is room for. addr: an lg_plain_peer's.
+ */
+struct addrinfo;
+struct lg_plain_peer;
+void lg_plain_resolved(const char *name, const struct addrinfo *list);
+bool lg_plain_was_told(const uint8_t *addr);
+bool lg_plain_read_peer(const struct sockaddr *to, socklen_t len,
+			struct lg_plain_peer *out);
+/* The engine where servers are named; NULL: there is nothing to do. */
+struct lg_engine *lg_plain_engine(void);
+
 /* fd is about to be closed. Keeps errno. */
 void lg_plain_closing(const void *pc, int fd);
 

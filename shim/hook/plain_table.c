@@ -127,7 +127,7 @@ static void prepare(struct lg_plain *p)
 	p->numbers = 0;
 	p->fd = -1;
 	p->port = 0;
-	p->asks_host = p->begun = false;
+	p->asks_host = p->was_told = p->begun = false;
 }
 
 struct lg_plain *lg_plain_new(void)

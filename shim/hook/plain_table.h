@@ -21,6 +21,7 @@ struct lg_plain {
 	int fd;		       /* the one of the last call */
 	uint16_t port;	       /* of the peer */
 	bool asks_host;	       /* the Host field decides */
+	bool was_told;	       /* its address was told for a configured name */
 	bool begun;	       /* something was written */
 	unsigned left; /* 1: bytes of ours wait, counted in lg_plain_left */
 	bool told;     /* and an edge of them was reported */

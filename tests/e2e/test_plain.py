@@ -116,6 +116,82 @@ def case_by_localhost(box):
     recognised(box, ['localhost'])
 
 
+PIECES = '''
+import json, socket, sys, time
+port, pieces, how = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+asks = json.load(sys.stdin)
+addr = socket.getaddrinfo('localhost', port, socket.AF_INET)[0][4] \\
+    if how == 'told' else ('127.0.0.1', port)
+s = socket.create_connection(addr)
+for host, path in asks:
+    body = b'{"model": "gpt-4o-mini", "messages": [{"role": "user", ' \\
+        b'"content": "x"}]}'
+    text = ('POST %s HTTP/1.1\\r\\nHost: %s\\r\\nContent-Type: '
+            'application/json\\r\\nx-test: in=9;out=3\\r\\n'
+            'Content-Length: %d\\r\\n\\r\\n' % (path, host, len(body))
+            ).encode() + body
+    step = -(-len(text) // pieces)
+    for i in range(0, len(text), step):
+        s.sendall(text[i:i + step])
+    f = s.makefile('rb')
+    print(f.readline().split()[1].decode(), end=' ')
+    n = 0
+    for line in iter(f.readline, b'\\r\\n'):
+        if line.lower().startswith(b'content-length:'):
+            n = int(line.split()[1])
+    f.read(n)
+'''
+
+
+def pieces(box, want, asks, n=1, how='told', path='/v1/chat/completions'):
+    p = box.run([PY, '-c', PIECES, str(box.server.plain), str(n), how],
+                stdin=json.dumps([(h, a or path) for h, a in asks]))
+    eq((p.stdout.decode().split(), p.stderr), (want.split(), b''),
+       '%s in %d pieces, %s' % (asks, n, how))
+
+
+def case_name_in_pieces(box):
+    """A name that was resolved is known however its head is written."""
+    configure(box, 0, 'plain_http: ["local*:%d"]\n' % box.server.plain)
+    port = box.server.plain
+    for n in (1, 2, 7, 1000):
+        pieces(box, '429', [('localhost', None)], n)
+        pieces(box, '429', [('LOCALHOST:%d' % port, None)], n)
+        # another server at the same address
+        pieces(box, '200 200', [('other', None)] * 2, n)
+        pieces(box, '200 429', [('other', None), ('localhost', None)], n)
+    # nobody asked for the name: a head in one piece still tells
+    pieces(box, '429', [('localhost', None)], 1, 'known')
+    pieces(box, '200', [('other', None)], 1, 'known')
+
+
+def case_name_through_proxy(box):
+    """Whom each request is for is said in it."""
+    configure(box, 0, 'plain_http: ["*.models.internal"]\n')
+    url = 'http://%s/v1/chat/completions'
+    asks = [(h, url % h) for h in ('other', 'gpu.models.internal')]
+    pieces(box, '200 429', asks, 1, 'known')
+    eq([(r['host'], r['verdict']) for r in box.rows()],
+       [('gpu.models.internal', 'block')], 'rows')
+
+
+def case_expect(box):
+    """curl asks before it sends a large body: it is answered at once."""
+    body = os.path.join(box.dir, 'big')
+    with open(body, 'w') as f:
+        json.dump(chat_body(text='word ' * 300000), f)
+    for usd, want in ((100, '200'), (0, '429')):
+        configure(box, usd)
+        p = box.run(['curl', '-sS', '-o', '/dev/null', '-w',
+                     '%{http_code} %{time_total}', '-H',
+                     'Expect: 100-continue', '-H', 'Content-Type: '
+                     'application/json', '-H', 'x-test: in=9;out=3',
+                     '--expect100-timeout', '5', '-d', '@' + body, url(box)])
+        code, took = p.stdout.split()
+        eq(code.decode(), want, 'status')
+        ok(float(took) < 4, 'took %s s' % took)
+
+
 def case_not_by_another_name(box):
     recognised(box, ['*.models.internal', '10.0.0.0/8', '[::1]:80'],
                seen=False)
