@@ -11,6 +11,7 @@
 #include "guard/engine.h"
 #include "guard/host.h"
 #include "guard/inject.h"
+#include "guard/look.h"
 #include "guard/phase.h"
 #include "guard/self.h"
 #include "guard/settle.h"
@@ -19,47 +20,6 @@
 
 /* Taken beyond hold_max_bytes, so that the offer which decides takes some. */
 #define OVERRUN ((size_t)4096)
-
-/* -- looking at connections that are not guarded by name ------------------- */
-
-/* The complete head at the start of p; empty when there is none. */
-static struct lg_slice head_of(const char *p, size_t len)
-{
-	const char *end = memmem(p, len, "\r\n\r\n", 4);
-
-	return (struct lg_slice){p, end ? (size_t)(end - p) + 4 : 0};
-}
-
-static bool is_llm_request(struct lg_flow *f, struct lg_slice head)
-{
-	struct lg_slice method, target;
-	struct lg_slice host = lg_http1_field(head, LG_SLICE("host"), 0);
-	struct lg_world *w;
-	struct lg_host_hit hit;
-	struct lg_route route;
-	bool named;
-
-	if (!lg_http1_request_line(head, &method, &target))
-		return false;
-	w = lg_engine_pin(f->engine);
-	named = lg_host_find(w, host, &hit);
-	lg_engine_unpin(f->engine, w);
-	if (named)
-		return true;
-	lg_route_request(NULL, NULL, lg_route_host_name(host), method, target,
-			 &route);
-	return route.kind == LG_ROUTE_PAID;
-}
-
-static bool begins_guarded(struct lg_flow *f, const char *p, size_t len)
-{
-	struct lg_slice head;
-
-	if (lg_http1_sniff(p, len) != 1)
-		return false;
-	head = head_of(p, len);
-	return head.len && is_llm_request(f, head);
-}
 
 /* -- a request begins ------------------------------------------------------ */
 
@@ -586,7 +546,7 @@ size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
 	size_t n;
 
 	*gate = LG_FLOW_PASS;
-	if (f->in == LG_IN_LOOK && begins_guarded(f, p, len))
+	if (f->in == LG_IN_LOOK && lg_look_begins(f->engine, p, len))
 		f->in = LG_IN_HEAD;
 	switch (f->in) {
 	case LG_IN_LOOK:
