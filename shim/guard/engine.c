@@ -486,13 +486,13 @@ enum lg_http2 lg_engine_http2(struct lg_engine *e)
 	return how;
 }
 
-enum lg_patch lg_engine_patch(struct lg_engine *e)
+bool lg_engine_may_patch(struct lg_engine *e, bool is_asked)
 {
 	struct lg_world *w = lg_engine_pin(e);
-	enum lg_patch how = (enum lg_patch)w->set.patch;
+	bool may = !w->denied && (is_asked || w->set.patch == LG_PATCH_AUTO);
 
 	lg_engine_unpin(e, w);
-	return how;
+	return may;
 }
 
 const struct lg_env *lg_engine_env(const struct lg_engine *e)

@@ -39,8 +39,11 @@ bool lg_engine_guards(struct lg_engine *e, struct lg_slice host);
 bool lg_engine_is_off(struct lg_engine *e);
 /* How ALPN is handled for guarded hosts. */
 enum lg_http2 lg_engine_http2(struct lg_engine *e);
-/* May entries of functions be patched? */
-enum lg_patch lg_engine_patch(struct lg_engine *e);
+/*
+ * May entries of functions be patched? Never in a program that is let alone
+ * (lists, crashes), else as the setting says; is_asked: whatever it says.
+ */
+bool lg_engine_may_patch(struct lg_engine *e, bool is_asked);
 /* In a forked child, before anything else; forked: for one's own engine. */
 void lg_engine_after_fork(void);
 void lg_engine_forked(struct lg_engine *e);

@@ -156,7 +156,7 @@ void lg_alpn_without_h2(struct lg_ssl *c)
 	const struct lg_alpn *a = c->alpn ? c->alpn : c->ctx_alpn;
 	unsigned n;
 
-	if (!e || !a || !t->SSL_in_before(s))
+	if (!e || !a || !lg_ssl_in_before(t, s))
 		return;
 	n = lg_alpn_for(e, a->list, a->len, out);
 	if (n == a->len)

@@ -87,7 +87,7 @@ static bool is_foreign(const struct lg_tls *t, const SSL *s)
 
 /*
  * Before SSL_set_connect_state a client of TLS_method() calls itself server:
- * that is believed only once the handshake has begun.
+ * that is believed only once the handshake has begun. BoringSSL's does not.
  */
 static enum lg_carrier_role ssl_role(struct lg_conn *c, bool client)
 {
@@ -95,7 +95,8 @@ static enum lg_carrier_role ssl_role(struct lg_conn *c, bool client)
 	SSL *s = c->handle;
 
 	if (!client && t->SSL_is_server(s))
-		return t->SSL_in_before(s) ? LG_ROLE_UNKNOWN : LG_ROLE_SERVER;
+		return t->SSL_in_before && t->SSL_in_before(s) ? LG_ROLE_UNKNOWN
+							       : LG_ROLE_SERVER;
 	return is_foreign(t, s) ? LG_ROLE_SERVER : LG_ROLE_CLIENT;
 }
 
@@ -147,8 +148,12 @@ static bool ssl_random(struct lg_conn *c, unsigned char *out)
 
 static bool ssl_is_partial(struct lg_conn *c)
 {
-	return tls_of(c)->SSL_ctrl(c->handle, LG_SSL_CTRL_MODE, 0, NULL) &
-	       LG_SSL_MODE_PARTIAL_WRITE;
+	struct lg_tls *t = tls_of(c);
+	SSL *s = c->handle;
+	long mode = t->SSL_ctrl ? t->SSL_ctrl(s, LG_SSL_CTRL_MODE, 0, NULL)
+				: (long)t->SSL_get_mode(s);
+
+	return mode & LG_SSL_MODE_PARTIAL_WRITE;
 }
 
 static void ssl_ask(struct lg_conn *c, const void *p, size_t n)
@@ -263,6 +268,25 @@ static bool wait_indexed(struct lg_tls *t)
 	return lg_load_acquire(&t->indexed) == 2;
 }
 
+/*
+ * BoringSSL's CRYPTO_get_ex_new_index takes other arguments. Its own two, as
+ * those of an old OpenSSL, are functions; elsewhere they are macros.
+ */
+static void make_indices(struct lg_tls *t)
+{
+	if (t->SSL_get_ex_new_index && t->SSL_CTX_get_ex_new_index) {
+		t->ssl_idx = t->SSL_get_ex_new_index(0, NULL, NULL, dup_nothing,
+						     free_ssl);
+		t->ctx_idx = t->SSL_CTX_get_ex_new_index(
+			0, NULL, NULL, dup_nothing, free_alpn);
+		return;
+	}
+	t->ssl_idx = t->CRYPTO_get_ex_new_index(LG_CRYPTO_EX_SSL, 0, NULL, NULL,
+						dup_nothing, free_ssl);
+	t->ctx_idx = t->CRYPTO_get_ex_new_index(LG_CRYPTO_EX_SSL_CTX, 0, NULL,
+						NULL, dup_nothing, free_alpn);
+}
+
 bool lg_ssl_indexed(struct lg_tls *t)
 {
 	unsigned state = lg_load_acquire(&t->indexed);
@@ -272,10 +296,7 @@ bool lg_ssl_indexed(struct lg_tls *t)
 	if (state || !lg_cas_seq(&t->indexed, &state, 1))
 		return wait_indexed(t);
 	t->ERR_set_mark();
-	t->ssl_idx = t->CRYPTO_get_ex_new_index(LG_CRYPTO_EX_SSL, 0, NULL, NULL,
-						dup_nothing, free_ssl);
-	t->ctx_idx = t->CRYPTO_get_ex_new_index(LG_CRYPTO_EX_SSL_CTX, 0, NULL,
-						NULL, dup_nothing, free_alpn);
+	make_indices(t);
 	t->ERR_pop_to_mark();
 	state = t->ssl_idx >= 0 && t->ctx_idx >= 0 ? 2 : 3;
 	lg_store_release(&t->indexed, state);

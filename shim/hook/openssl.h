@@ -42,6 +42,13 @@ struct lg_ssl *lg_ssl_make(struct lg_tls *t, SSL *s);
 /* Back to an SSL of which nothing is known (SSL_clear). */
 void lg_ssl_reset(struct lg_ssl *c);
 
+/* No byte of a handshake has left. BoringSSL does not say: it is not over. */
+static inline bool lg_ssl_in_before(const struct lg_tls *t, const SSL *s)
+{
+	return t->SSL_in_before ? t->SSL_in_before(s)
+				: !t->SSL_is_init_finished(s);
+}
+
 /* What SSL_get_error says about this result, with the guard's own word. */
 int lg_ssl_error(struct lg_tls *t, const SSL *s, int ret);
 

@@ -34,8 +34,8 @@ static bool is_wanted(void)
 {
 	struct lg_engine *e = lg_conn_engine(); /* for its log, too */
 
-	return setting == BY_ENV_AUTO || !e ||
-	       lg_engine_patch(e) == LG_PATCH_AUTO;
+	/* it may be there later, this may not */
+	return !e || lg_engine_may_patch(e, setting == BY_ENV_AUTO);
 }
 
 static void tell(enum lg_log_level level, const char *event, const char *lib,

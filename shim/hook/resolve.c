@@ -249,12 +249,16 @@ static void *find(struct link_map *caller, const char *name)
 	return addr ? addr : from_any(name);
 }
 
-/* Helpers must come from the copy that owns the SSL. */
+/* Helpers must come from the copy that owns the SSL, never from another. */
 static void *find_helper(struct link_map *lib, const char *name)
 {
 	void *addr = from_module(lib, name, NULL);
 
-	return addr ? addr : find(NULL, name);
+	if (addr)
+		return addr;
+	addr = find(NULL, name);
+	return strncmp(name, "SSL_", 4) || lg_module_of(addr) == lib ? addr
+								     : NULL;
 }
 
 static void pin(struct link_map *lib)
@@ -281,21 +285,30 @@ static bool is_needed(const char *name)
 	return true;
 }
 
-static void fill(struct lg_tls *t, struct link_map *caller,
-		 struct link_map *lib)
+/* BoringSSL has other means for these (openssl.c). */
+static bool is_boring(const struct lg_tls *t)
 {
-	pin(lib);
+	return t->SSL_get_mode && t->SSL_get_ex_new_index &&
+	       t->SSL_CTX_get_ex_new_index && !t->SSL_ctrl;
+}
+
+static bool is_replaced(const struct lg_tls *t, const char *name)
+{
+	return is_boring(t) &&
+	       (!strcmp(name, "SSL_ctrl") || !strcmp(name, "SSL_in_before") ||
+		!strcmp(name, "CRYPTO_get_ex_new_index"));
+}
+
+static void finish(struct lg_tls *t, struct link_map *lib)
+{
 	t->missing = NULL;
 #define HOOKED(type, name, params)                                             \
-	t->name = (type(*) params)find(caller, #name);                         \
 	if (!t->name && is_needed(#name))                                      \
 		t->missing = #name;
 #define HELPER(type, name, params)                                             \
-	t->name = (type(*) params)find_helper(lib, #name);                     \
-	if (!t->name)                                                          \
+	if (!t->name && !is_replaced(t, #name))                                \
 		t->missing = #name;
-#define MAYBE(type, name, params)                                              \
-	t->name = (type(*) params)from_module(lib, #name, NULL);
+#define MAYBE(type, name, params)
 	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
 #undef HOOKED
 #undef HELPER
@@ -303,6 +316,23 @@ static void fill(struct lg_tls *t, struct link_map *caller,
 	t->module = lib;
 	t->ssl_idx = t->ctx_idx = -1;
 	t->whole = !t->missing;
+}
+
+static void fill(struct lg_tls *t, struct link_map *caller,
+		 struct link_map *lib)
+{
+	pin(lib);
+#define HOOKED(type, name, params)                                             \
+	t->name = (type(*) params)find(caller, #name);
+#define HELPER(type, name, params)                                             \
+	t->name = (type(*) params)find_helper(lib, #name);
+#define MAYBE(type, name, params)                                              \
+	t->name = (type(*) params)from_module(lib, #name, NULL);
+	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
+#undef HOOKED
+#undef HELPER
+#undef MAYBE
+	finish(t, lib);
 }
 
 /*
@@ -322,24 +352,10 @@ static void *in_program(const struct lg_elf *e, const char *name)
 static void fill_program(struct lg_tls *t, struct link_map *lib,
 			 const struct lg_elf *e)
 {
-	t->missing = NULL;
-#define HOOKED(type, name, params)                                             \
-	t->name = (type(*) params)in_program(e, #name);                        \
-	if (!t->name && is_needed(#name))                                      \
-		t->missing = #name;
-#define HELPER(type, name, params)                                             \
-	t->name = (type(*) params)in_program(e, #name);                        \
-	if (!t->name)                                                          \
-		t->missing = #name;
-#define MAYBE(type, name, params)                                              \
-	t->name = (type(*) params)in_program(e, #name);
-	LG_TLS_FUNCTIONS(HOOKED, HELPER, MAYBE)
-#undef HOOKED
-#undef HELPER
-#undef MAYBE
-	t->module = lib;
-	t->ssl_idx = t->ctx_idx = -1;
-	t->whole = !t->missing;
+#define ANY(type, name, params) t->name = (type(*) params)in_program(e, #name);
+	LG_TLS_FUNCTIONS(ANY, ANY, ANY)
+#undef ANY
+	finish(t, lib);
 }
 
 /*

@@ -6,7 +6,8 @@
 #include <sys/types.h>
 
 /*
- * The part of OpenSSL's ABI (1.1.0 to 3.x) that the hooks speak. Declared
+ * The part of OpenSSL's ABI (1.1.0 to 3.x) that the hooks speak, and what
+ * BoringSSL has instead of some of it (the first of the third block). Declared
  * here, because the preload is built without any one version's headers and
  * must serve every copy that a process brings along.
  */
@@ -105,6 +106,11 @@ typedef long lg_bio_cb_ctrl_fn(BIO *, int, void (*)(void));
 	HELPER(long, SSL_ctrl, (SSL *, int, long, void *))                     \
 	HELPER(int, ERR_set_mark, (void))                                      \
 	HELPER(int, ERR_pop_to_mark, (void))                                   \
+	MAYBE(uint32_t, SSL_get_mode, (const SSL *))                           \
+	MAYBE(int, SSL_get_ex_new_index,                                       \
+	      (long, void *, void *, lg_ex_dup_fn *, lg_ex_free_fn *))         \
+	MAYBE(int, SSL_CTX_get_ex_new_index,                                   \
+	      (long, void *, void *, lg_ex_dup_fn *, lg_ex_free_fn *))         \
 	MAYBE(void *, SSL_get_rbio, (const SSL *))                             \
 	MAYBE(int, BIO_read, (void *, void *, int))                            \
 	MAYBE(int, BIO_test_flags, (const void *, int))                        \

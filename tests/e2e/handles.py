@@ -59,7 +59,10 @@ def exchange(t, request):
     sock = socket.create_connection(
         ('127.0.0.1', int(os.environ['TEST_PORT'])))
     t.SSL_set_fd(ssl, sock.fileno())
-    t.SSL_ctrl(ssl, 55, 0, HOST)
+    if isinstance(t, Ctypes) and hasattr(t.lib, 'SSL_set_tlsext_host_name'):
+        t.SSL_set_tlsext_host_name(ssl, HOST)       # BoringSSL
+    else:
+        t.SSL_ctrl(ssl, 55, 0, HOST)
     if t.SSL_connect(ssl) != 1:
         return b'- no handshake'
     if t.SSL_write(ssl, request, len(request)) != len(request):

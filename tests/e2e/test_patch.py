@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import harness
 import test_cut
@@ -163,6 +164,30 @@ def case_off(box):
     eq(got[0]['status'], 429, 'the environment wins')
 
 
+def case_let_alone(box):
+    """A program on a list, or one that crashed, keeps its own code."""
+    exe = os.path.realpath(node())
+    limit = 'budgets:\n  - {name: cap, scope: global, period: total, ' \
+        'limit_usd: 0, hard: true}\n'
+    box.config(limit + 'programs: {deny: [node]}\n')
+    for env in ({}, {'LLMGUARD_PATCH': 'auto'}):
+        got, p = send(box, 'https', [request(OPENAI)], **env, **LOG)
+        eq(got[0]['status'], 200, 'status')
+        eq(p.stderr, b'', 'nothing is tried')
+    box.config(limit + 'programs: {deny: []}\n')
+    now = int(time.time() * 1000)
+    with open(os.path.join(box.state, 'crashes'), 'w') as f:
+        for age in (9, 8, 7):
+            f.write('%d 11 guarded %s\n' % (now - age * 1000, exe))
+    got, p = send(box, 'https', [request(OPENAI)], **LOG)
+    eq(got[0]['status'], 200, 'status')
+    ok(b'tls_library' not in p.stderr, p.stderr)
+    os.unlink(os.path.join(box.state, 'crashes'))
+    got, p = send(box, 'https', [request(OPENAI)], **LOG)
+    eq(got[0]['status'], 429, 'again')
+    ok(b'tls_library_patched' in p.stderr, p.stderr)
+
+
 def case_alone(box):
     """llmguard-patch.so is looked for beside the preload and nowhere else."""
     node()
@@ -295,6 +320,25 @@ def by_handle(box, how):
     box.budget(0)
     eq(handles(box, how, 'libssl.so.3')[0], ['429'], 'blocked')
     eq(len(box.arrived(('request',))), 1, 'what arrived')
+
+
+def boringssl():
+    found = glob.glob('/usr/lib/*-linux-gnu/android/libssl.so.0')
+    if not found:
+        raise Skip('no android-libboringssl here')
+    return found[0]
+
+
+def case_boringssl(box):
+    """By handle: patched; beside OpenSSL: each by its own functions."""
+    boring = boringssl()
+    metered(box, lambda: handles(box, 'ctypes', boring, **LOG)[0])
+    for libs in (boring + ',libssl.so.3', 'libssl.so.3,' + boring):
+        eq(handles(box, 'ctypes', libs)[0], ['200'] * 2, libs)
+    box.budget(0)
+    for libs in (boring + ',libssl.so.3', 'libssl.so.3,' + boring):
+        eq(handles(box, 'ctypes', libs)[0], ['429'] * 2, libs)
+    eq(len(box.arrived(('request',))), 5, 'what arrived')
 
 
 def case_two_copies(box):

@@ -111,7 +111,7 @@ static int plan_one(struct work *w, struct lg_patch_fn *f, uint8_t *slot)
 static int plan(struct work *w)
 {
 	struct lg_patch_job *job = w->job;
-	int fd = open(job->file, O_RDONLY | O_CLOEXEC);
+	int fd = open(job->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	unsigned i;
 	int err = 0;
 

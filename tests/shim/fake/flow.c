@@ -84,10 +84,10 @@ bool lg_engine_is_off(struct lg_engine *e)
 	return false;
 }
 
-enum lg_patch lg_engine_patch(struct lg_engine *e)
+bool lg_engine_may_patch(struct lg_engine *e, bool is_asked)
 {
-	(void)e;
-	return LG_PATCH_AUTO;
+	(void)e, (void)is_asked;
+	return true;
 }
 
 enum lg_http2 lg_engine_http2(struct lg_engine *e)
