@@ -38,7 +38,7 @@ DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	musl-tools busybox-static libtcmalloc-minimal4 php-cli php-curl \
 	libpython3.11-testsuite python3-cffi python3-requests python3-httpx \
 	libgnutls28-dev gnutls-bin libcurl3-gnutls wget git lynx aria2 \
-	libcurl3-nss nss-plugin-pem \
+	libcurl3-nss nss-plugin-pem android-libboringssl-dev \
 	python3-aiohttp python3-h2 nghttp2-client \
 	python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)

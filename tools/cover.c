@@ -200,19 +200,14 @@ static void judge_copy(const struct cover *c, struct tls_copy *t)
 {
 	bool shared = t->form == TLS_SHARED;
 
-	if (t->kind == TLS_OPENSSL && shared)
+	if ((t->kind == TLS_OPENSSL || t->kind == TLS_BORINGSSL) && shared)
 		hooked(t, ELF_SSL_WRITE, REACH_INTERPOSED, "SSL_write ...");
 	else if (t->kind == TLS_GNUTLS && shared)
 		hooked(t, ELF_GNUTLS, REACH_GNUTLS, "gnutls_record_send ...");
 	else if (t->kind == TLS_NSS && shared)
 		hooked(t, ELF_PR_SEND, REACH_NSS, "PR_Send ...");
-	else if (t->kind == TLS_OPENSSL ||
-		 (t->kind == TLS_BORINGSSL && !shared))
+	else if (t->kind == TLS_OPENSSL || t->kind == TLS_BORINGSSL)
 		judge_static(c, t);
-	else if (t->kind == TLS_BORINGSSL)
-		set(t, REACH_NONE,
-		    "it lacks functions that the guard's state needs",
-		    provider_limit);
 	else if (t->kind == TLS_GO)
 		set(t, REACH_NONE, "Go programs have a TLS of their own",
 		    provider_limit);

@@ -16,7 +16,6 @@
 
 #define FILE_NAME "/llmguard-patch.so"
 #define OWN_MAX (128 * 1024)
-#define FOUND_MAX 8
 
 enum setting { BY_CONFIG, BY_ENV_AUTO, BY_ENV_OFF };
 static enum setting setting;
@@ -283,40 +282,17 @@ bool lg_patched_may_open(const void *pc, const char *file)
 	return !e.has_rpath && (!e.has_runpath || strchr(file, '/'));
 }
 
-struct found {
-	const void *at[FOUND_MAX];
-	const void *dynamic[FOUND_MAX];
-	unsigned n;
-};
-
-static int note_copy(struct dl_phdr_info *info, size_t size, void *ctx)
+/* What the handle's own code is bound to; it stays as long as the handle. */
+void lg_patched_arrived(void *handle)
 {
-	struct found *f = ctx;
-	struct lg_elf e;
-	const void *at;
-
-	(void)size;
-	if (!lg_elf_info(&e, info))
-		return 0;
-	at = copy_in(&e);
-	if (at && lg_module_of(at) != lg_module_of((void *)lg_patched_init)) {
-		f->at[f->n] = at;
-		f->dynamic[f->n++] = (const void *)e.dynamic;
-	}
-	return f->n == FOUND_MAX;
-}
-
-void lg_patched_arrived(void)
-{
-	struct found f = {.n = 0};
 	int err = errno;
+	void *at = lg_symbol_in(handle, "SSL_write");
+	struct link_map *lib = at ? lg_module_of(at) : NULL;
 	struct lg_elf e;
-	unsigned i;
 
-	dl_iterate_phdr(note_copy, &f);
-	for (i = 0; f.n && i < f.n && is_wanted(); i++)
-		if (lg_elf_module(&e, f.dynamic[i]))
-			patch_module(lg_module_of(f.at[i]), &e, false);
+	if (lib && lib != lg_module_of((const void *)lg_patched_init) &&
+	    lg_elf_module(&e, lib->l_ld) && copy_in(&e) && is_wanted())
+		patch_module(lib, &e, false);
 	lg_forget_dlerror();
 	errno = err;
 }

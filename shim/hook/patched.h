@@ -25,7 +25,11 @@ bool lg_patched_cares(const char *file, int flags);
  * instead of the code at pc?
  */
 bool lg_patched_may_open(const void *pc, const char *file);
-/* Something of the kind has arrived: patch what is not yet. Keeps errno. */
-void lg_patched_arrived(void);
+/*
+ * It has arrived: patch the copy that it has in itself or that it is bound to,
+ * unless it is. Others may be closed by another thread meanwhile, this one
+ * cannot. Keeps errno.
+ */
+void lg_patched_arrived(void *handle);
 
 #endif

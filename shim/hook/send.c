@@ -278,7 +278,7 @@ void *hook_dlopen(const void *pc, const char *file, int flags)
 		return lg_real_dlopen(file, flags);
 	h = lg_real_dlopen(file, flags);
 	if (h)
-		lg_patched_arrived();
+		lg_patched_arrived(h);
 	return h;
 }
 

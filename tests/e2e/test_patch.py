@@ -207,13 +207,13 @@ def case_alone(box):
 
 # -- linked into a C program ---------------------------------------------------
 
-def static_client(box, *flags, **env):
-    if not os.path.exists(STATIC):
+def static_client(box, *flags, exe=STATIC, **env):
+    if not os.path.exists(exe):
         raise Skip('no program with an OpenSSL of its own')
     path = os.path.join(box.dir, 'body')
     with open(path, 'w') as f:
         f.write(BODY)
-    p = box.run([STATIC, *flags, 'api.openai.com', '/v1/chat/completions',
+    p = box.run([exe, *flags, 'api.openai.com', '/v1/chat/completions',
                  path], **env)
     eq(p.returncode, 0, 'status of the program: %s' % p.stderr)
     return p.stdout.decode().split(), p.stderr.decode()
@@ -339,6 +339,28 @@ def case_boringssl(box):
     for libs in (boring + ',libssl.so.3', 'libssl.so.3,' + boring):
         eq(handles(box, 'ctypes', libs)[0], ['429'] * 2, libs)
     eq(len(box.arrived(('request',))), 5, 'what arrived')
+
+
+def case_boringssl_linked(box):
+    """Linked against it: interposed, and doctor says so."""
+    lib = os.path.dirname(boringssl())
+    exe = os.path.join(box.dir, 'client')
+    p = subprocess.run(
+        ['gcc', '-D_GNU_SOURCE', '-DSSL_dup(x)=(x)', '-Wno-attributes',
+         '-I/usr/include/android', '-o', exe, os.path.join(HERE, 'cclient.c'),
+         *['%s/lib%s.so.0' % (lib, x) for x in ('ssl', 'crypto')],
+         '-Wl,-rpath,' + lib, '-lpthread'], stderr=subprocess.PIPE)
+    if p.returncode:
+        raise Skip('no headers of BoringSSL here')
+
+    def run():
+        return static_client(box, '-n', '3', '-t', '8', '-b', exe=exe)[0]
+    metered(box, run, 24)
+    box.budget(0)
+    eq(run(), ['429'] * 24, 'blocked')
+    eq(len(box.arrived(('request',))), 24, 'what arrived')
+    d = json.loads(box.cli('doctor', '--json', exe).stdout)
+    eq((d['covered'], d['copies'][0]['reach']), ('yes', 'interposed'), 'doctor')
 
 
 def case_two_copies(box):

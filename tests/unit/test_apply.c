@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -383,6 +384,125 @@ static int do_library(void)
 	return 0;
 }
 
+/* No memory within the reach of a near jump. */
+static void fence(const void *text)
+{
+	uintptr_t step = (uintptr_t)1 << 20, reach = (uintptr_t)0x80000000;
+	uintptr_t at = (uintptr_t)text & ~(step - 1);
+	uintptr_t lo = at > reach ? at - reach : step, p;
+
+	for (p = lo; p < at + reach; p += step)
+		(void)mmap((void *)p, step, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				   MAP_FIXED_NOREPLACE,
+			   -1, 0);
+}
+
+static bool is_far(const struct lg_patch_fn *f)
+{
+	unsigned i;
+
+	for (i = 0; i < 16; i++)
+		if (f->at[i] == 0xff && f->at[i + 1] == 0x25)
+			return true;
+	return false;
+}
+
+/* The long jump, there and back, over a condition and a call. */
+static int do_far(void)
+{
+	fence((void *)(uintptr_t)five);
+	prepare();
+	add(five, 0, hook, true);
+	if (patched_is(five, 54321))
+		return 1;
+	return is_far(&job.fn[0]) ? 0 : 6;
+}
+
+static int do_far_early(void)
+{
+	fence((void *)(uintptr_t)early);
+	prepare();
+	add(early, 0, hook, true);
+	if (patched_is(early, 54322) || !is_far(&job.fn[0]))
+		return 1;
+	return ((five_fn *volatile)early)(0, 2, 3, 4, 5) == 99999 ? 0 : 5;
+}
+
+/* What had been written before one page refuses is taken back. */
+__attribute__((aligned(4096))) APART static long apart(long a, long b, long c,
+						       long d, long e)
+{
+	return five(a, b, c, d, e) + five(b, a, c, d, e);
+}
+
+static int do_rollback(void)
+{
+	uint8_t before[32];
+
+	memcpy(before, (void *)(uintptr_t)five, sizeof(before));
+	if (forbid((void *)(uintptr_t)apart, PROT_WRITE, true))
+		return 0;
+	prepare();
+	add(five, 0, hook, true);
+	add(apart, 0, hook, true);
+	if (!apply(&job) || !strstr(job.why, "does not allow"))
+		return 1;
+	if (memcmp(before, (void *)(uintptr_t)five, sizeof(before)) ||
+	    job.fn[0].real || job.fn[1].real)
+		return 2;
+	return call(five) == 54321 && call(apart) == 54321 + 54312 && !calls &&
+			       is_clean((void *)(uintptr_t)five) &&
+			       is_clean((void *)(uintptr_t)apart)
+		       ? 0
+		       : 3;
+}
+
+static void *nap(void *p)
+{
+	(void)p;
+	return NULL;
+}
+
+/* Threads that have ended are none. */
+static int do_ended(void)
+{
+	pthread_t t;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		if (pthread_create(&t, NULL, nap, NULL) ||
+		    pthread_join(t, NULL))
+			return 1;
+	}
+	for (i = 0; i < 100; i++) { /* the kernel may still be at it */
+		prepare();
+		add(five, 0, hook, true);
+		if (!apply(&job))
+			return call(five) == 154321 ? 0 : 2;
+		usleep(10000);
+	}
+	return 3;
+}
+
+/* A file under the library's name that nobody writes to. */
+static int do_fifo(void)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/tmp/llmguard-fifo-%d", (int)getpid());
+	if (mkfifo(path, 0600))
+		return 1;
+	alarm(10);
+	prepare();
+	add(five, 0, hook, true);
+	job.file = path;
+	err = apply(&job);
+	unlink(path);
+	return err && strstr(job.why, "not as in its file") ? 0 : 2;
+}
+
 #define CASE(name)                                                             \
 	static void test_##name(void **state)                                  \
 	{                                                                      \
@@ -401,16 +521,32 @@ CASE(no_exec)
 CASE(no_code)
 CASE(version)
 CASE(library)
+CASE(far)
+CASE(far_early)
+CASE(rollback)
+CASE(ended)
+CASE(fifo)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_five),	cmocka_unit_test(test_early),
-		cmocka_unit_test(test_nothing), cmocka_unit_test(test_own),
-		cmocka_unit_test(test_refuse),	cmocka_unit_test(test_changed),
-		cmocka_unit_test(test_threads), cmocka_unit_test(test_no_write),
-		cmocka_unit_test(test_no_exec), cmocka_unit_test(test_no_code),
-		cmocka_unit_test(test_version), cmocka_unit_test(test_library),
+		cmocka_unit_test(test_five),
+		cmocka_unit_test(test_early),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_no_write),
+		cmocka_unit_test(test_no_exec),
+		cmocka_unit_test(test_no_code),
+		cmocka_unit_test(test_version),
+		cmocka_unit_test(test_library),
+		cmocka_unit_test(test_far),
+		cmocka_unit_test(test_far_early),
+		cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_fifo),
 	};
 
 	char path[512];
