@@ -102,7 +102,6 @@ const how = {
   },
   // ends in the middle of a request that is never answered
   async exit(port) { how.held(port); setTimeout(() => process.exit(7), 200); },
-  async abort(port) { how.held(port); setTimeout(() => process.abort(), 200); },
   async throw(port) {
     how.held(port);
     setTimeout(() => { throw new Error('not caught'); }, 200);

@@ -47,6 +47,64 @@ int main(void)
 '''
 
 
+DLMOPEN = r'''
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#define GET(type, name, params) type (*name) params = dlsym(h, #name)
+static int ask(void *h, const char *body)
+{
+	GET(void *, TLS_client_method, (void));
+	GET(void *, SSL_CTX_new, (void *));
+	GET(void *, SSL_new, (void *));
+	GET(int, SSL_set_fd, (void *, int));
+	GET(long, SSL_ctrl, (void *, int, long, const char *));
+	GET(int, SSL_connect, (void *));
+	GET(int, SSL_write, (void *, const void *, int));
+	GET(int, SSL_read, (void *, void *, int));
+	GET(void, SSL_free, (void *));
+	struct sockaddr_in a = {.sin_family = AF_INET,
+		.sin_port = htons(atoi(getenv("TEST_PORT"))),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), n;
+	char buf[4096];
+	void *s = SSL_new(SSL_CTX_new(TLS_client_method()));
+
+	if (connect(fd, (void *)&a, sizeof(a)))
+		return -1;
+	SSL_set_fd(s, fd);
+	SSL_ctrl(s, 55, 0, "api.openai.com");
+	if (SSL_connect(s) != 1)
+		return -2;
+	n = snprintf(buf, sizeof(buf), "POST /v1/chat/completions HTTP/1.1\r\n"
+		"Host: api.openai.com\r\nContent-Type: application/json\r\n"
+		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(body), body);
+	if (SSL_write(s, buf, n) != n)
+		return -3;
+	n = SSL_read(s, buf, sizeof(buf) - 1);
+	SSL_free(s);
+	close(fd);
+	return n > 12 ? atoi(buf + 9) : -4;
+}
+int main(int argc, char **argv)
+{
+	void *h[2] = {dlmopen(LM_ID_NEWLM, "libssl.so.3", RTLD_NOW),
+		      dlopen("libssl.so.3", RTLD_NOW)};
+	int i;
+
+	for (i = 0; i < 4; i++)
+		printf("%d\n", h[i & 1] ? ask(h[i & 1], argv[1]) : -9);
+	/* libcrypto's cleanup in the other world crashes by itself */
+	fflush(stdout);
+	_exit(argc != 2);
+}
+'''
+
+
 def static_node():
     """A node that carries OpenSSL itself and exports it."""
     for path in {shutil.which('node'), '/usr/bin/node'} - {None}:
@@ -422,6 +480,29 @@ def case_search(box):
     bare = box.run([exe], guard=False).stdout
     ok(b'/own/' in bare, 'its own: %s' % bare)
     eq(box.run([exe]).stdout, bare, 'the same')
+
+
+def case_dlmopen(box):
+    """A world of its own passes untouched, beside a copy that is guarded."""
+    if not shutil.which('gcc'):
+        raise Skip('no gcc here')
+    if harness.sanitizer():
+        raise Skip('dlmopen does not go with ASan')
+    exe = os.path.join(box.dir, 'w')
+    with open(exe + '.c', 'w') as f:
+        f.write('#define _GNU_SOURCE\n' + DLMOPEN)
+    subprocess.run(['gcc', '-w', '-o', exe, exe + '.c', '-ldl'], check=True)
+
+    def run(guard=True):
+        p = box.run([exe, BODY], guard)
+        eq(p.returncode, 0, 'status of the program')
+        return p.stdout.decode().split()
+    eq(run(False), ['200'] * 4, 'bare')
+    box.budget(100)
+    eq(run(), ['200'] * 4, 'within budget')
+    eq([r['verdict'] for r in box.rows()], ['allow'] * 2, 'rows')
+    box.budget(0)
+    eq(run(), ['200', '429'] * 2, 'blocked where it is seen')
 
 
 def case_php(box):
