@@ -169,7 +169,8 @@ EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
-$(B)/tests/shim/test_gnutls: LIBS-shim += -lgnutls
+$(B)/tests/shim/test_gnutls \
+$(B)/tests/shim/test_gnutls_calls: LIBS-shim += -lgnutls
 $(B)/tests/shim/test_nss: LIBS-shim += -l:libssl3.so -l:libnss3.so -l:libnspr4.so
 $(B)/tests/unit/test_keyed: EXTRA-unit += $(B)/obj/shim/hook/keyed.o
 $(B)/tests/unit/test_keyed: $(B)/obj/shim/hook/keyed.o

@@ -181,15 +181,32 @@ static int session_fd(struct lg_conn *c)
 	return lg_wakeup_found(c);
 }
 
+/* As GnuTLS would: its reason stands in errno, if it says one at all. */
+static int session_pull(struct lg_session *g, void *p, size_t n)
+{
+	void *from = NULL, *to = NULL;
+	ssize_t r;
+
+	g->lib->gnutls_transport_get_ptr2(g->conn.handle, &from, &to);
+	errno = 0;
+	r = g->pull(from, p, n);
+	if (r >= 0)
+		return (int)r;
+	return errno == ECONNRESET || errno == EPIPE || errno == EBADF ? 0 : -1;
+}
+
 /*
- * Only where the library itself reads from the descriptor: a program that
- * does so for it would have taken the bytes already.
+ * From the descriptor only where the library itself reads there: a program
+ * that does so for it may have taken the bytes already and gives them.
  */
 static int session_below(struct lg_conn *c, void *p, size_t n)
 {
-	struct lg_gnutls *t = session_of(c)->lib;
+	struct lg_session *g = session_of(c);
+	struct lg_gnutls *t = g->lib;
 	int fd = session_fd(c);
 
+	if (fd >= 0 && g->pull && t->gnutls_transport_get_ptr2)
+		return n ? session_pull(g, p, call_len(n)) : -1;
 	if (fd < 0 || !t->gnutls_transport_get_int ||
 	    t->gnutls_transport_get_int(c->handle) != fd)
 		return 0;

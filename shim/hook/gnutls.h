@@ -21,6 +21,9 @@ struct lg_datum { /* gnutls_datum_t */
 	unsigned int size;
 };
 
+/* gnutls_pull_func: how a program moves the bytes itself. */
+typedef ssize_t lg_gnutls_pull_fn(void *ptr, void *p, size_t n);
+
 enum {
 	LG_GNUTLS_E_INVALID_REQUEST = -50,
 	LG_GNUTLS_E_MEMORY_ERROR = -25,
@@ -73,6 +76,10 @@ enum {
 	HELPER(void, gnutls_session_get_random,                                \
 	       (gnutls_session_t, struct lg_datum *, struct lg_datum *))       \
 	MAYBE(int, gnutls_transport_get_int, (gnutls_session_t))               \
+	LATE(void, gnutls_transport_set_pull_function,                         \
+	     (gnutls_session_t, lg_gnutls_pull_fn *))                          \
+	MAYBE(void, gnutls_transport_get_ptr2,                                 \
+	      (gnutls_session_t, void **, void **))                            \
 	MAYBE(size_t, gnutls_record_get_max_early_data_size, (gnutls_session_t))
 
 /* One copy of libgnutls. */
@@ -89,10 +96,11 @@ struct lg_gnutls {
 
 /* What we know of one client session, from gnutls_init to gnutls_deinit. */
 struct lg_session {
-	struct lg_keyed keyed; /* by the session */
-	struct lg_conn conn;   /* its handle is the session */
-	struct lg_gnutls *lib; /* that it was made by */
-	char *saved;	       /* of a write that has to be repeated, or NULL */
+	struct lg_keyed keyed;	 /* by the session */
+	struct lg_conn conn;	 /* its handle is the session */
+	struct lg_gnutls *lib;	 /* that it was made by */
+	lg_gnutls_pull_fn *pull; /* the program's own, or NULL */
+	char *saved; /* of a write that has to be repeated, or NULL */
 	size_t saved_len;
 	size_t corked;	    /* bytes that the program wrote while corked */
 	unsigned char *seq; /* where this thread's read wants its number */
@@ -123,6 +131,8 @@ void lg_session_del(struct lg_session *g);
 
 int hook_gnutls_init(const void *pc, gnutls_session_t *s, unsigned flags);
 void hook_gnutls_deinit(const void *pc, gnutls_session_t s);
+void hook_gnutls_transport_set_pull_function(const void *pc, gnutls_session_t s,
+					     lg_gnutls_pull_fn *pull);
 int hook_gnutls_handshake(const void *pc, gnutls_session_t s);
 int hook_gnutls_bye(const void *pc, gnutls_session_t s, int how);
 int hook_gnutls_server_name_set(const void *pc, gnutls_session_t s, int type,

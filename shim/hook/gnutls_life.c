@@ -35,6 +35,18 @@ void hook_gnutls_deinit(const void *pc, gnutls_session_t s)
 		t->gnutls_deinit(s);
 }
 
+void hook_gnutls_transport_set_pull_function(const void *pc, gnutls_session_t s,
+					     lg_gnutls_pull_fn *pull)
+{
+	struct lg_session *g = lg_session_get(s);
+	struct lg_gnutls *t = g ? g->lib : lg_gnutls_of(pc);
+
+	if (t && t->gnutls_transport_set_pull_function)
+		t->gnutls_transport_set_pull_function(s, pull);
+	if (g)
+		g->pull = pull;
+}
+
 int hook_gnutls_server_name_set(const void *pc, gnutls_session_t s, int type,
 				const void *name, size_t len)
 {

@@ -134,6 +134,13 @@ def case_local_nss(box):
     test_local.local(box, 'libcurl-nss')
 
 
+def case_local_own_transport(box):
+    """libcurl-gnutls moves the bytes itself: it is asked for them."""
+    if not have_client('libcurl-gnutls'):
+        raise Skip('no libcurl-gnutls here')
+    test_local.local(box, 'libcurl-gnutls')
+
+
 def case_kill(box):
     """kill -9 with an answer under way: the hold is settled by a sweep."""
     def one(box, kind):
