@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "guard/look.h"
 #include "hook/local.h"
 #include "hook/wakeup.h"
 
@@ -195,13 +196,13 @@ int lg_io_write(struct lg_conn *c, const void *buf, size_t len, size_t *written)
 }
 
 /*
- * On a connection to a host that nobody named only a whole request head is
- * worth a look; what it is, the flow decides.
+ * On a connection to a host that nobody named only a whole request head of an
+ * LLM API is worth a flow: most programs post to other servers.
  */
 static bool may_be_request(const void *buf, size_t len)
 {
 	return len >= 32 && !memcmp(buf, "POST /", 6) &&
-	       memmem(buf, len < 65536 ? len : 65536, "\r\n\r\n", 4);
+	       lg_look_begins(lg_conn_engine(), buf, len);
 }
 
 /* Nothing of a request or of an answer would be lost with the flow. */

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "guard/dark.h"
 #include "guard/flow.h"
+#include "guard/look.h"
 #include "guard/plain.h"
 
 #define HOLD_MAX (64u << 20)
@@ -76,6 +77,12 @@ bool lg_engine_guards(struct lg_engine *e, struct lg_slice host)
 	(void)e;
 	return lg_slice_eq(host, LG_SLICE("localhost")) ||
 	       lg_slice_iends(host, LG_SLICE(".fake.test"));
+}
+
+bool lg_look_begins(struct lg_engine *e, const char *p, size_t len)
+{
+	(void)e;
+	return memmem(p, len, "\r\n\r\n", 4);
 }
 
 bool lg_engine_is_off(struct lg_engine *e)
