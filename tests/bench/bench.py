@@ -17,6 +17,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'e2e'))
+import test_patch                                   # noqa: E402
 from harness import BUILD, SHIM                     # noqa: E402
 from server import Certs                            # noqa: E402
 
@@ -210,6 +211,34 @@ def stream(b):
            'reads, row and admission included')
 
 
+def node(b):
+    """Node's own OpenSSL, patched: on a connection of no LLM host, then on one.
+    By CPU time: the clock's is the server's, too."""
+    exe = test_patch.STATIC_NODE
+    if not exe:
+        return
+    b.start()
+    for what, host, target in (('of no LLM host', 'www.example.com', 0.97),
+                               ('guarded', 'api.openai.com', None)):
+        ratios, added = [], []
+        for i in range(13):
+            got = {}
+            for g in (i % 2 == 0, i % 2 == 1):
+                p = subprocess.run(
+                    [exe, os.path.join(HERE, 'node.cjs'), b.port, host, CHAT
+                     if target is None else '/api/items'],
+                    env=b.env(g), stdout=subprocess.PIPE, timeout=60)
+                got[g] = int(p.stdout)
+            ratios.append(got[False] / got[True])
+            added.append((got[True] - got[False]) / 1000)
+        m = statistics.median(ratios)
+        report('Node, a request %s: ratio' % what,
+               '>= %.2f' % target if target else '-', '%.3f' % m,
+               m >= target if target else None,
+               'CPU added %.1f us, %d pairs' % (statistics.median(added),
+                                                len(ratios)))
+
+
 def memory(b):
     b.start()
     args = ('idle', b.port, 100, 'api.openai.com', CHAT)
@@ -298,7 +327,7 @@ def main():
     print('%-46s %-16s %-22s' % ('what', 'target', 'measured'))
     b = Bench()
     try:
-        for f in (process, unguarded, files, exchange, pinned, stream, memory,
+        for f in (process, unguarded, files, exchange, pinned, stream, node, memory,
                   in_process, peers):
             if ONLY in f.__name__:
                 try:
