@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Plain HTTP to the servers of plain_http: seen, priced and refused like TLS;
 all else on plain sockets is left alone."""
+import hashlib
 import json
 import os
 import shutil
@@ -40,20 +41,30 @@ def calls(box, n=2):
     return one * n
 
 
+BARE = []
+
+
+def bare(box):
+    """What is answered without a guard: the same whoever asks."""
+    if not BARE:
+        BARE.extend(send(box, 'http.client', calls(box), guard=False)[0])
+    return BARE
+
+
 def metered(box, kind):
     """Keep-alive, streams, chunked: the same answers, each call exact."""
     configure(box)
-    bare, _ = send(box, kind, calls(box), guard=False)
     n = len(box.arrived())
     got, p = send(box, kind, calls(box))
-    eq([same(r) for r in got], [same(r) for r in bare], 'answers')
+    eq([same(r) for r in got], [same(r) for r in bare(box)], 'answers')
     eq([r['status'] for r in got], [200] * 6, 'status')
     eq([(r['host'], r['provider'], r['dialect'], r['usage_state'],
          r['input_tokens'], r['output_tokens']) for r in box.rows()],
        [('127.0.0.1', '127.0.0.1', 'openai-chat', 'exact', i, o)
         for i, o in ((9, 3), (12, 5), (20, 2)) * 2], 'rows')
-    eq([e['sha256'] for e in box.arrived()[n:]],
-       [e['sha256'] for e in box.arrived()[:n]], 'bodies that arrived')
+    eq([e['sha256'] for e in box.arrived()[n:n + 6]],
+       [hashlib.sha256(r['body'].encode()).hexdigest() for r in calls(box)],
+       'bodies that arrived')
     cost = sum(r['cost_usd'] for r in box.rows())
     ok(cost > 0 and box.budget_status()['spent_usd'] == cost, 'spent')
     eq(box.budget_status()['held_usd'], 0, 'held')
@@ -265,6 +276,88 @@ def case_ollama(box):
         eq((got[0]['status'], got[0]['body']), (200, text), path)
     eq([(r['dialect'].split('-')[0], r['output_tokens'], r['cost_usd'])
         for r in box.rows()], [('ollama', 4, 0)] * 2, 'rows')
+
+
+SMALL = '''
+import json, select, socket, sys
+port, n, how = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+body = sys.stdin.read().encode()
+s = socket.create_connection(('127.0.0.1', port))
+s.setblocking(False)
+p = select.epoll() if how == 'epoll' else select.poll()
+p.register(s, select.POLLIN)
+def ready():
+    if how == 'select':
+        return select.select([s], [], [], 10)[0]
+    return p.poll(10 if how == 'epoll' else 10000)
+for _ in range(2):
+    s.sendall(b'POST /v1/chat/completions HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n'
+              b'Content-Type: application/json\\r\\nx-test: in=12;out=5;seq=1;'
+              b'events=40\\r\\nContent-Length: %d\\r\\n\\r\\n' % len(body) + body)
+    got = b''
+    while not got.endswith(b'0\\r\\n\\r\\n') and ready():
+        got += s.recv(n)
+    head, _, rest = got.partition(b'\\r\\n\\r\\n')
+    text = b''
+    while rest:
+        size, _, rest = rest.partition(b'\\r\\n')
+        text += rest[:int(size, 16)]
+        rest = rest[int(size, 16) + 2:]
+    print(head.split()[1], text)
+'''
+
+
+def case_small_reads(box):
+    """What is withheld for a moment is told to whoever polls."""
+    body = json.dumps(chat_body(stream=True))
+    for how in ('poll', 'epoll', 'select'):
+        configure(box)
+        argv = [PY, '-c', SMALL, str(box.server.plain)]
+        want = box.run(argv + ['4096', how], stdin=body, guard=False).stdout
+        ok(want.count(b'200') >= 2 and want.count(b'[DONE]') == 2, 'bare')
+        configure(box, more='stream_usage: inject\n',
+                  hosts='plain_http: [127.0.0.1]\nhosts: {127.0.0.1: openai}'
+                  '\n')
+        for n in ('1', '7', '100', '65536'):
+            start = time.monotonic()
+            got = box.run(argv + [n, how], stdin=body)
+            eq((got.stdout, got.stderr), (want, b''), how + ' by ' + n)
+            ok(time.monotonic() - start < 8, how + ' waits')
+    eq({(r['output_tokens'], r['usage_state']) for r in box.rows()},
+       {(5, 'exact')}, 'rows')
+
+
+UPGRADE = '''
+import socket, sys, threading
+l = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+def serve():
+    c = l.accept()[0]
+    c.recv(65536)
+    c.sendall(b'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n'
+              b'Connection: Upgrade\\r\\n\\r\\n')
+    for x in iter(lambda: c.recv(65536), b''):
+        c.sendall(x)
+    c.close()
+threading.Thread(target=serve).start()
+s = socket.create_connection(l.getsockname())
+s.sendall(b'GET /v1/realtime HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nUpgrade: websocket'
+          b'\\r\\nConnection: Upgrade\\r\\n\\r\\n')
+while not s.recv(65536).endswith(b'\\r\\n\\r\\n'):
+    pass
+for x in (b'\\x82\\x03abc', b'POST /v1/chat/completions HTTP/1.1\\r\\nHost: '
+          b'127.0.0.1\\r\\nContent-Length: 2\\r\\n\\r\\n{}'):
+    s.sendall(x)
+    print(s.recv(65536) == x)
+s.shutdown(socket.SHUT_WR)
+print(s.recv(1) == b'')
+'''
+
+
+def case_upgrade(box):
+    """After 101 it is HTTP no longer."""
+    configure(box, 0, 'plain_http: [127.0.0.0/8]\n')
+    p = box.run([PY, '-c', UPGRADE, '0'])
+    eq((p.stdout.split(), p.stderr), ([b'True'] * 3, b''), 'output')
 
 
 def case_local(box):
