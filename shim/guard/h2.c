@@ -109,6 +109,8 @@ void lg_h2conn_break_down(struct lg_h2conn *c)
 {
 	if (c->deaf)
 		return;
+	/* other numbers or tables than the program's: nothing may pass */
+	c->flow->shut |= c->moved || c->rewrite;
 	flag_all(c);
 	for (struct lg_h2_stream *st = c->streams; st; st = st->next) {
 		if (st->sid)
@@ -193,7 +195,7 @@ bool lg_h2conn_is_holding(const struct lg_h2conn *c)
 			return false;
 		held |= st->sub && lg_flow_is_holding(st->sub);
 	}
-	return held && c->synth.len <= c->told;
+	return held && c->synth.len <= c->told && !c->ours.len;
 }
 
 void lg_h2conn_release(struct lg_h2conn *c)
@@ -216,6 +218,8 @@ size_t lg_h2conn_arrived(struct lg_h2conn *c, char *p, size_t n)
 
 	if (!c->deaf)
 		shown = lg_h2_down_feed(c, p, n);
+	if (c->flow->shut)
+		shown = 0;
 	/* it is just reading: only what comes later has to wake it */
 	c->wake = false;
 	return shown;

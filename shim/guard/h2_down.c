@@ -79,17 +79,75 @@ void lg_h2_down_drain(struct lg_h2conn *c)
 		return;
 	lg_buf_shrink(&c->late, 0);
 	/* what was to be said behind them */
-	for (struct lg_h2_stream *st = c->streams; st; st = st->next)
+	for (struct lg_h2_stream *st = c->streams, *next; st; st = next) {
+		next = st->next;
 		lg_h2_stream_tell(c, st);
+		lg_h2_stream_reap(c, st);
+	}
 }
 
 /* -- answers --------------------------------------------------------------- */
 
-static void answer_end(struct lg_h2_stream *st)
+/* What sub shows of an answer that may be changed. */
+static bool take_shown(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	struct lg_slice s;
+	bool any = false;
+
+	while (st->sub && lg_flow_synth(st->sub, &s)) {
+		lg_h2_stream_add(c, st, s.p, s.len);
+		lg_flow_synth_taken(st->sub, s.len);
+		any = true;
+	}
+	return any;
+}
+
+static bool edits(const struct lg_h2_stream *st)
+{
+	return st->tail.len ||
+	       (st->sub && st->sub->first && lg_flow_edits(st->sub));
+}
+
+/* Some of the body came and was not told yet. */
+static bool withholds(const struct lg_h2_stream *st)
+{
+	const struct lg_exchange *x = st->sub ? st->sub->first : NULL;
+
+	return st->tail.len || (x && x->edit && x->edit->buf.len);
+}
+
+static void answer_end(struct lg_h2conn *c, struct lg_h2_stream *st,
+		       bool edited)
 {
 	st->answered = true;
 	lg_h2_stream_answered(st, true);
-	st->down_done = true;
+	if (edited)
+		take_shown(c, st);
+	st->tail_end = edited;
+	st->down_done = !edited;
+	lg_h2_stream_tell(c, st);
+}
+
+/* Trailers follow: what was not told of the body goes before them. */
+static void end_edited(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	struct lg_h2_frame f = {0, LG_H2_DATA, 0, st->id};
+	size_t left;
+
+	st->answered = true;
+	lg_h2_stream_answered(st, true);
+	take_shown(c, st);
+	lg_h2_stream_tell(c, st);
+	while ((left = st->tail.len - st->tailed)) {
+		f.len = left < LG_H2_FRAME_MAX ? (uint32_t)left
+					       : LG_H2_FRAME_MAX;
+		lg_h2_put(&c->late, &f, st->tail.p + st->tailed);
+		st->tailed += f.len;
+		c->telling -= f.len;
+		c->late_bytes += f.len;
+		st->down.far -= f.len;
+	}
+	c->to_late = c->late.len;
 }
 
 static void answer_head(struct lg_h2_stream *st, const struct lg_h2_fields *l)
@@ -113,16 +171,21 @@ static void answer_head(struct lg_h2_stream *st, const struct lg_h2_fields *l)
 static void write_block(struct lg_h2conn *c, struct lg_h2_view *v,
 			const struct lg_h2_fields *l, uint32_t stream)
 {
+	bool pushes = c->down_kind == LG_H2_PUSH_PROMISE;
 	struct lg_buf block;
 
 	lg_buf_init(&block, LG_H2_BLOCK_MAX * 2);
+	/* the promised stream's number */
+	lg_buf_put(&block, c->down_block.p, pushes ? 4 : 0);
 	if (c->say_size >= 0)
 		lg_hpack_put_size(&block, (uint32_t)c->say_size);
 	c->say_size = -1;
 	if (!lg_h2_fields_write(l, NULL, &block))
 		lg_h2_put_block(&c->piece, stream,
-				c->down_flags & LG_H2_END_STREAM, NULL,
-				lg_buf_slice(&block));
+				!pushes && c->down_flags & LG_H2_END_STREAM,
+				NULL, lg_buf_slice(&block));
+	if (pushes && c->piece.len)
+		c->piece.p[3] = LG_H2_PUSH_PROMISE;
 	lg_buf_fini(&block);
 	emit_buf(c, v, &c->piece);
 }
@@ -140,6 +203,8 @@ static void on_block(struct lg_h2conn *c, struct lg_h2_view *v)
 	struct lg_slice block = lg_buf_slice(&c->down_block);
 	struct lg_h2_stream *st = lg_h2_stream_by_sid(c, c->down_stream);
 	size_t skip = before_block(c);
+	bool ends = st && !st->dead && c->down_kind == LG_H2_HEADERS &&
+		    c->down_flags & LG_H2_END_STREAM;
 	struct lg_h2_fields l;
 	int err = -EPROTO;
 
@@ -153,96 +218,45 @@ static void on_block(struct lg_h2conn *c, struct lg_h2_view *v)
 	if (err == -EPROTO) {
 		lg_h2conn_break_down(c);
 	} else if (c->down_kind == LG_H2_HEADERS) {
-		if (!c->block_raw && st && !st->dead)
-			write_block(c, v, &l, st->id);
-		else if (!c->block_raw)
-			c->rewrite = true;
+		if (ends && withholds(st))
+			end_edited(c, st);
+		if (!c->block_raw && (st ? !st->dead : !(c->down_stream & 1)))
+			write_block(c, v, &l, st ? st->id : c->down_stream);
 		if (st && !st->dead && !st->answered)
 			answer_head(st, &l);
 	} else if (!c->block_raw) {
-		/* a push that its reader could not follow any more */
-		c->rewrite = true;
+		write_block(c, v, &l, c->down_stream);
 	}
+	c->rewrite |= !c->block_raw;
 	if (c->block_raw)
 		c->say_size = -1;
 	lg_h2_fields_fini(&l);
-	if (st && !st->dead && c->down_kind == LG_H2_HEADERS &&
-	    c->down_flags & LG_H2_END_STREAM) {
-		answer_end(st);
+	if (ends && !c->deaf) {
+		answer_end(c, st, false);
 		lg_h2_stream_reap(c, st);
 	}
 }
 
 /* -- DATA that may be changed ---------------------------------------------- */
 
-static void put_edited(struct lg_h2conn *c, struct lg_h2_view *v,
-		       struct lg_h2_stream *st, const char *p, size_t n,
-		       bool last)
-{
-	struct lg_h2_frame f = {0, LG_H2_DATA, 0, st->id};
-	uint8_t head[LG_H2_HEAD_LEN];
-	struct lg_slice s = {"", 0};
-	size_t len;
-
-	if (!lg_flow_synth(st->sub, &s))
-		s.len = 0;
-	len = n + s.len;
-	if (!len && !last)
-		return;
-	f.len = (uint32_t)len;
-	f.flags = last ? LG_H2_END_STREAM : 0;
-	lg_h2_head(&f, head);
-	lg_buf_put(&c->piece, head, sizeof(head));
-	lg_buf_put(&c->piece, p, n);
-	lg_buf_put(&c->piece, s.p, s.len);
-	if (s.len)
-		lg_flow_synth_taken(st->sub, s.len);
-	emit_buf(c, v, &c->piece);
-	c->edit_left -= (int64_t)len;
-}
-
-/* What was taken out of the frame: the program's windows keep it. */
-static void give_back(struct lg_h2conn *c, struct lg_h2_stream *st)
-{
-	int64_t left = c->edit_left;
-
-	c->edit_left = 0;
-	if (c->to_late)
-		c->late_bytes -= left;
-	else
-		c->down_all.far += left;
-	if (st)
-		st->down.far += left;
-}
-
 /* The stream was cut: what was said instead stands in sub's bytes. */
-static void cut(struct lg_h2conn *c, struct lg_h2_view *v,
-		struct lg_h2_stream *st, const char *p, size_t n)
+static void cut(struct lg_h2conn *c, struct lg_h2_stream *st, const char *p,
+		size_t n)
 {
-	struct lg_slice s;
+	bool said;
 
-	while (lg_flow_synth(st->sub, &s)) {
-		lg_buf_put(&st->tail, s.p, s.len);
-		lg_flow_synth_taken(st->sub, s.len);
-	}
-	put_edited(c, v, st, p, n, false);
+	lg_h2_stream_add(c, st, p, n);
+	said = take_shown(c, st);
 	lg_h2_put_u32(&c->next, LG_H2_RST_STREAM, st->sid, LG_H2_CANCEL);
 	st->dead = true;
 	c->pass = LG_H2_EAT;
-	if (st->tail.len) {
-		st->tail_end = true;
-		lg_h2_stream_tell(c, st);
+	st->tail_end = said;
+	lg_h2_stream_tell(c, st);
+	if (said)
 		return;
-	}
 	/* nothing can be said in its coding: it ends short */
 	lg_h2_put_u32(lg_h2conn_say(c), LG_H2_RST_STREAM, st->id, LG_H2_CANCEL);
 	st->down_done = st->up_end = true;
-}
-
-static bool ends_here(const struct lg_h2conn *c)
-{
-	return c->down.f.flags & LG_H2_END_STREAM &&
-	       c->down.left == c->down.pad;
 }
 
 static void edit(struct lg_h2conn *c, struct lg_h2_view *v,
@@ -251,20 +265,16 @@ static void edit(struct lg_h2conn *c, struct lg_h2_view *v,
 	char *p = v->p + (run.p - v->p);
 	size_t n = run.len;
 
-	if (st->sub->first)
+	if (st->sub && st->sub->first)
 		n = lg_flow_arrived(st->sub, p, n);
-	if (lg_flow_wants_close(st->sub)) {
-		cut(c, v, st, p, n);
+	if (st->sub && lg_flow_wants_close(st->sub)) {
+		cut(c, st, p, n);
 		return;
 	}
-	if (ends_here(c))
-		answer_end(st);
-	put_edited(c, v, st, p, n, st->down_done);
-}
-
-static bool edits(const struct lg_h2_stream *st)
-{
-	return st->sub && st->sub->first && lg_flow_edits(st->sub);
+	lg_h2_stream_add(c, st, p, n);
+	take_shown(c, st);
+	if (c->down.left > c->down.pad || !(c->down.f.flags & LG_H2_END_STREAM))
+		lg_h2_stream_tell(c, st);
 }
 
 /* -- a frame begins -------------------------------------------------------- */
@@ -294,11 +304,10 @@ static void on_data(struct lg_h2conn *c, struct lg_h2_stream *st)
 	c->down_all.near -= len;
 	if (st)
 		st->down.near -= len;
-	c->to_late = c->pass != LG_H2_EAT &&
+	c->to_late = c->pass == LG_H2_RAW &&
 		     (c->late.len || (c->down_all.far < len && within));
-	if (c->pass == LG_H2_EAT)
+	if (c->pass != LG_H2_RAW)
 		return;
-	c->edit_left = c->pass == LG_H2_EDIT ? len : 0;
 	if (c->to_late)
 		c->late_bytes += len;
 	else
@@ -315,7 +324,8 @@ static void on_block_begin(struct lg_h2conn *c, const struct lg_h2_stream *st)
 	c->down_kind = c->down.f.type;
 	c->block_raw =
 		!c->rewrite &&
-		!(st ? st->dead : lg_h2_down_is_unknown(c, c->down_stream));
+		!(st ? st->dead : lg_h2_down_is_unknown(c, c->down_stream)) &&
+		!(st && c->down_flags & LG_H2_END_STREAM && withholds(st));
 }
 
 static bool is_block(uint8_t type)
@@ -412,17 +422,14 @@ out:
 
 /* -- its end --------------------------------------------------------------- */
 
-static void on_data_end(struct lg_h2conn *c, struct lg_h2_view *v)
+static void on_data_end(struct lg_h2conn *c)
 {
 	struct lg_h2_stream *st = c->down_st;
 
 	if (st && !st->dead && !st->down_done &&
 	    c->down.f.flags & LG_H2_END_STREAM) {
-		answer_end(st);
-		if (c->pass == LG_H2_EDIT)
-			put_edited(c, v, st, "", 0, true);
+		answer_end(c, st, c->pass == LG_H2_EDIT);
 	}
-	give_back(c, st);
 	lg_h2conn_grant_down(c, st, LG_H2_GRANT);
 	if (st)
 		lg_h2_stream_reap(c, st);
@@ -435,7 +442,7 @@ static void on_end(struct lg_h2conn *c, struct lg_h2_view *v)
 	if (c->pass == LG_H2_RAW && !c->to_late)
 		c->mid = c->down.block;
 	if (type == LG_H2_DATA)
-		on_data_end(c, v);
+		on_data_end(c);
 	else if (is_block(type) && !c->down.block)
 		on_block(c, v);
 	else if (!is_block(type))
@@ -459,8 +466,11 @@ static void pass_rest(struct lg_h2conn *c, struct lg_h2_view *v,
 		      enum lg_h2_event ev, struct lg_slice run, size_t n)
 {
 	c->to_late = false;
-	if (ev == LG_H2_BAD) {
+	if (ev == LG_H2_BAD)
 		lg_h2conn_break_down(c);
+	if (c->flow->shut)
+		return;
+	if (ev == LG_H2_BAD) {
 		/* a wrong padding is found behind a head that has passed */
 		if (!run.len || c->pass != LG_H2_RAW)
 			emit(c, v, c->down.head, LG_H2_HEAD_LEN);

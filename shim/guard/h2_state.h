@@ -53,10 +53,10 @@ struct lg_h2_stream {
 	struct lg_framer say;  /* of what sub says to the program */
 	struct lg_buf wait;    /* body let go, until the server takes it */
 	size_t waited;	       /* of it, on its way */
-	struct lg_buf tail;    /* body of ours for the program */
-	size_t tailed;	       /* of it, told */
-	uint64_t declared;     /* by content-length, yet to come */
-	uint64_t end_at;       /* c->queued behind its last frame */
+	struct lg_buf tail; /* body that is ours or edited, for the program */
+	size_t tailed;	    /* of it, told */
+	uint64_t declared;  /* by content-length, yet to come */
+	uint64_t end_at;    /* c->queued behind its last frame */
 	uint8_t prio[5];
 	bool has_prio;
 	bool chunked;	/* sub is told the body in chunks */
@@ -110,8 +110,9 @@ struct lg_h2conn {
 	struct lg_buf ours;  /* the same, at the next edge */
 	struct lg_buf late;  /* server's frames: the program's window is full */
 	int64_t late_bytes;  /* flow controlled, in it */
-	int64_t edit_left;   /* of the edited DATA frame at hand */
-	struct lg_buf piece; /* of an edited DATA frame, or scratch */
+	int64_t telling;     /* bytes in all tails */
+	uint32_t turn;	     /* the stream that was served last */
+	struct lg_buf piece; /* scratch */
 	bool guarded;	     /* by name */
 	uint8_t ping[8];
 	bool pinged;  /* its answer is on the way */
@@ -171,6 +172,9 @@ void lg_h2_stream_open(struct lg_h2conn *c, struct lg_h2_stream *st);
 /* As much of wait and tail as the windows allow. */
 void lg_h2_stream_send(struct lg_h2conn *c, struct lg_h2_stream *st);
 void lg_h2_stream_tell(struct lg_h2conn *c, struct lg_h2_stream *st);
+/* One more piece of its body for the program, to be told. */
+void lg_h2_stream_add(struct lg_h2conn *c, struct lg_h2_stream *st,
+		      const char *p, size_t n);
 void lg_h2conn_send_all(struct lg_h2conn *c);
 void lg_h2_stream_reset(struct lg_h2conn *c, struct lg_h2_stream *st,
 			bool program, bool server, uint32_t why);

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 #define WAIT_MAX ((size_t)1 << 30)
-#define TAIL_MAX ((size_t)4 << 20)
+#define TAIL_MAX ((size_t)1 << 30)
 
 /* -- the table ------------------------------------------------------------- */
 
@@ -102,6 +102,13 @@ static void drop_wait(struct lg_h2conn *c, struct lg_h2_stream *st)
 	lg_buf_fini(&st->wait);
 }
 
+static void drop_tail(struct lg_h2conn *c, struct lg_h2_stream *st)
+{
+	c->telling -= (int64_t)(st->tail.len - st->tailed);
+	st->tailed = 0;
+	lg_buf_fini(&st->tail);
+}
+
 void lg_h2_stream_del(struct lg_h2conn *c, struct lg_h2_stream *st)
 {
 	struct lg_exchange *x = st->sub ? st->sub->first : NULL;
@@ -117,7 +124,7 @@ void lg_h2_stream_del(struct lg_h2conn *c, struct lg_h2_stream *st)
 	lg_h2_fields_fini(&st->trailers);
 	lg_framer_fini(&st->back);
 	lg_framer_fini(&st->say);
-	lg_buf_fini(&st->tail);
+	drop_tail(c, st);
 	lg_mem_free(st, sizeof(*st));
 }
 
@@ -142,8 +149,7 @@ void lg_h2_stream_reset(struct lg_h2conn *c, struct lg_h2_stream *st,
 		st->down_done = st->up_end = true;
 	st->dead = true;
 	drop_wait(c, st);
-	lg_buf_fini(&st->tail);
-	st->tailed = 0;
+	drop_tail(c, st);
 }
 
 void lg_h2_stream_answered(struct lg_h2_stream *st, bool complete)
@@ -244,7 +250,7 @@ static void say(struct lg_h2conn *c, struct lg_h2_stream *st, const char *p,
 		if (ev == LG_HTTP1_HEAD)
 			say_head(c, st);
 		else if (ev == LG_HTTP1_BODY)
-			lg_buf_put(&st->tail, body.p, body.len);
+			lg_h2_stream_add(c, st, body.p, body.len);
 		else if (ev == LG_HTTP1_END && st->say.m.status < 200)
 			lg_framer_next(&st->say);
 		else if (ev == LG_HTTP1_END)
@@ -252,6 +258,13 @@ static void say(struct lg_h2conn *c, struct lg_h2_stream *st, const char *p,
 	} while (!st->tail_end && ev != LG_HTTP1_BAD &&
 		 ev != LG_HTTP1_TOO_LARGE && ev != LG_HTTP1_UPGRADE &&
 		 (ev != LG_HTTP1_MORE || used < n));
+}
+
+void lg_h2_stream_add(struct lg_h2conn *c, struct lg_h2_stream *st,
+		      const char *p, size_t n)
+{
+	if (!lg_buf_put(&st->tail, p, n))
+		c->telling += (int64_t)n;
 }
 
 void lg_h2_stream_tell(struct lg_h2conn *c, struct lg_h2_stream *st)
@@ -277,9 +290,12 @@ void lg_h2_stream_tell(struct lg_h2conn *c, struct lg_h2_stream *st)
 		f.flags = st->down_done ? LG_H2_END_STREAM : 0;
 		lg_h2_put(lg_h2conn_say(c), &f, st->tail.p + st->tailed);
 		st->tailed += n;
+		c->telling -= (int64_t)n;
 		st->down.far -= (int64_t)n;
 		c->down_all.far -= (int64_t)n;
 	} while (left);
+	st->tailed = st->tail.len = 0;
+	lg_buf_shrink(&st->tail, LG_H2_FRAME_MAX);
 }
 
 /* -- both ------------------------------------------------------------------ */
@@ -296,6 +312,10 @@ void lg_h2_stream_pump(struct lg_h2conn *c, struct lg_h2_stream *st)
 		say(c, st, s.p, s.len);
 		lg_flow_synth_taken(st->sub, s.len);
 	}
+	/* refused, and no memory to say why */
+	if (st->sub && !st->sid && !st->refused && !st->dead &&
+	    lg_flow_is_shut(st->sub))
+		lg_h2_stream_reset(c, st, true, false, LG_H2_REFUSED_STREAM);
 }
 
 void lg_h2_stream_write(struct lg_h2conn *c, struct lg_h2_stream *st,
@@ -375,23 +395,23 @@ static size_t room_up(const struct lg_h2conn *c, const struct lg_h2_stream *st)
 	return room < LG_H2_FRAME_MAX ? (size_t)room : LG_H2_FRAME_MAX;
 }
 
-static void send_body(struct lg_h2conn *c, struct lg_h2_stream *st)
+/* One frame of the body. */
+static void send_piece(struct lg_h2conn *c, struct lg_h2_stream *st,
+		       size_t room)
 {
-	size_t left = st->wait.len - st->waited, room;
+	size_t left = st->wait.len - st->waited;
+	size_t n = left < room ? left : room;
+	struct lg_h2_frame f = {(uint32_t)n, LG_H2_DATA, 0, st->sid};
 
-	while (left && (room = room_up(c, st))) {
-		size_t n = left < room ? left : room;
-		struct lg_h2_frame f = {(uint32_t)n, LG_H2_DATA, 0, st->sid};
-
-		left -= n;
-		st->up_done = !left && st->up_end && !st->trailers.n;
-		f.flags = st->up_done ? LG_H2_END_STREAM : 0;
-		lg_h2_put(&c->next, &f, st->wait.p + st->waited);
-		st->waited += n;
-		c->waiting -= n;
-		st->up.far -= (int64_t)n;
-		c->up_all.far -= (int64_t)n;
-	}
+	left -= n;
+	st->up_done = !left && st->up_end && !st->trailers.n;
+	f.flags = st->up_done ? LG_H2_END_STREAM : 0;
+	lg_h2_put(&c->next, &f, st->wait.p + st->waited);
+	st->waited += n;
+	c->waiting -= n;
+	st->up.far -= (int64_t)n;
+	c->up_all.far -= (int64_t)n;
+	st->end_at = c->queued + c->next.len;
 	if (left)
 		return;
 	st->waited = st->wait.len = 0;
@@ -401,6 +421,7 @@ static void send_body(struct lg_h2conn *c, struct lg_h2_stream *st)
 void lg_h2_stream_send(struct lg_h2conn *c, struct lg_h2_stream *st)
 {
 	struct lg_h2_frame end = {0, LG_H2_DATA, LG_H2_END_STREAM, 0};
+	size_t room;
 
 	if (!st->head_out || st->dead || st->refused || st->up_done ||
 	    c->broken)
@@ -409,7 +430,8 @@ void lg_h2_stream_send(struct lg_h2conn *c, struct lg_h2_stream *st)
 		lg_h2_stream_open(c, st);
 	if (st->dead)
 		return;
-	send_body(c, st);
+	while (st->wait.len && (room = room_up(c, st)))
+		send_piece(c, st, room);
 	if (st->up_end && !st->up_done && !st->wait.len) {
 		end.stream = st->sid;
 		if (st->trailers.n)
@@ -422,9 +444,30 @@ void lg_h2_stream_send(struct lg_h2conn *c, struct lg_h2_stream *st)
 		st->end_at = c->queued + c->next.len;
 }
 
+/* The next one after c->turn, which may send something; the list falls. */
+static struct lg_h2_stream *whose_turn(struct lg_h2conn *c)
+{
+	struct lg_h2_stream *best = NULL, *first = NULL;
+
+	for (struct lg_h2_stream *st = c->streams; st; st = st->next) {
+		if (!st->sid || st->dead || !st->wait.len || !room_up(c, st))
+			continue;
+		first = st;
+		if (st->id > c->turn)
+			best = st;
+	}
+	return best ? best : first;
+}
+
 void lg_h2conn_send_all(struct lg_h2conn *c)
 {
-	for (struct lg_h2_stream *st = c->streams; st; st = st->next)
-		if (c->up_all.far > 0 && st->wait.len)
+	struct lg_h2_stream *st;
+
+	/* a frame each, so that none has to wait for a large one */
+	while (c->up_all.far > 0 && !c->broken && (st = whose_turn(c))) {
+		c->turn = st->id;
+		send_piece(c, st, room_up(c, st));
+		if (!st->wait.len)
 			lg_h2_stream_send(c, st);
+	}
 }

@@ -130,9 +130,10 @@ static void on_block(struct lg_h2conn *c)
 	}
 	err = err ? err : lg_h2_fields_read(&l, c->up_reader, block);
 	if (err == -EPROTO || !(c->up_stream & 1)) {
-		/* nothing behind it can be read, by the server neither */
-		lg_h2_put_block(&c->next, c->up_stream, ended, NULL, block);
+		/* nothing behind it can be read: the server's table is ours */
 		lg_h2conn_break_up(c);
+		lg_h2_put_block(&c->next, c->up_stream, ended, NULL,
+				LG_SLICE("\x80"));
 	} else if (st && !st->up_end) {
 		if (ended)
 			trailers(c, st, &l);
@@ -218,10 +219,21 @@ static void on_data_end(struct lg_h2conn *c)
 
 /* -- control frames -------------------------------------------------------- */
 
+static void forward(struct lg_h2conn *c);
+
+/* A stream that the server opened has the same number on both sides. */
+static void forward_push(struct lg_h2conn *c)
+{
+	if (!(c->up.f.stream & 1))
+		forward(c);
+}
+
 static void on_reset(struct lg_h2conn *c)
 {
 	struct lg_h2_stream *st = lg_h2_stream_by_id(c, c->up.f.stream);
 
+	if (!st)
+		forward_push(c);
 	if (!st)
 		return;
 	if (st->sid && !st->dead)
@@ -241,8 +253,6 @@ static void tell_all(struct lg_h2conn *c)
 	}
 }
 
-static void forward(struct lg_h2conn *c);
-
 static void on_window(struct lg_h2conn *c)
 {
 	uint32_t by = lg_h2_u32(c->up_block.p) & 0x7fffffff;
@@ -252,12 +262,18 @@ static void on_window(struct lg_h2conn *c)
 	if (c->up.f.stream) {
 		st = lg_h2_stream_by_id(c, c->up.f.stream);
 		if (!st)
+			forward_push(c);
+		if (!st)
 			return;
 		w = &st->down;
 	}
 	/* an error of the program's, which the server will call so */
 	if (!by || w->far > LG_H2_WINDOW_MAX - (int64_t)by) {
-		forward(c);
+		if (st && !st->sid)
+			lg_h2_stream_reset(c, st, true, false,
+					   LG_H2_PROTOCOL_ERROR);
+		else
+			forward(c);
 		return;
 	}
 	w->far += by;
@@ -315,12 +331,12 @@ static void forward(struct lg_h2conn *c)
 	struct lg_h2_stream *st = lg_h2_stream_by_id(c, c->up.f.stream);
 	struct lg_h2_frame f = c->up.f;
 
-	if (c->moved &&
-	    (f.type == LG_H2_PRIORITY || f.type == LG_H2_PRIORITY_UPDATE))
-		return;
-	if (f.stream && st && st->sid)
+	if (f.type == LG_H2_PRIORITY || f.type == LG_H2_PRIORITY_UPDATE) {
+		if (c->moved)
+			return;
+	} else if (f.stream && st && st->sid)
 		f.stream = st->sid;
-	else if (f.stream && c->moved)
+	else if (f.stream & 1 && (c->moved || st))
 		return;
 	f.len = (uint32_t)c->up_block.len;
 	if (f.type == LG_H2_PUSH_PROMISE)

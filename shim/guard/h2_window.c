@@ -38,7 +38,7 @@ void lg_h2conn_grant_up(struct lg_h2conn *c, struct lg_h2_stream *st,
 void lg_h2conn_grant_down(struct lg_h2conn *c, struct lg_h2_stream *st,
 			  int64_t least)
 {
-	uint32_t n = more(&c->down_all, c->late_bytes, least);
+	uint32_t n = more(&c->down_all, c->late_bytes + c->telling, least);
 
 	if (c->broken)
 		return;
@@ -46,7 +46,7 @@ void lg_h2conn_grant_down(struct lg_h2conn *c, struct lg_h2_stream *st,
 		lg_h2_put_u32(&c->next, LG_H2_WINDOW_UPDATE, 0, n);
 	if (!st || !st->sid || st->dead || st->down_done)
 		return;
-	n = more(&st->down, 0, least);
+	n = more(&st->down, (int64_t)(st->tail.len - st->tailed), least);
 	if (n)
 		lg_h2_put_u32(&c->next, LG_H2_WINDOW_UPDATE, st->sid, n);
 }

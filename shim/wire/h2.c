@@ -24,12 +24,13 @@ static void read_head(struct lg_h2 *h)
 	h->f.stream = lg_h2_u32(b + 5) & 0x7fffffff;
 }
 
-/* RFC 9113 6: lengths that are given, and frames that need a stream or none. */
+/*
+ * RFC 9113 6: lengths that are given, and frames that need a stream or none. A
+ * wrong length of PRIORITY is its stream's fault alone (6.3).
+ */
 static bool is_length_right(const struct lg_h2_frame *f)
 {
 	switch (f->type) {
-	case LG_H2_PRIORITY:
-		return f->len == 5;
 	case LG_H2_RST_STREAM:
 	case LG_H2_WINDOW_UPDATE:
 		return f->len == 4;

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define TABLE_MAX 65536
+#define TABLE_MAX 4194304 /* entries take memory only as they come */
 #define FIELD_OVERHEAD 32
 #define BLOCK_MAX ((size_t)1 << 20)
 
