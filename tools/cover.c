@@ -209,8 +209,11 @@ static void judge_copy(const struct cover *c, struct tls_copy *t)
 	else if (t->kind == TLS_OPENSSL || t->kind == TLS_BORINGSSL)
 		judge_static(c, t);
 	else if (t->kind == TLS_GO)
-		set(t, REACH_NONE, "Go programs have a TLS of their own",
-		    provider_limit);
+		set(t, REACH_NONE,
+		    "Go programs have a TLS of their own, and make their "
+		    "system calls themselves",
+		    "Set a spending limit at the provider: its plain HTTP is "
+		    "not seen either.");
 	else if (t->kind == TLS_JSSE)
 		set(t, REACH_NONE, "Java has a TLS of its own (JSSE)",
 		    provider_limit);

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -109,15 +110,17 @@ class TestServer:
 class Box:
     """One user's guard: state, region, config, and what ran under it."""
 
-    count = 0
+    count, lock = 0, threading.Lock()
 
     def __init__(self, server):
-        Box.count += 1
+        with Box.lock:
+            Box.count += 1
+            number = Box.count
         self.server = server
         self.dir = tempfile.mkdtemp(prefix='llmguard-box-')
         os.chmod(self.dir, 0o755)
         self.state = os.path.join(self.dir, 'state')
-        self.region = '/dev/shm/llmguard-test-%d-%d' % (os.getpid(), Box.count)
+        self.region = '/dev/shm/llmguard-test-%d-%d' % (os.getpid(), number)
         self.config_path = os.path.join(self.dir, 'llmguard.yaml')
         self.config(None)
         self.mark = len(server.log())

@@ -173,7 +173,7 @@ class Conn:
                 return None
         head, _, self.buf = self.buf.partition(b'\r\n\r\n')
         lines = head.decode('latin1').split('\r\n')
-        method, path, _ = (lines[0] + '  ').split(' ', 2)
+        method, path, proto = (lines[0] + '  ').split(' ', 2)
         headers = {}
         for ln in lines[1:]:
             k, _, v = ln.partition(':')
@@ -193,6 +193,8 @@ class Conn:
             return None
         seq = self.srv.next_seq()
         call = Call(method, path, headers, body, seq)
+        call.last = proto.strip() == 'HTTP/1.0' and 'keep-alive' not in \
+            headers.get('connection', '').lower()
         self.srv.log.put(event='request', conn=self.n, seq=seq, method=method,
                          path=path, headers=headers, model=call.model,
                          body_len=len(body), head=head.decode('latin1'),
@@ -319,7 +321,7 @@ class Conn:
                     break
                 more = self.answer(c)
                 self.srv.log.put(event='answered', conn=self.n, seq=c.seq)
-                if not more:
+                if not more or c.last:
                     break
         except EOFError:
             pass
