@@ -45,11 +45,16 @@ static int ssl_peek(struct lg_conn *c, void *p, size_t n)
 	return LG_REAL_OF(tls_of(c), s, tls_of(c)->SSL_peek(s, p, call_len(n)));
 }
 
-/* SSL_get_error says nothing final (WANT_*) about this result. */
+/*
+ * SSL_get_error says nothing final (WANT_*) about this result. A BIO of the
+ * program's own may forget to ask for a retry (Tcl's does): errno says it.
+ */
 static bool ssl_is_transient(struct lg_conn *c, int ret)
 {
 	int e = tls_of(c)->SSL_get_error(c->handle, ret);
 
+	if (e == LG_SSL_ERROR_SYSCALL && ret < 0)
+		return c->saved_errno == EAGAIN || c->saved_errno == EINTR;
 	return e != LG_SSL_ERROR_SSL && e != LG_SSL_ERROR_SYSCALL &&
 	       e != LG_SSL_ERROR_ZERO_RETURN;
 }
