@@ -228,6 +228,15 @@ static int look(struct target *t, struct cover *c)
 	return look_maps(t, c);
 }
 
+/* What ends meanwhile has fewer mappings and no environment: no verdict. */
+static bool is_there(const struct target *t)
+{
+	char link[64], to[8];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", t->pid);
+	return readlink(link, to, sizeof(to)) >= 0;
+}
+
 int cover_pid(int pid, struct cover *c)
 {
 	static struct target t;
@@ -244,6 +253,8 @@ int cover_pid(int pid, struct cover *c)
 	cover_look_env(c, get_env, &t);
 	free(t.env);
 	look_status(&t, c);
+	if (!is_there(&t))
+		return -ESRCH;
 	if (c->guarded)
 		c->preloads = true;
 	cover_judge(c);
