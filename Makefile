@@ -39,7 +39,9 @@ DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	libpython3.11-testsuite python3-cffi python3-requests python3-httpx \
 	libgnutls28-dev gnutls-bin libcurl3-gnutls wget git lynx aria2 \
 	libcurl3-nss nss-plugin-pem android-libboringssl-dev \
-	python3-aiohttp python3-h2 nghttp2-client \
+	python3-aiohttp python3-h2 nghttp2-client python3-tornado \
+	python3-pycurl python3-httplib2 python3-openssl wget2 socat ncat \
+	ruby libwww-perl liblwp-protocol-https-perl lua5.3 lua-sec tcl-tls \
 	python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
@@ -258,6 +260,14 @@ chaos: all $(B)/tests/e2e/cclient
 	$(Q)B=$(B) CHAOS_SECONDS=$(CHAOS_SECONDS) $(PYTHON) \
 		tests/e2e/test_chaos.py
 
+# docs/coverage.md anew: what real clients show. Those that are built or
+# fetched (Go, Java, Rust, Bun, Deno) are left out where their tools are not.
+coverage: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/e2e/setup-node.sh || true
+	$(Q)tests/e2e/coverage/build.sh
+	$(Q)B=$(B) $(PYTHON) tests/e2e/coverage/coverage.py -v -w
+
 # Manual pages and completion come from the option tables; both are kept.
 man: $(B)/llmguard
 	@mkdir -p docs/man conf/completions
@@ -297,6 +307,7 @@ help:
 	@echo "make bench      the figures, with and without the guard"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make chaos      many programs killed at random, CHAOS_SECONDS"
+	@echo "make coverage   docs/coverage.md: real clients, one by one"
 	@echo "make style      layering, sizes, formatting"
 	@echo "make man        manual pages and completion anew"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
@@ -307,5 +318,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench chaos style fuzz deps \
+.PHONY: man all unit tests check e2e demo bench chaos coverage style fuzz deps \
 	fuzz-programs install help clean FORCE

@@ -207,7 +207,8 @@ PROGRAMS = {
     'node_https': (script(NODE, V4, '-e', NODE_HTTPS), None),
     'node_fetch': (script(NODE, V4, '-e', NODE_FETCH), None),
 }
-# PHP opens its extensions so that nothing can be interposed: not yet covered.
+# PHP opens its extensions so that nothing can be interposed: patched where
+# they are, and woken by a request of our own (test_patch.py, docs/coverage.md).
 UNSEEN = ('php_curl',)
 BASE = 'hosts: {localhost: openai}\nmodels:\n' \
     '  - {match: "*", host: localhost, pricing_id: openai/gpt-4o-mini}\n' \

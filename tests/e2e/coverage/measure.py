@@ -93,8 +93,9 @@ class Run:
             if pid:
                 self.ask(pid)
             time.sleep(0.02)
-        if self.doctor is None and self.client.needs:
-            self.ask(self.client.needs[0])
+        if self.doctor is None:     # it was too quick
+            self.ask(self.client.needs[0] if self.client.needs
+                     else self.proc.args[0])
 
     def ask(self, what):
         p = subprocess.run([CLI, 'doctor', '--json', str(what)],
@@ -113,14 +114,14 @@ class Run:
                     lines = [x.split() for x in f.readlines()[1:]]
             except FileNotFoundError:
                 continue
-            inodes |= {x[9] for x in lines if x[3] == '01' and
+            inodes |= {'socket:[%s]' % x[9] for x in lines if x[3] == '01' and
                        int(x[2].rpartition(':')[2], 16) in ports}
         for pid in filter(str.isdigit, os.listdir('/proc')):
             try:
                 if os.getpgid(int(pid)) != self.proc.pid:
                     continue
                 for fd in glob.glob('/proc/%s/fd/*' % pid):
-                    if os.readlink(fd)[8:-1] in inodes:
+                    if os.readlink(fd) in inodes:
                         return int(pid)
             except OSError:
                 continue
@@ -196,6 +197,13 @@ def refused(box, client, before, bare_s):
     return 'clean'
 
 
+def is_wakeup(events):
+    """What goes out instead where no descriptor can be found."""
+    return {(e.get('method'), e.get('path'), e.get('body_len'),
+             len(e.get('headers') or ())) for e in events} == {
+                 ('HEAD', '/', 0, 0)}
+
+
 def copy_of(client, doctor):
     """Of the copies that doctor found, the one that the client uses."""
     for c in doctor['copies']:
@@ -210,7 +218,8 @@ def reason(client, doctor):
     c = copy_of(client, doctor)
     texts = [x['text'] for x in doctor['conditions']
              if x['id'] in ('static', 'musl', 'setuid')]
-    return '; '.join([x for x in [c and c['why']] + texts if x]) or \
+    return '; '.join(dict.fromkeys(
+        x for x in [c and c['why']] + texts if x)) or \
         re.sub(r'(\S*/)?(\S+)', r'\2', doctor['why'])
 
 
@@ -220,8 +229,7 @@ def tls_of(client, doctor):
 
 
 def dark(box):
-    return sum(d.get('connections', d.get('count', 0))
-               for d in box.status().get('dark', []))
+    return 'yes' if box.status().get('dark') else 'no'
 
 
 def version(box, client):
@@ -251,6 +259,8 @@ def measure(box, client, look=True):
     if not rows:
         row.update(metered='no', refused='no', dark=dark(box),
                    why=reason(client, run.doctor) if run.doctor else '')
+        if client.plain:
+            row['reach'] = 'none'
         return row
     if client.kind == 'get':
         row['metered'] = 'free' if len(rows) >= n and not sum(
@@ -262,9 +272,10 @@ def measure(box, client, look=True):
     before, box.mark = len(rows), len(box.server.log())
     row['refused'] = refused(box, client, before, run.took)
     if row['refused'] == 'clean' and box.arrived():
-        row['refused'] = 'the server got %s' % box.arrived()
+        row['refused'] = 'clean, by HEAD /' if is_wakeup(box.arrived()) \
+            else 'the server got %s' % box.arrived()
     for k in ('metered', 'refused'):
-        if row[k] not in ('exact', 'clean'):
+        if row[k] not in ('exact', 'clean', 'clean, by HEAD /'):
             row['problem'] += '%s: %s ' % (k, row[k])
             row[k] = 'wrong' if k == 'metered' else 'not clean'
     return row
