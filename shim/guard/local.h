@@ -76,7 +76,7 @@ bool lg_local_take(struct lg_exchange *x, const struct lg_image *img,
  */
 void lg_local_arrived(struct lg_exchange *x, const char *p, size_t n,
 		      struct lg_buf *out);
-/* Of the bytes told, those of the local server. */
+/* Of the bytes told, those of the local server, as far as that is known. */
 uint64_t lg_local_got(const struct lg_local *l);
 /* Its connection ended. Then l->done. */
 void lg_local_eof(struct lg_exchange *x, struct lg_buf *out);

@@ -156,7 +156,7 @@ static void begin(struct lg_exchange *x, struct lg_slice head,
 		lg_translation_head(l->speech, m->status, type);
 		return;
 	}
-	if (l->speech ||
+	if (l->speech || (m->status >= 300 && m->status < 400) ||
 	    (m->status >= 300 ? !is_json(type) : !is_answer(type))) {
 		l->how = LG_LOCAL_ERROR;
 		return;
@@ -320,7 +320,7 @@ void lg_local_arrived(struct lg_exchange *x, const char *p, size_t n,
 
 uint64_t lg_local_got(const struct lg_local *l)
 {
-	return l->got - l->skipped;
+	return l->seen == 7 ? l->got - l->skipped : l->got;
 }
 
 void lg_local_eof(struct lg_exchange *x, struct lg_buf *out)

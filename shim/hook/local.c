@@ -190,8 +190,7 @@ static bool hand_over(struct fresh *s, struct lg_conn *c, int fd,
 		c->fd_cookie = was;
 		return false;
 	}
-	if (s->tls && c->carrier->waiting)
-		lg_local_tls_skip(s->tls, c->carrier->waiting(c));
+	c->local_old = c->carrier->waiting ? c->carrier->waiting(c) : 0;
 	c->local = s->tls;
 	s->tls = NULL;
 	return true;
@@ -294,6 +293,13 @@ static bool tell_tls(struct lg_conn *c, const char *raw, size_t n, char *buf,
 static bool tell(struct lg_conn *c, const char *raw, size_t n, char *buf,
 		 size_t len)
 {
+	size_t old = n < c->local_old ? n : c->local_old;
+
+	c->local_old -= old;
+	raw += old;
+	n -= old;
+	if (!n)
+		return true;
 	if (c->local)
 		return tell_tls(c, raw, n, buf, len);
 	lg_flow_local_arrived(c->flow, raw, n);

@@ -57,7 +57,6 @@ struct lg_local_tls {
 	SSL *ssl;
 	BIO *in, *out; /* of the SSL */
 	uint64_t got;
-	size_t skip;
 	bool over;
 };
 
@@ -292,20 +291,11 @@ bool lg_local_tls_send(struct lg_local_tls *l, int fd, struct lg_slice s,
 
 /* -- while the program has it ---------------------------------------------- */
 
-void lg_local_tls_skip(struct lg_local_tls *l, size_t n)
-{
-	l->skip = n;
-}
-
 void lg_local_tls_feed(struct lg_local_tls *l, const char *p, size_t n)
 {
-	size_t old = n < l->skip ? n : l->skip;
-
-	l->skip -= old;
-	l->got += n - old;
+	l->got += n;
 	l->t->ERR_set_mark();
-	if (n > old &&
-	    l->BIO_write(l->in, p + old, (int)(n - old)) != (int)(n - old))
+	if (l->BIO_write(l->in, p, (int)n) != (int)n)
 		l->over = true;
 	l->t->ERR_pop_to_mark();
 }

@@ -33,12 +33,7 @@ const char *lg_local_tls_connect(struct lg_local_tls *l, int fd, int ms);
 bool lg_local_tls_send(struct lg_local_tls *l, int fd, struct lg_slice s,
 		       int stall_ms);
 
-/*
- * From here on the program has the socket; the first n bytes that it brings
- * are of the connection that was there before.
- */
-void lg_local_tls_skip(struct lg_local_tls *l, size_t n);
-/* Bytes that arrived. */
+/* Bytes that arrived, once the program has the socket. */
 void lg_local_tls_feed(struct lg_local_tls *l, const char *p, size_t n);
 /* What they said: its length; 0 the end, also a broken one; less: no more. */
 int lg_local_tls_read(struct lg_local_tls *l, void *p, size_t n);

@@ -323,8 +323,20 @@ def case_reset(box):
 
 
 def case_garbage(box):
-    got, _ = failed(box, 'requests', 502, raw=b'\x00\x01garbage\r\n' * 40)
-    ok('mid-answer' in error_of(got)[1], got)
+    for kind in ('requests', 'httpx-async', 'fetch'):
+        with server(raw=b'\x00\x01garbage\r\n' * 40) as srv:
+            hard(box, srv.url)
+            got, _ = send(box, kind, [ASK], **QUIET)
+            eq(got[0]['status'], 502, (kind, got))
+            ok('mid-answer' in error_of(got[0])[1], got)
+
+
+def case_redirected(box):
+    """A program would follow it with its key."""
+    got, _ = failed(box, 'requests', 502, raw=b'HTTP/1.1 307 Elsewhere\r\n'
+                    b'Location: https://example.com/\r\nContent-Type: '
+                    b'application/json\r\nContent-Length: 2\r\n\r\n{}')
+    ok('something else' in error_of(got)[1], got)
 
 
 def case_wrong_page(box):
