@@ -85,6 +85,8 @@ struct lg_carrier {
 	 * way to its bytes is its own.
 	 */
 	int (*below)(struct lg_conn *c, void *p, size_t n);
+	/* Forget what a read just left to be asked about. NULL: nothing. */
+	void (*hush)(struct lg_conn *c);
 	/*
 	 * Bytes of the connection that the program has taken from its
 	 * descriptor and the library has not seen yet. NULL: 0.

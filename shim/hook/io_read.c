@@ -47,6 +47,13 @@ static size_t take_ready(struct lg_conn *c, char *buf, size_t len, bool peek)
 	return n;
 }
 
+/* This end of the connection is not told: something else comes instead. */
+static void hush(struct lg_conn *c)
+{
+	if (c->carrier->hush)
+		c->carrier->hush(c);
+}
+
 static int read_real(struct lg_conn *c, char *buf, size_t len)
 {
 	int r;
@@ -55,7 +62,9 @@ static int read_real(struct lg_conn *c, char *buf, size_t len)
 	r = c->carrier->read(c, buf, len);
 	lg_conn_relock(c);
 	lg_conn_after_handshake(c);
-	if (r <= 0 && c->flow && !c->carrier->is_transient(c, r))
+	if (r <= 0 && LG_UNLIKELY(c->relayed))
+		hush(c);
+	else if (r <= 0 && c->flow && !c->carrier->is_transient(c, r))
 		lg_flow_eof(c->flow);
 	return r;
 }
@@ -96,6 +105,9 @@ static int read_step(struct lg_conn *c, char *buf, size_t len, size_t *shown)
 	if (LG_UNLIKELY(c->relayed))
 		return lg_local_read(c, buf, len);
 	r = read_real(c, buf, len);
+	/* another thread's write put a local server in its place */
+	if (r <= 0 && LG_UNLIKELY(c->relayed))
+		return 1;
 	if (!c->flow)
 		*shown = r > 0 ? (size_t)r : 0;
 	else if (r > 0)

@@ -189,6 +189,12 @@ static int ssl_below(struct lg_conn *c, void *p, size_t n)
 	return t->BIO_test_flags(bio, LG_BIO_SHOULD_RETRY) ? -1 : 0;
 }
 
+/* Without a mark all of it goes: a program clears it before each call. */
+static void ssl_hush(struct lg_conn *c)
+{
+	tls_of(c)->ERR_pop_to_mark();
+}
+
 /* Of a BIO in memory; others say nothing, or read what they are asked for. */
 static size_t ssl_waiting(struct lg_conn *c)
 {
@@ -221,6 +227,7 @@ static const struct lg_carrier openssl = {
 	.random = ssl_random,
 	.is_partial = ssl_is_partial,
 	.below = ssl_below,
+	.hush = ssl_hush,
 	.waiting = ssl_waiting,
 	.tls = ssl_tls,
 	.ask = ssl_ask,

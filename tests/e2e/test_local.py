@@ -507,6 +507,29 @@ def case_fork(box):
         eq((row['verdict'], row['output_tokens']), ('local', 4), 'row')
 
 
+READER = FORKED[:FORKED.index('c.sendall')] + """
+import threading, time
+got = []
+def read():
+    while not got or got[-1]:
+        got.append(c.recv(65536))
+t = threading.Thread(target=read)
+t.start()
+time.sleep(0.3)
+""" + FORKED[FORKED.index('c.sendall'):FORKED.index('pid =')] + """
+t.join()
+print(b''.join(got).count(b'word3'))
+"""
+
+
+def case_thread_that_reads(box):
+    """One thread waits for the answer before another one has written."""
+    with server(delay=0.3) as srv:
+        hard(box, srv.url)
+        p = box.run([PY, '-c', READER], stdin=json.dumps(DEAR))
+        eq((p.stdout, p.stderr), (b'1\n', b''), 'answer')
+
+
 def case_small_stack(box):
     if sanitizer():
         raise Skip('a sanitizer needs a larger stack')
