@@ -17,7 +17,8 @@
 #include "hook/local_tls.h"
 #include "hook/wakeup.h"
 
-#define RELAYS 64
+#define RELAYS 2048 /* in sets, found by the number of the descriptor */
+#define SET 8
 #define PIECE_MAX ((size_t)1 << 30)
 #define DIAL_MS 1000
 #define HANDSHAKE_MS 2000
@@ -36,17 +37,32 @@ static struct {
 
 /* -- what still goes out --------------------------------------------------- */
 
+static unsigned set_of(int fd)
+{
+	return (unsigned)fd % (RELAYS / SET) * SET;
+}
+
+/* Its SSL was never freed, but the number is another file's now. */
+static bool is_stale(unsigned i, uint64_t cookie)
+{
+	return cookie > 1 &&
+	       lg_wakeup_cookie(lg_load_relaxed(&relays[i].fd)) != cookie;
+}
+
 static bool remember(struct lg_conn *c, int fd, uint64_t cookie)
 {
-	uint64_t none;
+	unsigned first = set_of(fd);
 
-	for (unsigned i = 0; cookie && i < RELAYS; i++) {
-		none = 0;
-		if (!lg_cas_seq(&relays[i].cookie, &none, 1))
+	for (unsigned i = first; cookie && i < first + SET; i++) {
+		uint64_t was = lg_load_acquire(&relays[i].cookie);
+
+		if ((was && !is_stale(i, was)) ||
+		    !lg_cas_seq(&relays[i].cookie, &was, 1))
 			continue;
+		if (!was)
+			lg_add_relaxed(&lg_local_relayed, 1);
 		lg_store_relaxed(&relays[i].fd, fd);
 		lg_store_release(&relays[i].cookie, cookie);
-		lg_add_relaxed(&lg_local_relayed, 1);
 		c->relayed = true;
 		c->fd = fd;
 		c->fd_cookie = cookie;
@@ -55,14 +71,21 @@ static bool remember(struct lg_conn *c, int fd, uint64_t cookie)
 	return false;
 }
 
+static void drop_tls(struct lg_conn *c)
+{
+	lg_local_tls_del(c->local);
+	c->local = NULL;
+}
+
 void lg_local_forget(struct lg_conn *c)
 {
+	unsigned first = set_of(c->fd);
+
 	if (!c->relayed)
 		return;
 	c->relayed = false;
-	lg_local_tls_del(c->local);
-	c->local = NULL;
-	for (unsigned i = 0; i < RELAYS; i++) {
+	drop_tls(c);
+	for (unsigned i = first; i < first + SET; i++) {
 		uint64_t cookie = lg_load_acquire(&relays[i].cookie);
 
 		if (cookie == c->fd_cookie &&
@@ -75,10 +98,11 @@ void lg_local_forget(struct lg_conn *c)
 
 bool lg_local_swallows(int fd)
 {
+	unsigned first = set_of(fd);
 	int err = errno;
 	bool yes = false;
 
-	for (unsigned i = 0; i < RELAYS && !yes; i++) {
+	for (unsigned i = first; i < first + SET && !yes; i++) {
 		uint64_t cookie = lg_load_acquire(&relays[i].cookie);
 
 		yes = cookie > 1 && lg_load_relaxed(&relays[i].fd) == fd &&
@@ -326,5 +350,7 @@ int lg_local_read(struct lg_conn *c, char *buf, size_t len)
 	}
 	if ((r <= 0 || !tell(c, raw, (size_t)r, buf, len)) && is_local(c))
 		lg_flow_local_eof(c->flow);
+	if (!is_local(c))
+		drop_tls(c);
 	return 1;
 }

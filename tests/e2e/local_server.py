@@ -19,7 +19,7 @@ class LocalServer:
         self.tls, self.refused = tls, []
         self.sock = socket.socket(socket.AF_UNIX if where else socket.AF_INET)
         self.sock.bind(where or ('127.0.0.1', 0))
-        self.sock.listen(64)
+        self.sock.listen(256)
         self.where = where
         self.url = 'unix:' + where if where else \
             'http%s://127.0.0.1:%d' % ('s' if tls else '',

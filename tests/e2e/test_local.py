@@ -233,6 +233,9 @@ def case_parallel(box):
             eq({r['status'] for r in got}, {200}, kind)
             ok(all('word3' in r['body'] for r in got), kind)
         eq(len(srv.seen), 48, 'there')
+        srv.how.update(delay=1)
+        got, _ = send(box, 'httpx-async', [ASK] * 90, parallel=True)
+        eq([r['status'] for r in got], [200] * 90, 'many at once')
         eq(box.budget_status()['held_usd'], 0, 'held')
         nothing_arrived(box)
 
