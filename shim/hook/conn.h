@@ -31,7 +31,7 @@ struct lg_conn {
 	struct lg_buf queue;  /* arrived, seen by the flow, not yet read */
 	/* over which the local server is read, NULL: none, or plain */
 	struct lg_local_tls *local;
-	size_t local_old; /* bytes that will come before its first one */
+	size_t local_old;      /* bytes that will come before its first one */
 	uint64_t fd_cookie;    /* the socket's identity, 0 unknown */
 	size_t consumed;       /* of the program's current logical write */
 	int64_t last_write_ms; /* coarse clock */
