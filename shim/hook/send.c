@@ -242,17 +242,22 @@ ssize_t hook_sendmsg(const void *pc, int fd, const struct msghdr *msg,
 	return r > 0 ? look_iov(fd, msg->msg_iov, msg->msg_iovlen, r) : r;
 }
 
-/* Message by message, where one of them may be for a flow. */
+/* Message by message where they are for a flow: of a stream, so none is lost.
+ */
 int hook_sendmmsg(const void *pc, int fd, struct mmsghdr *v, unsigned n,
 		  int flags)
 {
+	struct lg_plain *p = NULL;
 	unsigned i;
 	ssize_t r;
 
 	if (LG_UNLIKELY(!next_sendmmsg))
 		return (int)syscall(SYS_sendmmsg, fd, v, n, flags);
-	if (!is_watching() || !v || !n)
+	if (lg_plain_is_any() && v && !lg_plain_is_ours(pc))
+		p = lg_plain_get(fd);
+	if (!p)
 		return next_sendmmsg(fd, v, n, flags);
+	lg_plain_put(p);
 	for (i = 0; i < n; i++) {
 		r = hook_sendmsg(pc, fd, &v[i].msg_hdr, flags);
 		if (r < 0)
