@@ -9,9 +9,8 @@ import subprocess
 import threading
 import time
 
-from harness import PY, Failed, Skip, eq, main, ok, request, send
-import harness
-from test_local import ASK, DEAR, QUIET, hard, nothing_arrived, server
+from harness import Skip, eq, main, ok, send
+from test_local import ASK, QUIET, hard, nothing_arrived, server
 
 WHERE = '127.0.0.77', '127.0.0.78'
 

@@ -4,8 +4,8 @@ is checked, and what the program reads is what a plain server would have said.
 """
 import json
 import os
+import shutil
 import ssl
-import subprocess
 import tempfile
 import time
 
@@ -17,6 +17,8 @@ from local_server import LocalServer
 from server import Certs
 from test_local import (ASK, CLIENTS, DEAR, DESCRIPTORS, FORKED, QUIET,
                         STREAMING, TINY, hard, make_case, nothing_arrived)
+
+KEEPING = 'curl', 'httpx', 'aiohttp', 'https'
 
 
 def context(box, *names, of=None):
@@ -191,7 +193,7 @@ def case_then_next(box):
 def case_dies(box):
     """Without an answer, in its head, in its body, cut inside a record."""
     tls = context(box)
-    for kind in ('http.client', 'httpx-async', 'aiohttp', 'fetch'):
+    for kind in ('http.client', 'aiohttp', 'fetch'):
         for raw in (b'', b'HTTP/1.1 200 OK\r\nConte'):
             with server(tls, raw=raw) as srv:
                 hard(box, srv.url)
@@ -199,7 +201,7 @@ def case_dies(box):
                 eq(got[0]['status'], 502, (kind, got))
                 eq(json.loads(got[0]['body'])['error']['type'],
                    'server_error', got)
-    for kind in ('http.client', 'httpx-async', 'fetch'):
+    for kind in ('http.client', 'fetch'):
         for reset in (False, True):
             with server(tls, reset=reset, raw=b'HTTP/1.1 200 OK\r\n'
                         b'Content-Type: application/json\r\n'
@@ -237,12 +239,57 @@ def case_same_connection(box):
     with server(context(box)) as srv:
         hard(box, srv.url, ', for_models: gpt-4o',
              '{action: warn, for_models: gpt-4o-mini}, block')
-        for kind in CLIENTS:
+        for kind in KEEPING:
             got, _ = send(box, kind, [request(OPENAI, chat_body()), ASK,
                                       request(OPENAI, chat_body())], **QUIET)
             eq([r['status'] for r in got], [200] * 3, (kind, got))
             ok('word0' in got[1]['body'], kind)
-        eq(len(srv.seen), len(CLIENTS), 'there')
+        eq(len(srv.seen), len(KEEPING), 'there')
+
+
+TICKETS = '''
+import socket, ssl, sys, time
+body = sys.stdin.buffer.read()
+s = socket.create_connection(('api.openai.com', 443))
+i, o = ssl.MemoryBIO(), ssl.MemoryBIO()
+c = ssl.create_default_context().wrap_bio(
+    i, o, server_hostname='api.openai.com')
+while True:
+    try:
+        c.do_handshake()
+        break
+    except ssl.SSLWantReadError:
+        s.sendall(o.read())
+        i.write(s.recv(65536))
+s.sendall(o.read())
+old = s.recv(65536)
+i.write(old)
+c.write(b'POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\n'
+        b'Content-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n'
+        % len(body) + body)
+s.sendall(o.read() or b'nothing')
+got = b''
+while True:
+    try:
+        d = c.read(65536)
+    except ssl.SSLWantReadError:
+        i.write(s.recv(int(sys.argv[1])))
+        continue
+    if not d:
+        break
+    got += d
+print(len(old) > 0, got.count(b'word3'))
+'''
+
+
+def case_tickets(box):
+    """Records of the old connection lie in the program's memory unread."""
+    for tls in (None, context(box)):
+        with server(tls) as srv:
+            hard(box, srv.url)
+            for n in ('65536', '1'):
+                p = box.run([PY, '-c', TICKETS, n], stdin=json.dumps(DEAR))
+                eq((p.stdout, p.stderr), (b'True 1\n', b''), tls)
 
 
 def case_parallel(box):
@@ -330,16 +377,34 @@ def case_translated(box):
 
 def case_gnutls(box):
     """No libssl there: the next action."""
-    argv = test_programs.prepare(box, 'wget') if 'wget' in \
-        test_programs.PROGRAMS else None
-    if not argv:
+    if not shutil.which('wget'):
         raise Skip('no wget')
     with server(context(box)) as srv:
         box.config('hosts: {localhost: openai}\n' + TINY % (
             '{local: "%s"}, block' % srv.url))
-        box.run(argv)
-        eq(srv.seen, [], 'there')
-        eq({r['verdict'] for r in box.rows()}, {'block'}, 'rows')
+        p = box.run(['wget', '-q', '-O', '-', '-T', '10', '-t', '1',
+                     '--ca-certificate', box.server.ca, '--post-data',
+                     json.dumps(DEAR), '--header',
+                     'Content-Type: application/json',
+                     'https://localhost:%d/v1/chat/completions' %
+                     box.server.port])
+        eq((p.returncode, srv.seen), (8, []), p)
+        eq([r['verdict'] for r in box.rows()], ['block'], 'rows')
+        nothing_arrived(box)
+
+
+def program(box, name):
+    """The programs of test_programs.py: plain, a stream, 1.5 MB."""
+    argv = test_programs.prepare(box, name)
+    with server(context(box)) as srv:
+        box.config('hosts: {localhost: openai}\n' +
+                   TINY % ('{local: "%s"}, block' % srv.url))
+        p, _ = test_programs.timed(box, argv)
+        eq([x.split()[0] for x in p.stdout.splitlines()], [b'200'] * 3,
+           (p.stdout, p.stderr))
+        eq(len(srv.seen), 3, 'there')
+        eq([r['verdict'] for r in box.rows()], ['local'] * 3, 'rows')
+        nothing_arrived(box)
 
 
 def case_static_node(box):
@@ -354,6 +419,8 @@ def case_static_node(box):
 
 for _kind in CLIENTS:
     globals()['case_local ' + _kind] = make_case(local, _kind)
+for _name in ('php_stream', 'ruby', 'perl_lwp', 'lua', 'tornado', 'pyopenssl'):
+    globals()['case_program ' + _name] = make_case(program, _name)
 
 if __name__ == '__main__':
     main(globals())
