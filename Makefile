@@ -42,6 +42,7 @@ DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
 	python3-aiohttp python3-h2 nghttp2-client python3-tornado \
 	python3-pycurl python3-httplib2 python3-openssl wget2 socat ncat \
 	ruby libwww-perl liblwp-protocol-https-perl lua5.3 lua-sec tcl-tls \
+	nghttp2-server \
 	python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)
@@ -174,6 +175,7 @@ $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(B)/tests/shim/test_gnutls \
 $(B)/tests/shim/test_gnutls_calls: LIBS-shim += -lgnutls
 $(B)/tests/shim/test_nss: LIBS-shim += -l:libssl3.so -l:libnss3.so -l:libnspr4.so
+$(B)/tests/bench/gnutls: LIBS-bench += -lgnutls
 $(B)/tests/unit/test_keyed: EXTRA-unit += $(B)/obj/shim/hook/keyed.o
 $(B)/tests/unit/test_keyed: $(B)/obj/shim/hook/keyed.o
 $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) $(E2E_BIN) \

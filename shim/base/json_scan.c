@@ -25,22 +25,35 @@ static bool has_special(uint64_t w)
 	       ((w - ONES * 0x20) & ~w & HIGHS);
 }
 
+#if defined(__SSE2__)
+/* Which of sixteen bytes are special: all ones there. */
+static __m128i specials(const char *p)
+{
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+	const __m128i last = _mm_set1_epi8(0x1f);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i m = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
+				 _mm_cmpeq_epi8(v, slash));
+
+	return _mm_or_si128(m, _mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
+}
+#endif
+
 const char *lg_json_scan_string(const char *p, const char *end)
 {
 	uint64_t w;
 
 #if defined(__SSE2__)
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-	const __m128i last = _mm_set1_epi8(0x1f);
+	for (; end - p >= 64; p += 64) {
+		__m128i a = _mm_or_si128(specials(p), specials(p + 16));
+		__m128i b = _mm_or_si128(specials(p + 32), specials(p + 48));
 
+		if (_mm_movemask_epi8(_mm_or_si128(a, b)))
+			break;
+	}
 	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i m = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
-					 _mm_cmpeq_epi8(v, slash));
-		unsigned bits;
+		unsigned bits = (unsigned)_mm_movemask_epi8(specials(p));
 
-		m = _mm_or_si128(m, _mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
-		bits = (unsigned)_mm_movemask_epi8(m);
 		if (bits)
 			return p + __builtin_ctz(bits);
 	}

@@ -224,6 +224,14 @@ bool lg_slice_copy(struct lg_slice s, char *dst, size_t cap)
 			break;
 		memcpy(dst + i, &w, sizeof(w));
 	}
+	/* the rest with some bytes once more */
+	if (i && i < n && n - i < sizeof(w)) {
+		memcpy(&w, s.p + n - sizeof(w), sizeof(w));
+		if (are_plain(w)) {
+			memcpy(dst + n - sizeof(w), &w, sizeof(w));
+			i = n;
+		}
+	}
 	for (; i < n; i++) {
 		const unsigned char *p = (const unsigned char *)s.p + i;
 		size_t seq = *p >= 0x80 ? lg_utf8_len(p, n - i) : 0;

@@ -62,7 +62,6 @@ void lg_exchange_request_end(struct lg_exchange *x, bool whole)
 	x->body.flags = 0;
 	if (!x->facts.n)
 		lg_facts_init(&x->facts);
-	lg_answer_init(&x->answer);
 	x->facts.stream |= x->route.stream;
 }
 

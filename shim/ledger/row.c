@@ -321,6 +321,8 @@ static void put_value(struct lg_buf *b, const struct lg_row *r,
 /* Only calls carry a verdict; these few keys are rare. */
 static bool is_left_out(const struct lg_row *r, const struct lg_row_field *f)
 {
+	if (f->type > LG_F_RAW && f->type != LG_F_ENUM)
+		return false;
 	if (f->off == offsetof(struct lg_row, verdict) && f->type == LG_F_ENUM)
 		return r->kind != LG_ROW_CALL;
 	if (f->off == offsetof(struct lg_row, ref))

@@ -407,10 +407,35 @@ static bool tells(struct lg_http1 *m, enum lg_http1_event *ev)
 	}
 }
 
+/*
+ * What stands between two chunks is mostly whole, and short: the end of one
+ * and the size of the next. 0: byte by byte.
+ */
+static size_t quick_size(struct lg_http1 *m, const char *p, size_t len)
+{
+	size_t from = 0, i;
+	uint64_t n = 0;
+
+	if (m->state == CHUNK_DATA_CR && len >= 2 && !memcmp(p, "\r\n", 2)) {
+		m->state = CHUNK_SIZE;
+		m->line = 0;
+		from = 2;
+	}
+	if (m->state != CHUNK_SIZE || m->line || m->left)
+		return from;
+	for (i = from; i < len && i - from < 8 && hex_digit(p[i]) >= 0; i++)
+		n = n << 4 | (uint64_t)hex_digit(p[i]);
+	if (i == from || len - i < 2 || memcmp(p + i, "\r\n", 2))
+		return from;
+	m->left = n;
+	m->state = n ? CHUNK_DATA : TRAILER;
+	return i + 2;
+}
+
 size_t lg_http1_feed(struct lg_http1 *m, const char *p, size_t len,
 		     enum lg_http1_event *ev, struct lg_slice *body)
 {
-	size_t used = 0;
+	size_t used = 0, n;
 
 	*body = (struct lg_slice){NULL, 0};
 	*ev = LG_HTTP1_MORE;
@@ -423,6 +448,11 @@ size_t lg_http1_feed(struct lg_http1 *m, const char *p, size_t len,
 		    m->state == ENDLESS)
 			return used +
 			       feed_run(m, p + used, len - used, ev, body);
+		n = quick_size(m, p + used, len - used);
+		if (n) {
+			used += n;
+			continue;
+		}
 		m->state = (uint8_t)step(m, p[used]);
 		used += m->state != BAD && m->state != TOO_LARGE;
 	}

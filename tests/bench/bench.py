@@ -239,6 +239,74 @@ def node(b):
                                                 len(ratios)))
 
 
+def cpu_of(b, guard, argv):
+    """CPU ns of a program, to which its start belongs."""
+    p = subprocess.Popen(['taskset', '-c', '0', *argv], env=b.env(guard),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    if p.returncode:
+        raise RuntimeError('%s ended with %d' % (argv[0], p.returncode))
+    return (used.ru_utime + used.ru_stime) * 1e9
+
+
+def compare(b, what, target, n, argv, runs=9, few=20):
+    """Both ends on one core; what the start costs is taken away."""
+    ratios, added = [], []
+    for i in range(runs):
+        got = {}
+        for g in (False, True) if i % 2 else (True, False):
+            cpu = {}
+            for k in (few, n):
+                before = b.server_cpu()
+                cpu[k] = cpu_of(b, g, argv(k)), b.server_cpu() - before
+            got[g] = [cpu[n][e] - cpu[few][e] for e in (0, 1)]
+        ratios.append(sum(got[False]) / sum(got[True]))
+        added.append((got[True][0] - got[False][0]) / (n - few) / 1000)
+    m = statistics.median(ratios)
+    report(what, '>= %.2f' % target if target else '-', '%.3f' % m,
+           m >= target if target else None,
+           'by CPU of both ends; %+.0f us a request' %
+           statistics.median(added))
+
+
+def gnutls(b):
+    b.start(pin=0)
+    compare(b, 'GnuTLS: requests/s, ratio', None, 1500, lambda n: [
+        os.path.join(os.path.dirname(NET), 'gnutls'), b.port, str(n),
+        'api.openai.com', CHAT, '1000'])
+
+
+def h2(b):
+    if not (shutil.which('h2load') and shutil.which('nghttpd')):
+        report('HTTP/2 (h2load): requests/s, ratio', '-', 'no h2load, nghttpd')
+        return
+    root = os.path.join(b.dir, 'www')
+    os.makedirs(os.path.join(root, os.path.dirname(CHAT.strip('/'))))
+    with open(os.path.join(root, CHAT.strip('/')), 'w') as f:
+        f.write('{"id":"chatcmpl-1","object":"chat.completion","model":'
+                '"gpt-4o-mini","choices":[{"index":0,"message":{"role":'
+                '"assistant","content":"%s"},"finish_reason":"stop"}],"usage":'
+                '{"prompt_tokens":250,"completion_tokens":20,"total_tokens":'
+                '270}}' % ('a' * 1250))
+    body = os.path.join(b.dir, 'body')
+    with open(body, 'w') as f:
+        f.write('{"model":"gpt-4o-mini","max_tokens":64,"messages":[{"role":'
+                '"user","content":"%s"}]}' % ('word ' * 190))
+    b.stop()
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+    b.server = subprocess.Popen(
+        ['taskset', '-c', '0', 'nghttpd', '-a', '127.0.0.1', '-d', root,
+         str(port), b.key, b.cert])
+    time.sleep(0.5)
+    compare(b, 'HTTP/2 (h2load): requests/s, ratio', None, 1500, lambda n: [
+        'h2load', '-n', str(n), '-c', '1', '-m', '1', '-d', body, '-H',
+        'content-type: application/json', '--connect-to=127.0.0.1:%d' % port,
+        'https://api.openai.com' + CHAT])
+
+
 def memory(b):
     b.start()
     args = ('idle', b.port, 100, 'api.openai.com', CHAT)
@@ -327,8 +395,8 @@ def main():
     print('%-46s %-16s %-22s' % ('what', 'target', 'measured'))
     b = Bench()
     try:
-        for f in (process, unguarded, files, exchange, pinned, stream, node, memory,
-                  in_process, peers):
+        for f in (process, unguarded, files, exchange, pinned, stream, node,
+                  gnutls, h2, memory, in_process, peers):
             if ONLY in f.__name__:
                 try:
                     f(b)
