@@ -13,6 +13,7 @@
 #include "guard/inject.h"
 #include "guard/look.h"
 #include "guard/phase.h"
+#include "guard/routing.h"
 #include "guard/self.h"
 #include "guard/settle.h"
 #include "guard/tariff.h"
@@ -62,76 +63,16 @@ static bool must_end(struct lg_flow *f)
 	return !f->observe && (closed || f->depth >= LG_FLOW_DEPTH_MAX);
 }
 
-static void find_route(struct lg_flow *f, struct lg_exchange *x,
-		       struct lg_slice host, struct lg_slice method,
-		       struct lg_slice target)
-{
-	struct lg_slice sni = lg_slice_str(f->host), path;
-	struct lg_host_hit hit = {NULL, NULL};
-
-	if (!lg_host_find(x->world, host, &hit) && sni.len &&
-	    lg_host_find(x->world, sni, &hit))
-		host = sni;
-	host = lg_route_host_name(host.len ? host : sni);
-	lg_route_request(hit.family, hit.provider, host, method, target,
-			 &x->route);
-	lg_slice_cut(target, '?', &path);
-	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
-	lg_slice_copy(path, x->row.endpoint, sizeof(x->row.endpoint));
-}
-
 static void route(struct lg_flow *f, struct lg_exchange *x,
 		  const struct lg_head *fields, struct lg_slice method,
 		  struct lg_slice target)
 {
-	struct lg_row *row = &x->row;
-	const struct lg_memo_route *known = lg_memo_route_get(
-		f->memo, x->world->seq, fields->host, method, target);
-	struct lg_memo_route *keep;
-
-	if (known) {
-		x->route = known->route;
-		memcpy(row->host, known->host, sizeof(row->host));
-		memcpy(row->endpoint, known->endpoint, sizeof(row->endpoint));
-	} else {
-		find_route(f, x, fields->host, method, target);
-		keep = lg_memo_route_put(f->memo, x->world->seq, fields->host,
-					 method, target);
-		if (keep) {
-			keep->route = x->route;
-			memcpy(keep->host, row->host, sizeof(row->host));
-			memcpy(keep->endpoint, row->endpoint,
-			       sizeof(row->endpoint));
-		}
-	}
+	lg_routing_find(x, lg_slice_str(f->host), fields->host, method, target);
 	/* another server at the same address: followed, but not looked at */
-	if (f->is_named && !f->is_named(f->sleeper, fields->host))
-		x->route.kind = LG_ROUTE_NONE;
-	x->quiet = x->route.kind == LG_ROUTE_NONE;
-	x->head_request = lg_slice_eq(method, LG_SLICE("HEAD"));
-}
-
-static const char *const type_names[] = {
-	"other",  "generate", "embed", "image", "audio",
-	"rerank", "batch",    "train", "count",
-};
-
-static void name_route(struct lg_exchange *x)
-{
-	struct lg_row *row = &x->row;
-	const struct lg_route *r = &x->route;
-
-	if (r->kind == LG_ROUTE_PAID || r->kind == LG_ROUTE_LATER) {
-		x->d = r->dialect;
-		lg_body_speak(&x->body, r->dialect);
-	}
-	lg_slice_copy(lg_slice_str(r->provider), row->provider,
-		      sizeof(row->provider));
-	lg_slice_copy(lg_slice_str(r->dialect ? r->dialect->name : ""),
-		      row->dialect, sizeof(row->dialect));
-	if ((unsigned)r->type < sizeof(type_names) / sizeof(type_names[0]))
-		lg_slice_copy(lg_slice_str(type_names[r->type]),
-			      row->request_type, sizeof(row->request_type));
+	if (!f->is_named || f->is_named(f->sleeper, fields->host))
+		return;
+	x->route.kind = LG_ROUTE_NONE;
+	x->quiet = true;
 }
 
 static void read_tier(struct lg_exchange *x, struct lg_slice head)
@@ -176,7 +117,7 @@ static void begin_unread(struct lg_flow *f, uint32_t flag)
 	x->quiet = false;
 	if (x->route.kind == LG_ROUTE_NONE)
 		x->route.kind = LG_ROUTE_UNKNOWN;
-	name_route(x);
+	lg_routing_name(x);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
 			    &fields, target, f->memo, &x->row);
 	lg_exchange_request_end(x, false);
@@ -233,7 +174,7 @@ static void begin(struct lg_flow *f)
 	lg_head_read(head, &fields);
 	lg_http1_request_line(head, &method, &target);
 	route(f, x, &fields, method, target);
-	name_route(x);
+	lg_routing_name(x);
 	read_tier(x, head);
 	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
 			    &fields, target, f->memo, &x->row);

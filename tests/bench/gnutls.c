@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 		       "Content-Length: %d\r\n\r\n"
 		       "{\"model\":\"gpt-4o-mini\",\"messages\":[{\"role\":"
 		       "\"user\",\"content\":\"%.*s\"}]}",
-		       argv[4], argv[3], body, body - 67, fill);
+		       argv[4], argv[3], body, body - 65, fill);
 	s = dial(atoi(argv[1]), argv[3]);
 	for (int i = 0; i < atoi(argv[2]); i++)
 		exchange(s, req, (size_t)len);
