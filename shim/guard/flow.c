@@ -291,6 +291,20 @@ bool lg_flow_is_holding(const struct lg_flow *f)
 	return f->in == LG_IN_HOLD;
 }
 
+bool lg_flow_is_cut(const struct lg_flow *f)
+{
+	return !f->h2 && !f->observe && f->in == LG_IN_HEAD &&
+	       (f->held.len > f->sent ||
+		(f->preface && f->preface < LG_H2_PREFACE_LEN));
+}
+
+static void end_cut(struct lg_flow *f)
+{
+	if (f->preface != LG_FLOW_NOT_H2)
+		not_h2(f);
+	lg_request_give_up(f);
+}
+
 void lg_flow_release(struct lg_flow *f)
 {
 	lg_flow_own(f);
@@ -298,6 +312,8 @@ void lg_flow_release(struct lg_flow *f)
 		lg_h2conn_release(f->h2);
 	else if (f->in == LG_IN_HOLD)
 		lg_request_release(f);
+	else if (lg_flow_is_cut(f))
+		end_cut(f);
 }
 
 /* -- reading ------------------------------------------------------------- */

@@ -91,7 +91,12 @@ int64_t lg_flow_take_nap(struct lg_flow *f);
 
 /* True while a request is held incomplete: a blocking read would never end. */
 bool lg_flow_is_holding(const struct lg_flow *f);
-/* Decide on what is known and let it go (into lg_flow_out). */
+/* The same of a head, which may never become one. */
+bool lg_flow_is_cut(const struct lg_flow *f);
+/*
+ * Decide on what is known and let it go (into lg_flow_out). A head that is not
+ * whole goes unread, and what follows it passes until a request begins.
+ */
 void lg_flow_release(struct lg_flow *f);
 
 /*

@@ -75,6 +75,8 @@ size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
 void lg_request_passed(struct lg_flow *f, const char *p, size_t n);
 /* Decide the request that is being held on what is known of it. */
 void lg_request_release(struct lg_flow *f);
+/* A head that is not whole goes as it is. */
+void lg_request_give_up(struct lg_flow *f);
 
 /*
  * flow_local.c: may x be answered by another server (nobody waits for the

@@ -153,6 +153,12 @@ static void give_up(struct lg_flow *f, uint32_t flag)
 	f->out_ready = f->held.len > f->sent;
 }
 
+void lg_request_give_up(struct lg_flow *f)
+{
+	if (f->in == LG_IN_HEAD)
+		give_up(f, LG_ROW_BAD_HTTP);
+}
+
 /* The head is complete and stands in `held` as it will go out. */
 static void begin(struct lg_flow *f)
 {
@@ -423,6 +429,9 @@ static size_t take(struct lg_flow *f, const char *p, size_t len)
 		used += n;
 		on = on_event(f, ev, body, false) ||
 		     (ev == LG_HTTP1_MORE && used < len);
+		if (f->in == LG_IN_HEAD &&
+		    lg_http1_is_other(f->held.p, f->held.len))
+			give_up(f, LG_ROW_BAD_HTTP);
 		if (n && is_oversize(f))
 			end_oversize(f);
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,6 +12,26 @@
 #define PIECE 16384
 #define RELEASE_AFTER_MS 1000
 
+/*
+ * A blocking read behind a head that is not whole: another thread may be about
+ * to write the rest, so it is given time, unless the server speaks first.
+ */
+static bool waits_in_vain(struct lg_conn *c)
+{
+	struct pollfd p = {c->carrier->fd(c), POLLIN, 0};
+	int64_t last = c->last_write_ms;
+	int r, err = errno;
+
+	if (p.fd < 0 || !lg_wakeup_is_blocking(c))
+		return false;
+	lg_conn_unlock(c);
+	r = poll(&p, 1, RELEASE_AFTER_MS);
+	lg_conn_relock(c);
+	errno = err;
+	return !r && c->flow && last == c->last_write_ms && !c->consumed &&
+	       !c->pass_pending;
+}
+
 /* The program waits for an answer while its request is still held. */
 static int release_held(struct lg_conn *c, bool waited)
 {
@@ -18,7 +39,9 @@ static int release_held(struct lg_conn *c, bool waited)
 		return 1;
 	if (c->released)
 		return lg_io_flush(c);
-	if (!lg_flow_is_holding(c->flow))
+	if (lg_flow_is_cut(c->flow) && !waited && !waits_in_vain(c))
+		return 1;
+	if (!lg_flow_is_holding(c->flow) && !lg_flow_is_cut(c->flow))
 		return 1;
 	if (!waited && !lg_wakeup_is_blocking(c))
 		return 1;
@@ -71,7 +94,8 @@ static int read_real(struct lg_conn *c, char *buf, size_t len)
 
 static bool is_time_to_release(struct lg_conn *c)
 {
-	return !c->consumed && lg_flow_is_holding(c->flow) &&
+	return !c->consumed &&
+	       (lg_flow_is_holding(c->flow) || lg_flow_is_cut(c->flow)) &&
 	       lg_clock_coarse_ms() - c->last_write_ms >= RELEASE_AFTER_MS;
 }
 

@@ -93,7 +93,7 @@ static void wake(struct lg_conn *c)
 
 int lg_io_release(struct lg_conn *c)
 {
-	if (lg_flow_is_holding(c->flow)) {
+	if (lg_flow_is_holding(c->flow) || lg_flow_is_cut(c->flow)) {
 		lg_flow_release(c->flow);
 		c->released = true;
 		wake(c);
@@ -212,9 +212,9 @@ static bool is_between(struct lg_conn *c)
 
 	return !c->flow ||
 	       (!c->relayed && !lg_flow_is_bound(c->flow) &&
-		!lg_flow_is_holding(c->flow) && !lg_flow_out(c->flow, &s) &&
-		!lg_flow_synth(c->flow, &s) && !c->queue.len &&
-		!lg_flow_is_shut(c->flow));
+		!lg_flow_is_holding(c->flow) && !lg_flow_is_cut(c->flow) &&
+		!lg_flow_out(c->flow, &s) && !lg_flow_synth(c->flow, &s) &&
+		!c->queue.len && !lg_flow_is_shut(c->flow));
 }
 
 static bool is_off(struct lg_conn *c)

@@ -60,12 +60,26 @@ int hook_shutdown(const void *pc, int fd, int how)
 	return next_shutdown(fd, how);
 }
 
+/* What never became a request is not lost with its connection. */
+static void end_cut(int fd)
+{
+	struct lg_plain *p = lg_plain_get(fd);
+
+	if (!p)
+		return;
+	if (p->conn.flow && lg_flow_is_cut(p->conn.flow))
+		lg_plain_end(p, fd);
+	lg_plain_put(p);
+}
+
 void lg_plain_closing(const void *pc, int fd)
 {
 	int err = errno;
 
-	if (is_ours_to_see(pc))
+	if (is_ours_to_see(pc)) {
+		end_cut(fd);
 		lg_plain_leave(fd);
+	}
 	errno = err;
 }
 

@@ -1,10 +1,12 @@
 #include "wire/http1_head.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "wire/http1.h"
 
 #define METHOD_MAX 20
+#define LINE_LOOK 256
 #define VERSION_LEN 8 /* "HTTP/1.1" */
 
 const bool lg_http1_token[256] = {
@@ -198,4 +200,24 @@ int lg_http1_sniff(const char *p, size_t len)
 			return -1;
 	}
 	return len > LG_HTTP1_HEAD_MAX ? -1 : 0;
+}
+
+static bool is_control(unsigned char c)
+{
+	return (c < ' ' && c != '\r' && c != '\t') || c == 0x7f;
+}
+
+bool lg_http1_is_other(const char *p, size_t len)
+{
+	size_t i, n = len < LINE_LOOK ? len : LINE_LOOK;
+
+	for (i = 0; i < n && p[i] != '\n'; i++)
+		if (is_control((unsigned char)p[i]))
+			return true;
+	if (i == n || i < 2)
+		return false; /* not complete; empty lines before a request */
+	for (; i >= 5; i--)
+		if (!strncasecmp(p + i - 5, "HTTP/", 5))
+			return false;
+	return true;
 }

@@ -41,5 +41,10 @@ struct lg_slice lg_http1_take_line(struct lg_slice head, size_t *pos);
  * request head? 1 yes and complete, 0 not yet decided, -1 no.
  */
 int lg_http1_sniff(const char *p, size_t len);
+/*
+ * Is this surely no request, of however lenient a server: control bytes in its
+ * first line, or a first line that says nothing of HTTP?
+ */
+bool lg_http1_is_other(const char *p, size_t len);
 
 #endif

@@ -402,6 +402,50 @@ def case_tls_there(box):
            [('api.openai.com', 3)] * 2, kind)
 
 
+NO_REQUESTS = (
+    (b'X', b'\x16\x03\x01\x00', b'more'), (b'PR', b'I \x00'),
+    (b'USER ', b'somebody\r\n', b'PASS none\r\n'), (b'USER somebody', ),
+    (b'P', ), (b'PRI * HTT', ), (b'POST /v1/chat', ))
+PIECEMEAL = '''
+import json, socket, sys, threading
+listener = socket.create_server(('127.0.0.1', 0))
+for pieces, reads in json.load(sys.stdin):
+    got = []
+    def serve():
+        c, _ = listener.accept()
+        while True:
+            piece = c.recv(1000)
+            if not piece:
+                break
+            got.append(piece.decode('latin1'))
+            if ''.join(got) == ''.join(pieces) and reads:
+                c.sendall(b'hello')
+        c.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    c = socket.create_connection(listener.getsockname())
+    for piece in pieces:
+        c.sendall(piece.encode('latin1'))
+    if reads and c.recv(5) != b'hello':
+        got.append('no answer')
+    c.close()
+    t.join()
+    print(json.dumps(''.join(got)))
+'''
+
+
+def case_what_is_no_request(box):
+    """Other protocols that begin like a request, and cut ones, arrive whole:
+    when a read waits for the answer, and when the connection ends."""
+    configure(box, 0, 'plain_http: [localhost]\n')
+    jobs = [([p.decode('latin1') for p in pieces], reads)
+            for pieces in NO_REQUESTS for reads in (False, True)]
+    p = box.run([PY, '-c', PIECEMEAL], stdin=json.dumps(jobs))
+    eq(p.returncode, 0, 'status ' + p.stderr.decode())
+    eq([json.loads(x) for x in p.stdout.decode().splitlines()],
+       [''.join(pieces) for pieces, _ in jobs], 'what arrived')
+
+
 def case_other_requests(box):
     """What is no call of an LLM passes, with money or without."""
     configure(box, 0)

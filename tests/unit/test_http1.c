@@ -514,6 +514,34 @@ static void test_sniff(void **state)
 	assert_int_equal(lg_http1_sniff(big, sizeof(big)), -1);
 }
 
+static void test_other(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is;
+	} u[] = {
+		{"X\x16\x03\x01", true},
+		{"USER me\r\n", true},
+		{"POST / \x7f", true},
+		{"EHLO HTTP\n", true},
+		{"P", false},
+		{"POST /v1/x", false},
+		{"\r\nPOST /", false},
+		{"\nPOST /", false},
+		{"POST / HTTP/1.1\r", false},
+		{"post\t/ http/1.0\n", false},
+		{"GET /\xc3\xa4 HTTP/1.1\r\n\x01", false},
+	};
+	size_t i;
+
+	(void)state;
+	assert_false(lg_http1_is_other("", 0));
+	for (i = 0; i < sizeof(u) / sizeof(*u); i++)
+		assert_int_equal(
+			lg_http1_is_other(u[i].text, strlen(u[i].text)),
+			u[i].is);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_fields_random),
 		cmocka_unit_test(test_sniff),
+		cmocka_unit_test(test_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
