@@ -70,6 +70,9 @@ static void on_reset(struct lg_h2conn *c, struct lg_h2_view *v)
 
 	if (!st && lg_h2_down_is_unknown(c, c->down.f.stream))
 		return;
+	/* its answer was complete: the rest of it waits for a window */
+	if (st && st->tail_end && !st->down_done)
+		st->dead = true;
 	if (!st || !st->dead) {
 		c->to_late = c->late.len;
 		lg_h2_down_frame(c, v,

@@ -285,6 +285,24 @@ static void test_large_event_small_window(void **state)
 	rig_close(&r);
 }
 
+/* The server is done with a stream whose answer is not told to its end. */
+static void test_reset_behind_end(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	open_with("\0\4\0\0\x27\x10", 6);
+	ask(1, BODY);
+	answer_events(1, 10000, 2);
+	ANSWER(LG_H2_RST_STREAM, 0, 1, "\0\0\0\0");
+	SEND(LG_H2_WINDOW_UPDATE, 0, 1, "\0\0\x80\0");
+	s = at_program(LG_H2_DATA, 1);
+	assert_int_equal(s.sum, 20000);
+	assert_true(s.last.flags & LG_H2_END_STREAM);
+	assert_int_equal(at_program(LG_H2_RST_STREAM, 1).n, 0);
+	rig_close(&r);
+}
+
 /* Trailers come behind all of an edited body. */
 static void test_edited_trailers(void **state)
 {
@@ -354,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_large_event),
 		cmocka_unit_test(test_large_event_small_window),
+		cmocka_unit_test(test_reset_behind_end),
 		cmocka_unit_test(test_edited_trailers),
 		cmocka_unit_test(test_lost_numbers),
 	};
