@@ -63,7 +63,7 @@ PRICING := $(wildcard conf/pricing/*.yaml)
 prog = $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/$(1)/*.c))
 UNIT_BIN := $(call prog,unit)
 ifeq ($(X86_64),)
-UNIT_BIN := $(filter-out %/test_reloc %/test_apply,$(UNIT_BIN))
+UNIT_BIN := $(filter-out %/test_reloc %/test_apply %/test_elf,$(UNIT_BIN))
 endif
 GOLDEN_BIN := $(call prog,golden)
 MODEL_BIN := $(call prog,model)
