@@ -21,31 +21,36 @@ static bool is_mapped(const struct lg_elf *e, uintptr_t p, size_t n)
 	return false;
 }
 
-/* The linker writes the address into the table, or leaves the offset. */
-static uintptr_t table(const struct lg_elf *e, uintptr_t ptr, size_t n)
+/*
+ * The linker writes the address into the table, or leaves the offset. What
+ * does not stand as the format has it is none of ours.
+ */
+static uintptr_t table(const struct lg_elf *e, uintptr_t ptr, size_t n,
+		       size_t align)
 {
-	if (is_mapped(e, ptr, n))
-		return ptr;
-	return is_mapped(e, e->base + ptr, n) ? e->base + ptr : 0;
+	if (!is_mapped(e, ptr, n))
+		ptr += e->base;
+	return is_mapped(e, ptr, n) && !(ptr % align) ? ptr : 0;
 }
 
 static void note_entry(struct lg_elf *e, const ElfW(Dyn) * d)
 {
 	switch (d->d_tag) {
 	case DT_SYMTAB:
-		e->sym = (const void *)table(e, d->d_un.d_ptr, sizeof(*e->sym));
+		e->sym = (const void *)table(e, d->d_un.d_ptr, sizeof(*e->sym),
+					     _Alignof(ElfW(Sym)));
 		break;
 	case DT_STRTAB:
-		e->str = (const void *)table(e, d->d_un.d_ptr, 1);
+		e->str = (const void *)table(e, d->d_un.d_ptr, 1, 1);
 		break;
 	case DT_STRSZ:
 		e->nstr = d->d_un.d_val;
 		break;
 	case DT_GNU_HASH:
-		e->gnu = (const void *)table(e, d->d_un.d_ptr, 16);
+		e->gnu = (const void *)table(e, d->d_un.d_ptr, 16, 4);
 		break;
 	case DT_HASH:
-		e->sysv = (const void *)table(e, d->d_un.d_ptr, 8);
+		e->sysv = (const void *)table(e, d->d_un.d_ptr, 8, 4);
 		break;
 	case DT_RPATH:
 		e->has_rpath = true;
@@ -68,6 +73,8 @@ static bool read_dynamic(struct lg_elf *e)
 	if (!ph || !is_mapped(e, e->base + ph->p_vaddr, ph->p_filesz))
 		return false;
 	e->dynamic = e->base + ph->p_vaddr;
+	if (e->dynamic % _Alignof(ElfW(Dyn)))
+		return false;
 	d = (const void *)e->dynamic;
 	n = (unsigned)(ph->p_filesz / sizeof(*d));
 	for (i = 0; i < n && d[i].d_tag != DT_NULL; i++)
