@@ -308,6 +308,9 @@ static void corpus_of(const char *path, unsigned least_per_cent)
 	print_message("%s: %u functions, %u can be moved (%u keep their first "
 		      "instruction), %u far away\n",
 		      path, c.all, c.moved, c.kept, c.far);
+	/* Node over a shared OpenSSL is a few functions, which say nothing. */
+	if (c.all < 100)
+		return;
 	assert_true(c.moved * 100 >= c.all * least_per_cent);
 	assert_true(c.far > 0);
 }
