@@ -270,6 +270,13 @@ coverage: deps
 	$(Q)tests/e2e/coverage/build.sh
 	$(Q)B=$(B) $(PYTHON) tests/e2e/coverage/coverage.py -v -w
 
+# Other projects' own tests, bare and guarded (docs/testing.md): needs the
+# network for Debian's sources, and an hour or two for all. FOREIGN chooses.
+FOREIGN ?=
+suites: all
+	$(Q)tests/e2e/setup-node.sh || true
+	$(Q)B=$(B) $(PYTHON) tests/foreign/compare.py $(FOREIGN)
+
 # Manual pages and completion come from the option tables; both are kept.
 man: $(B)/llmguard
 	@mkdir -p docs/man conf/completions
@@ -310,6 +317,7 @@ help:
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make chaos      many programs killed at random, CHAOS_SECONDS"
 	@echo "make coverage   docs/coverage.md: real clients, one by one"
+	@echo "make suites     foreign test suites bare and guarded, FOREIGN='php'"
 	@echo "make style      layering, sizes, formatting"
 	@echo "make man        manual pages and completion anew"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
@@ -320,5 +328,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench chaos coverage style fuzz deps \
-	fuzz-programs install help clean FORCE
+.PHONY: man all unit tests check e2e demo bench chaos suites coverage style \
+	fuzz deps fuzz-programs install help clean FORCE

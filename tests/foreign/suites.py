@@ -6,6 +6,7 @@ A result is any text; only whether it is the same counts, and GOOD is for
 the summary.
 """
 import concurrent.futures
+import fnmatch
 import glob
 import json
 import os
@@ -97,8 +98,7 @@ class Perl:
             if subprocess.run(['perl', '-M' + module, '-e1'],
                               stderr=subprocess.DEVNULL).returncode:
                 raise Missing('no Perl module ' + module)
-        self.dirs = [fetch('libnet-ssleay-perl', 'Net-SSLeay-*/') if False else
-                     fetch('libnet-ssleay-perl', '*[nN]et-*[sS][sS][lL]eay*/'),
+        self.dirs = [fetch('libnet-ssleay-perl', '*[nN]et-*[sS][sS][lL]eay*/'),
                      fetch('libio-socket-ssl-perl', '*[iI][oO]-*[sS][sS][lL]*/')]
 
     def tests(self):
@@ -261,7 +261,6 @@ class OpenSSL:
 
     def tests(self):
         found = []
-        import fnmatch
         for r in sorted(glob.glob(self.src + 'test/recipes/*.t')):
             name = os.path.basename(r)[3:-2]
             if any(fnmatch.fnmatch(name, n) for n in self.names):
