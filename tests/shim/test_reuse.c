@@ -276,6 +276,7 @@ static int several_on_one(void)
 	CHECK(t.requests == 6);
 	SSL_free(idle);
 	client_close(s, fd);
+	CHECK(!pthread_join(thread, NULL));
 	return 0;
 }
 
