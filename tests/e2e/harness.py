@@ -277,8 +277,11 @@ def have_client(kind):
         return subprocess.run([PY, '-c', 'import ctypes; ctypes.CDLL("%s.so.4")'
                                % kind], stderr=subprocess.DEVNULL
                               ).returncode == 0
-    if kind in ('openai', 'anthropic', 'bedrock', 'google'):
-        name = {'bedrock': '@aws-sdk', 'google': '@google'}.get(kind, 'openai')
+    packages = {'openai': 'openai', 'anthropic': '@anthropic-ai',
+                'bedrock': '@aws-sdk', 'google': '@google',
+                'axios': 'axios', 'undici': 'undici'}
+    if kind in packages:
+        name = packages[kind]
         return os.path.exists(os.path.join(
             TOP, 'build/npm/node_modules', name)) and os.path.exists(NODE)
     return True
