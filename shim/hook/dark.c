@@ -18,9 +18,6 @@
 #include "llm/route.h"
 #include "wire/hello.h"
 
-#ifndef SO_COOKIE
-#define SO_COOKIE 57
-#endif
 #define NAMES 16
 #define ADDRS 64
 #define CONNS 32
@@ -192,15 +189,6 @@ void lg_dark_resolved(const char *name, const struct addrinfo *list)
 /* -- connections ----------------------------------------------------------
  */
 
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0
-								    : cookie;
-}
-
 static bool is_stream(int fd)
 {
 	int type = 0;
@@ -233,7 +221,7 @@ static bool was_used(const struct pending *p, uint64_t *sent,
 	socklen_t len = sizeof(ti);
 
 	*sent = *received = 0;
-	if (cookie_of(p->fd) != p->cookie ||
+	if (lg_wakeup_cookie(p->fd) != p->cookie ||
 	    getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &ti, &len) ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
 		return false;
@@ -264,7 +252,7 @@ struct verdict {
 
 static bool is_gone(const struct pending *p)
 {
-	return cookie_of(p->fd) != p->cookie;
+	return lg_wakeup_cookie(p->fd) != p->cookie;
 }
 
 /*
@@ -359,7 +347,7 @@ static void watch(int fd, const struct addr *a)
 		.unsure = true,
 		.name = a->name,
 		.local = is_loopback(a),
-		.cookie = cookie_of(fd),
+		.cookie = lg_wakeup_cookie(fd),
 		.since_ms = lg_clock_coarse_ms(),
 	};
 	struct pending *p = dark.conn;
