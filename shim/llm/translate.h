@@ -104,9 +104,22 @@ struct lg_say *lg_ask_say(struct lg_ask *a, enum lg_say_kind kind);
 void lg_ask_text(struct lg_ask *a, struct lg_at text);
 /* A "data:" URL, or another one. */
 void lg_ask_picture(struct lg_ask *a, struct lg_at url);
-struct lg_say_tool *lg_ask_tool(struct lg_ask *a);
-/* The id of a result that names its tool alone: its oldest open call's. */
-void lg_ask_match(struct lg_ask *a, struct lg_say *result);
+/* A message of this role; system: its names, "a|b". False: none of ours. */
+bool lg_ask_role(struct lg_ask *a, struct lg_at role, const char *system);
+/* What the model called. NULL as above. */
+struct lg_say *lg_ask_call(struct lg_ask *a, struct lg_at id, struct lg_at name,
+			   struct lg_at value);
+/* The same where calls may lack an id: results then find theirs in order. */
+void lg_ask_open_call(struct lg_ask *a, struct lg_at id, struct lg_at name,
+		      struct lg_at value);
+/* What a call gave, the id being that of its oldest open call if it has none.
+ */
+bool lg_ask_result(struct lg_ask *a, struct lg_at id, struct lg_at name);
+/* All from this one on belongs to the result before it. */
+void lg_ask_of_result(struct lg_ask *a, uint32_t from);
+/* function: has the name and the description. NULL as above. */
+struct lg_say_tool *lg_ask_tool(struct lg_ask *a, struct lg_at function,
+				struct lg_at schema);
 /* The name of the tool whose call has this id; empty: none has. */
 struct lg_slice lg_ask_name_of(const struct lg_ask *a, const struct lg_say *s);
 

@@ -63,19 +63,13 @@ static void tool_result(struct lg_ask *a, struct lg_at b)
 		return;
 	s->id = lg_at_str(lg_at_get(b, "tool_use_id"));
 	simple_blocks(a, lg_at_get(b, "content"));
-	for (; from < a->nsay; from++)
-		a->say[from].of_result = true;
+	lg_ask_of_result(a, from);
 }
 
 static void tool_use(struct lg_ask *a, struct lg_at b)
 {
-	struct lg_say *s = lg_ask_say(a, LG_SAY_CALL);
-
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(b, "id"));
-	s->name = lg_at_str(lg_at_get(b, "name"));
-	s->value = lg_at_get(b, "input");
+	(void)lg_ask_call(a, lg_at_get(b, "id"), lg_at_get(b, "name"),
+			  lg_at_get(b, "input"));
 }
 
 static void block(struct lg_ask *a, struct lg_at b)
@@ -95,14 +89,8 @@ static void message(struct lg_ask *a, struct lg_at m)
 	struct lg_at role = lg_at_get(m, "role");
 	struct lg_at c = lg_at_get(m, "content"), b;
 
-	if (lg_at_text_is(role, "user"))
-		lg_ask_message(a, LG_SAY_USER);
-	else if (lg_at_text_is(role, "assistant"))
-		lg_ask_message(a, LG_SAY_ASSISTANT);
-	else if (lg_at_text_is(role, "system"))
-		lg_ask_message(a, LG_SAY_SYSTEM);
-	else
-		return lg_ask_cannot(a, "role");
+	if (!lg_ask_role(a, role, "system"))
+		return;
 	if (lg_at_type(c) == LG_TREE_STRING)
 		return lg_ask_text(a, c);
 	for (b = lg_at_first(c); lg_at_is(b); b = lg_at_next(c, b))
@@ -116,13 +104,9 @@ static void tool(struct lg_ask *a, struct lg_at t)
 
 	if (lg_at_says(type) && !lg_at_text_is(type, "custom"))
 		return lg_ask_cannot(a, "server tool");
-	to = lg_ask_tool(a);
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(t, "name"));
-	to->description = lg_at_get(t, "description");
-	to->schema = lg_at_get(t, "input_schema");
-	to->strict = lg_at_is_true(lg_at_get(t, "strict"));
+	to = lg_ask_tool(a, t, lg_at_get(t, "input_schema"));
+	if (to)
+		to->strict = lg_at_is_true(lg_at_get(t, "strict"));
 }
 
 static void choice(struct lg_ask *a, struct lg_at c)

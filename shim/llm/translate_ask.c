@@ -112,20 +112,48 @@ void lg_ask_picture(struct lg_ask *a, struct lg_at url)
 		lg_ask_cannot(a, "image_url");
 }
 
-struct lg_say_tool *lg_ask_tool(struct lg_ask *a)
+bool lg_ask_role(struct lg_ask *a, struct lg_at role, const char *system)
 {
-	struct lg_say_tool *p = more(a, a->tool, a->ntools, &a->tools_cap,
-				     LG_SAY_TOOLS_MAX, sizeof(*p));
+	enum lg_say_role is;
 
-	if (!p)
-		return NULL;
-	a->tool = p;
-	p += a->ntools++;
-	*p = (struct lg_say_tool){0};
-	return p;
+	if (lg_at_text_is(role, system)) {
+		is = LG_SAY_SYSTEM;
+	} else if (lg_at_text_is(role, "user")) {
+		is = LG_SAY_USER;
+	} else if (lg_at_text_is(role, "assistant")) {
+		is = LG_SAY_ASSISTANT;
+	} else {
+		lg_ask_cannot(a, "role");
+		return false;
+	}
+	lg_ask_message(a, is);
+	return true;
 }
 
-void lg_ask_match(struct lg_ask *a, struct lg_say *result)
+struct lg_say *lg_ask_call(struct lg_ask *a, struct lg_at id, struct lg_at name,
+			   struct lg_at value)
+{
+	struct lg_say *s = lg_ask_say(a, LG_SAY_CALL);
+
+	if (!s)
+		return NULL;
+	s->id = lg_at_str(id);
+	s->name = lg_at_str(name);
+	s->value = value;
+	return s;
+}
+
+void lg_ask_open_call(struct lg_ask *a, struct lg_at id, struct lg_at name,
+		      struct lg_at value)
+{
+	struct lg_say *s = lg_ask_call(a, id, name, value);
+
+	if (s && !s->id.len)
+		s->serial = ++a->serials;
+}
+
+/* A result that names its tool alone: its oldest open call. */
+static void match(struct lg_ask *a, struct lg_say *result)
 {
 	struct lg_say *s = result, *found = NULL;
 
@@ -146,6 +174,43 @@ void lg_ask_match(struct lg_ask *a, struct lg_say *result)
 	result->serial = found->serial;
 	if (!result->name.len)
 		result->name = found->name;
+}
+
+bool lg_ask_result(struct lg_ask *a, struct lg_at id, struct lg_at name)
+{
+	struct lg_say *s = lg_ask_say(a, LG_SAY_RESULT);
+
+	if (!s)
+		return false;
+	s->id = lg_at_str(id);
+	s->name = lg_at_str(name);
+	if (!s->id.len)
+		match(a, s);
+	return true;
+}
+
+void lg_ask_of_result(struct lg_ask *a, uint32_t from)
+{
+	for (; from < a->nsay; from++)
+		a->say[from].of_result = true;
+}
+
+struct lg_say_tool *lg_ask_tool(struct lg_ask *a, struct lg_at function,
+				struct lg_at schema)
+{
+	struct lg_say_tool *p = more(a, a->tool, a->ntools, &a->tools_cap,
+				     LG_SAY_TOOLS_MAX, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	a->tool = p;
+	p += a->ntools++;
+	*p = (struct lg_say_tool){
+		.name = lg_at_str(lg_at_get(function, "name")),
+		.description = lg_at_get(function, "description"),
+		.schema = schema,
+	};
+	return p;
 }
 
 struct lg_slice lg_ask_name_of(const struct lg_ask *a, const struct lg_say *r)

@@ -72,20 +72,14 @@ static void tool_result(struct lg_ask *a, struct lg_at b)
 		return;
 	s->id = lg_at_str(lg_at_get(b, "toolUseId"));
 	simple_blocks(a, lg_at_get(b, "content"));
-	for (; from < a->nsay; from++)
-		a->say[from].of_result = true;
+	lg_ask_of_result(a, from);
 }
 
 static void tool_use(struct lg_ask *a, struct lg_at b)
 {
-	struct lg_say *s = lg_ask_say(a, LG_SAY_CALL);
-
 	lg_ask_without(a, lg_at_get(b, "type"), "server tool");
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(b, "toolUseId"));
-	s->name = lg_at_str(lg_at_get(b, "name"));
-	s->value = lg_at_get(b, "input");
+	(void)lg_ask_call(a, lg_at_get(b, "toolUseId"), lg_at_get(b, "name"),
+			  lg_at_get(b, "input"));
 }
 
 static void block(struct lg_ask *a, struct lg_at b)
@@ -121,13 +115,10 @@ static void tool(struct lg_ask *a, struct lg_at t)
 		return;
 	if (!lg_at_says(spec))
 		return lg_ask_cannot(a, "server tool");
-	to = lg_ask_tool(a);
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(spec, "name"));
-	to->description = lg_at_get(spec, "description");
-	to->schema = lg_at_get(lg_at_get(spec, "inputSchema"), "json");
-	to->strict = lg_at_is_true(lg_at_get(spec, "strict"));
+	to = lg_ask_tool(a, spec,
+			 lg_at_get(lg_at_get(spec, "inputSchema"), "json"));
+	if (to)
+		to->strict = lg_at_is_true(lg_at_get(spec, "strict"));
 }
 
 static void tools(struct lg_ask *a, struct lg_at c)

@@ -24,27 +24,16 @@ static void blob(struct lg_ask *a, struct lg_at b)
 
 static void call(struct lg_ask *a, struct lg_at c)
 {
-	struct lg_say *s = lg_ask_say(a, LG_SAY_CALL);
-
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(c, "id"));
-	s->name = lg_at_str(lg_at_get(c, "name"));
-	s->value = lg_at_get(c, "args");
-	if (!s->id.len)
-		s->serial = ++a->serials;
+	lg_ask_open_call(a, lg_at_get(c, "id"), lg_at_get(c, "name"),
+			 lg_at_get(c, "args"));
 }
 
 static void result(struct lg_ask *a, struct lg_at c)
 {
-	struct lg_say *s = lg_ask_say(a, LG_SAY_RESULT);
+	struct lg_say *s;
 
-	if (!s)
+	if (!lg_ask_result(a, lg_at_get(c, "id"), lg_at_get(c, "name")))
 		return;
-	s->id = lg_at_str(lg_at_get(c, "id"));
-	s->name = lg_at_str(lg_at_get(c, "name"));
-	if (!s->id.len)
-		lg_ask_match(a, s);
 	lg_ask_without(a, lg_at_get(c, "parts"), "functionResponse");
 	s = lg_ask_say(a, LG_SAY_JSON);
 	if (!s)
@@ -102,14 +91,12 @@ static void function(struct lg_ask *a, struct lg_at f)
 {
 	struct lg_at plain = lg_at_get(f, "parametersJsonSchema|"
 					  "parameters_json_schema");
-	struct lg_say_tool *to = lg_ask_tool(a);
+	bool typed = !lg_at_says(plain);
+	struct lg_say_tool *to =
+		lg_ask_tool(a, f, typed ? lg_at_get(f, "parameters") : plain);
 
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(f, "name"));
-	to->description = lg_at_get(f, "description");
-	to->typed = !lg_at_says(plain);
-	to->schema = to->typed ? lg_at_get(f, "parameters") : plain;
+	if (to)
+		to->typed = typed;
 }
 
 static void tool(struct lg_ask *a, struct lg_at t)

@@ -21,35 +21,22 @@ static void images(struct lg_ask *a, struct lg_at list)
 
 static void calls(struct lg_ask *a, struct lg_at list)
 {
-	struct lg_say *s;
 	struct lg_at v;
 
 	for (v = lg_at_first(list); lg_at_is(v); v = lg_at_next(list, v)) {
 		struct lg_at f = lg_at_get(v, "function");
 
-		s = lg_ask_say(a, LG_SAY_CALL);
-		if (!s)
-			return;
-		s->id = lg_at_str(lg_at_get(v, "id"));
-		s->name = lg_at_str(lg_at_get(f, "name"));
-		s->value = lg_at_get(f, "arguments");
-		if (!s->id.len)
-			s->serial = ++a->serials;
+		lg_ask_open_call(a, lg_at_get(v, "id"), lg_at_get(f, "name"),
+				 lg_at_get(f, "arguments"));
 	}
 }
 
 static void result(struct lg_ask *a, struct lg_at m)
 {
-	struct lg_say *s;
-
 	lg_ask_message(a, LG_SAY_USER);
-	s = lg_ask_say(a, LG_SAY_RESULT);
-	if (!s)
+	if (!lg_ask_result(a, lg_at_get(m, "tool_call_id"),
+			   lg_at_get(m, "tool_name|name")))
 		return;
-	s->id = lg_at_str(lg_at_get(m, "tool_call_id"));
-	s->name = lg_at_str(lg_at_get(m, "tool_name|name"));
-	if (!s->id.len)
-		lg_ask_match(a, s);
 	lg_ask_text(a, lg_at_get(m, "content"));
 	a->say[a->nsay - 1].of_result = true;
 }
@@ -60,14 +47,8 @@ static void message(struct lg_ask *a, struct lg_at m)
 
 	if (lg_at_text_is(role, "tool"))
 		return result(a, m);
-	if (lg_at_text_is(role, "system"))
-		lg_ask_message(a, LG_SAY_SYSTEM);
-	else if (lg_at_text_is(role, "user"))
-		lg_ask_message(a, LG_SAY_USER);
-	else if (lg_at_text_is(role, "assistant"))
-		lg_ask_message(a, LG_SAY_ASSISTANT);
-	else
-		return lg_ask_cannot(a, "role");
+	if (!lg_ask_role(a, role, "system"))
+		return;
 	if (lg_at_str(lg_at_get(m, "content")).len)
 		lg_ask_text(a, lg_at_get(m, "content"));
 	images(a, lg_at_get(m, "images"));
@@ -77,16 +58,10 @@ static void message(struct lg_ask *a, struct lg_at m)
 static void tool(struct lg_ask *a, struct lg_at t)
 {
 	struct lg_at f = lg_at_get(t, "function");
-	struct lg_say_tool *to;
 
 	if (!lg_at_says(f))
 		return lg_ask_cannot(a, "tools");
-	to = lg_ask_tool(a);
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(f, "name"));
-	to->description = lg_at_get(f, "description");
-	to->schema = lg_at_get(f, "parameters");
+	(void)lg_ask_tool(a, f, lg_at_get(f, "parameters"));
 }
 
 /* What both have. A stream is what one gets without asking. */

@@ -39,40 +39,26 @@ static void content(struct lg_ask *a, struct lg_at c, bool of_result)
 	default:
 		return lg_ask_cannot(a, "content");
 	}
-	for (; from < a->nsay; from++)
-		a->say[from].of_result = of_result;
+	if (of_result)
+		lg_ask_of_result(a, from);
 }
 
 static void tool_call(struct lg_ask *a, struct lg_at c)
 {
 	struct lg_at f = lg_at_get(c, "function");
-	struct lg_say *s;
 
 	if (!lg_at_says(f))
 		return lg_ask_cannot(a, "tool_calls");
-	s = lg_ask_say(a, LG_SAY_CALL);
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(c, "id"));
-	s->name = lg_at_str(lg_at_get(f, "name"));
-	s->value = lg_at_get(f, "arguments");
-	if (!s->id.len)
-		s->serial = ++a->serials;
+	lg_ask_open_call(a, lg_at_get(c, "id"), lg_at_get(f, "name"),
+			 lg_at_get(f, "arguments"));
 }
 
 static void tool_message(struct lg_ask *a, struct lg_at m)
 {
-	struct lg_say *s;
-
 	lg_ask_message(a, LG_SAY_USER);
-	s = lg_ask_say(a, LG_SAY_RESULT);
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(m, "tool_call_id"));
-	s->name = lg_at_str(lg_at_get(m, "tool_name|name"));
-	if (!s->id.len)
-		lg_ask_match(a, s);
-	content(a, lg_at_get(m, "content"), true);
+	if (lg_ask_result(a, lg_at_get(m, "tool_call_id"),
+			  lg_at_get(m, "tool_name|name")))
+		content(a, lg_at_get(m, "content"), true);
 }
 
 static void message(struct lg_ask *a, struct lg_at m)
@@ -81,14 +67,8 @@ static void message(struct lg_ask *a, struct lg_at m)
 
 	if (lg_at_text_is(role, "tool"))
 		return tool_message(a, m);
-	if (lg_at_text_is(role, "system|developer"))
-		lg_ask_message(a, LG_SAY_SYSTEM);
-	else if (lg_at_text_is(role, "user"))
-		lg_ask_message(a, LG_SAY_USER);
-	else if (lg_at_text_is(role, "assistant"))
-		lg_ask_message(a, LG_SAY_ASSISTANT);
-	else
-		return lg_ask_cannot(a, "role");
+	if (!lg_ask_role(a, role, "system|developer"))
+		return;
 	lg_ask_without(a, lg_at_get(m, "audio"), "audio");
 	lg_ask_without(a, lg_at_get(m, "function_call"), "function_call");
 	content(a, lg_at_get(m, "content"), false);
@@ -104,13 +84,9 @@ static void tool(struct lg_ask *a, struct lg_at t)
 
 	if (!lg_at_says(f))
 		return lg_ask_cannot(a, "tools");
-	to = lg_ask_tool(a);
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(f, "name"));
-	to->description = lg_at_get(f, "description");
-	to->schema = lg_at_get(f, "parameters");
-	to->strict = lg_at_is_true(lg_at_get(f, "strict"));
+	to = lg_ask_tool(a, f, lg_at_get(f, "parameters"));
+	if (to)
+		to->strict = lg_at_is_true(lg_at_get(f, "strict"));
 }
 
 static void choice(struct lg_ask *a, struct lg_at c)

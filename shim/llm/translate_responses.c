@@ -27,38 +27,26 @@ static void content(struct lg_ask *a, struct lg_at c, bool of_result)
 		lg_ask_text(a, c);
 	for (p = lg_at_first(c); lg_at_is(p); p = lg_at_next(c, p))
 		content_part(a, p);
-	for (; from < a->nsay; from++)
-		a->say[from].of_result = of_result;
+	if (of_result)
+		lg_ask_of_result(a, from);
 }
 
 static void message(struct lg_ask *a, struct lg_at m)
 {
 	struct lg_at role = lg_at_get(m, "role");
 
-	if (lg_at_text_is(role, "system|developer"))
-		lg_ask_message(a, LG_SAY_SYSTEM);
-	else if (lg_at_text_is(role, "user"))
-		lg_ask_message(a, LG_SAY_USER);
-	else if (lg_at_text_is(role, "assistant"))
-		lg_ask_message(a, LG_SAY_ASSISTANT);
-	else
-		return lg_ask_cannot(a, "role");
+	if (!lg_ask_role(a, role, "system|developer"))
+		return;
 	content(a, lg_at_get(m, "content"), false);
 }
 
 /* Items stand alone here: an answer with its calls is one message elsewhere. */
 static void call(struct lg_ask *a, struct lg_at c)
 {
-	struct lg_say *s;
-
 	if (a->role != LG_SAY_ASSISTANT || !a->nsay)
 		lg_ask_message(a, LG_SAY_ASSISTANT);
-	s = lg_ask_say(a, LG_SAY_CALL);
-	if (!s)
-		return;
-	s->id = lg_at_str(lg_at_get(c, "call_id"));
-	s->name = lg_at_str(lg_at_get(c, "name"));
-	s->value = lg_at_get(c, "arguments");
+	(void)lg_ask_call(a, lg_at_get(c, "call_id"), lg_at_get(c, "name"),
+			  lg_at_get(c, "arguments"));
 }
 
 static void result(struct lg_ask *a, struct lg_at c)
@@ -93,13 +81,9 @@ static void tool(struct lg_ask *a, struct lg_at t)
 
 	if (!lg_at_text_is(lg_at_get(t, "type"), "function"))
 		return lg_ask_cannot(a, "server tool");
-	to = lg_ask_tool(a);
-	if (!to)
-		return;
-	to->name = lg_at_str(lg_at_get(t, "name"));
-	to->description = lg_at_get(t, "description");
-	to->schema = lg_at_get(t, "parameters");
-	to->strict = lg_at_is_true(lg_at_get(t, "strict"));
+	to = lg_ask_tool(a, t, lg_at_get(t, "parameters"));
+	if (to)
+		to->strict = lg_at_is_true(lg_at_get(t, "strict"));
 }
 
 static void choice(struct lg_ask *a, struct lg_at c)
