@@ -1,0 +1,62 @@
+#ifndef LG_BPF_LOADER_H
+#define LG_BPF_LOADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/probe.h"
+
+/*
+ * The kernel side, loaded: programs, maps, the ring. One thread. All that it
+ * holds are descriptors: the kernel lets go of everything when the process
+ * ends, however it ends.
+ */
+struct loader;
+struct loader_link;
+
+struct loader_options {
+	uint32_t ring_bytes; /* power of two */
+	uint64_t call_max;   /* bytes taken of one call */
+	bool follow;
+	bool verbose;
+};
+
+/* 0 with *out; -errno, and text says what the kernel refused. */
+int loader_open(const struct loader_options *o, struct loader **out,
+		char *text, size_t ntext);
+void loader_close(struct loader *l);
+
+/*
+ * A probe at a file offset. path leads to the file now (/proc/PID/map_files/
+ * or any other); pid 0: in every process that maps it. is_return: a return
+ * probe. 0 with *out, -errno.
+ */
+int loader_attach(struct loader *l, const char *path, uint64_t file_at,
+		  uint32_t pid, bool is_return, uint64_t cookie,
+		  struct loader_link **out);
+void loader_detach(struct loader_link *link);
+
+typedef void loader_event_fn(void *arg, const struct probe_event *ev,
+			     const void *payload);
+/* Hands out what the ring has, waits at most timeout_ms. Count, -errno. */
+int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
+		void *arg);
+int loader_poll_fd(const struct loader *l);
+
+int loader_target_set(struct loader *l, uint32_t tgid,
+		      const struct probe_target *t);
+int loader_target_drop(struct loader *l, uint32_t tgid);
+int loader_verdict_set(struct loader *l, uint32_t tgid, enum probe_verdict v);
+int loader_cgroup_verdict_set(struct loader *l, uint64_t cgroup,
+			      enum probe_verdict v);
+int loader_conn_state(struct loader *l, const struct probe_conn_key *key,
+		      enum probe_conn_state state);
+/* All connections, for what was lost on them. */
+int loader_conns(struct loader *l,
+		 void (*fn)(void *arg, const struct probe_conn_key *key,
+			    const struct probe_conn *conn),
+		 void *arg);
+void loader_losses(struct loader *l, struct probe_lost out[PROBE_LOSSES]);
+
+#endif

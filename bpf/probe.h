@@ -1,0 +1,139 @@
+#ifndef LG_BPF_PROBE_H
+#define LG_BPF_PROBE_H
+
+/*
+ * What the kernel side and the tracer say to each other. Plain types of fixed
+ * width, explicit padding; included by both, so no other header here (the
+ * includer has __u8 ... __u64: vmlinux.h or linux/types.h).
+ */
+
+/* Which function a probe stands in: the low byte of a probe's cookie. */
+enum probe_fn {
+	PROBE_NONE,
+	PROBE_WRITE,	 /* (ssl, buf, int num) */
+	PROBE_WRITE_EX,	 /* (ssl, buf, size_t num, size_t *written) */
+	PROBE_WRITE_EX2, /* (ssl, buf, size_t num, u64 flags, *written) */
+	PROBE_READ,	 /* (ssl, buf, int num) */
+	PROBE_READ_EX,	 /* (ssl, buf, size_t num, size_t *readbytes) */
+	PROBE_ERROR,	 /* SSL_get_error(ssl, ret) */
+	PROBE_FREE,	 /* SSL_free, SSL_clear(ssl) */
+	PROBE_SET_FD,	 /* (ssl, fd) */
+	PROBE_CTRL,	 /* SSL_ctrl(ssl, cmd, larg, parg): SNI is cmd 55 */
+	PROBE_GNUTLS_SEND,
+	PROBE_GNUTLS_RECV,
+	PROBE_GNUTLS_FREE,
+	PROBE_GNUTLS_NAME, /* server_name_set(session, type, name, len) */
+	PROBE_GO_WRITE,	   /* ABIInternal: rax conn, rbx buf, rcx len */
+	PROBE_GO_READ,
+	PROBE_LOADED, /* ld.so has mapped something: look at the maps again */
+};
+
+/* How the result is found where the call's end is probed. */
+enum probe_end {
+	PROBE_END_NONE,	 /* this is the entry's probe */
+	PROBE_END_RAX,	 /* at a RET or as a return probe: in rax */
+	PROBE_END_STACK, /* at a jcc after the inner call: eax > 0 says that
+			    the count stands at rsp + arg */
+};
+/* A cookie: fn | end << 8 | arg << 16 | object << 32 (the loader's number of
+ * the mapped file). */
+#define PROBE_COOKIE(fn, end, arg, object)                                     \
+	((__u64)(fn) | (__u64)(end) << 8 | (__u64)(__u16)(arg) << 16 |         \
+	 (__u64)(__u32)(object) << 32)
+
+/* A process under trace: value of the map `targets`, key tgid (u32). */
+struct probe_target {
+	__u32 uid;
+	__u32 flags;
+};
+#define PROBE_TARGET_FOLLOW 1u /* children belong too */
+#define PROBE_TARGET_NEAR 2u   /* wake the reader at each record */
+
+/* What is done at the next write of a guarded connection: value of the maps
+ * `verdicts` (key tgid u32) and `cgroup_verdicts` (key cgroup id u64). */
+enum probe_verdict {
+	PROBE_GO,
+	PROBE_STOP, /* SIGSTOP, before the bytes leave */
+	PROBE_KILL,
+};
+
+/* A connection: key {tgid, ssl} of the map `conns`. */
+struct probe_conn_key {
+	__u64 ssl;
+	__u32 tgid;
+	__u32 pad;
+};
+enum probe_conn_state {
+	PROBE_CONN_NEW,	 /* not known yet: records go up as they come */
+	PROBE_CONN_LLM,	 /* guarded: whole payloads */
+	PROBE_CONN_DROP, /* none of ours: nothing goes up */
+};
+struct probe_conn {
+	__u64 id;	/* unique; another one after free or address reuse */
+	__u32 state;	/* enum probe_conn_state; the tracer may set it */
+	__u32 seq;	/* of its last record, also those that were lost */
+	__u32 begun;	/* requests whose first bytes were seen here */
+	__u32 lost;	/* records that found no room */
+	__u64 lost_len; /* bytes of them */
+	__u32 fd;	/* + 1; 0 unknown */
+	__u32 pad;
+	char host[128]; /* SNI, "" unknown */
+};
+
+enum probe_kind {
+	PROBE_EV_WRITE = 1, /* a write's bytes at entry */
+	PROBE_EV_WROTE,	    /* how a write ended: result */
+	PROBE_EV_READ,	    /* bytes that a read delivered */
+	PROBE_EV_CLOSED,    /* a read ended with 0 or an error: result */
+	PROBE_EV_FREE,
+	PROBE_EV_NAME, /* payload: host */
+	PROBE_EV_FD,   /* result: descriptor */
+	PROBE_EV_EXEC,
+	PROBE_EV_FORK, /* tgid is the child, result the parent */
+	PROBE_EV_EXIT,
+	PROBE_EV_LOADED,
+	PROBE_EV_STOPPED, /* a verdict was carried out; result: the verdict */
+};
+
+/*
+ * One record of the ring; payload follows. A call's bytes come in pieces of
+ * at most PROBE_PIECE: the same call number, growing `at`, whole length `len`.
+ */
+struct probe_event {
+	__u8 kind;
+	__u8 fn;
+	__u8 flags;
+	__u8 pad;
+	__u32 tgid, tid;
+	__u32 uid;
+	__u64 ts_ns; /* CLOCK_BOOTTIME */
+	__u64 ssl;
+	__u64 conn; /* probe_conn.id */
+	__u32 seq;  /* probe_conn.seq at this record */
+	__u32 begun;
+	__u32 call; /* of this connection, grows */
+	__u32 cap;  /* payload bytes in this record */
+	__u64 len;  /* of the whole call */
+	__u64 at;   /* of the payload in the call */
+	__s64 result;
+	__u64 buf; /* the program's buffer: tells a repeated write */
+};
+#define PROBE_PIECE 16384
+#define PROBE_FLAG_CUT 1u   /* the call has more than was taken */
+#define PROBE_FLAG_FAULT 2u /* bytes could not be read */
+#define PROBE_FLAG_LATE 4u  /* the connection was there before us */
+
+/* Why something did not go up: index of the per-CPU array `losses`. */
+enum probe_loss {
+	PROBE_LOSS_RING, /* no room in the ring */
+	PROBE_LOSS_FAULT,
+	PROBE_LOSS_LIMIT, /* beyond the limit of one call */
+	PROBE_LOSS_CONNS, /* no room for the connection */
+	PROBE_LOSS_CALLS, /* no room for a call under way */
+	PROBE_LOSSES
+};
+struct probe_lost {
+	__u64 records, bytes, requests;
+};
+
+#endif
