@@ -203,7 +203,7 @@ tests: all $(TEST_BIN) $(if $(HOOK_SRC),$(B)/libfake.so)
 
 # All suites. What they need is fetched first; what cannot be had is skipped
 # by name. The last line is "N passed, N failed, N skipped".
-SUITES ?= style unit golden model shim e2e stress
+SUITES ?= style unit golden model shim e2e bpf stress
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)tests/e2e/setup-node.sh || \

@@ -39,8 +39,7 @@ const struct enforce_rung_state *enforce_rungs(const struct enforce *e);
 /* A call was admitted or settled: are its budgets exhausted now? */
 void enforce_call(struct enforce *e, const struct lg_row *row, bool settled);
 /* A peer's address of a guarded connection, found by its descriptor. */
-void enforce_conn(struct enforce *e, const struct probe_conn_key *key,
-		  int fd);
+void enforce_conn(struct enforce *e, const struct probe_conn_key *key, int fd);
 /* A verdict was carried out in the kernel. */
 void enforce_event(struct enforce *e, const struct probe_event *ev);
 /* Budgets raised, windows over: who may go on? */

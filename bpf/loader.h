@@ -23,8 +23,8 @@ struct loader_options {
 };
 
 /* 0 with *out; -errno, and text says what the kernel refused. */
-int loader_open(const struct loader_options *o, struct loader **out,
-		char *text, size_t ntext);
+int loader_open(const struct loader_options *o, struct loader **out, char *text,
+		size_t ntext);
 void loader_close(struct loader *l);
 
 /*

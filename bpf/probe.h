@@ -3,9 +3,11 @@
 
 /*
  * What the kernel side and the tracer say to each other. Plain types of fixed
- * width, explicit padding; included by both, so no other header here (the
- * includer has __u8 ... __u64: vmlinux.h or linux/types.h).
+ * width, explicit padding; included by both (there vmlinux.h comes first).
  */
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
 
 /* Which function a probe stands in: the low byte of a probe's cookie. */
 enum probe_fn {

@@ -19,7 +19,8 @@ else
 		find . \( -path './build*' -o -path ./.git \) -prune -o -type f -name "${g##*/}" -print |
 			sed 's,^\./,,'; done | sort -u; }
 fi
-C=$(list '*.c' '*.h')
+# vmlinux.h is the kernel's, taken as it is.
+C=$(list '*.c' '*.h' | grep -v '^bpf/vmlinux\.h$')
 
 # Layers: base <- {wire llm price config budget ledger} <- guard <- hook.
 layer() { # folder, what it may include
@@ -34,8 +35,16 @@ out=$(layer shim/base base
 	for p in $peers; do layer "shim/$p" "base|$p"; done
 	layer shim/guard "base|${peers// /|}|guard"
 	layer shim/hook "base|${peers// /|}|guard|hook"
-	for f in $(printf '%s\n' "$C" | grep '^tools/'); do
+	for f in $(printf '%s\n' "$C" | grep '^\(tools\|bpf\)/'); do
 		grep -nHE '^[ \t]*#[ \t]*include[ \t]*"(shim/)?hook/' "$f"
+	done
+	# the kernel side knows probe.h and the kernel's types alone
+	for f in $(printf '%s\n' "$C" | grep '^bpf/.*\.bpf\.[ch]$'); do
+		grep -nHE '^[ \t]*#[ \t]*include[ \t]*"' "$f" |
+			grep -vE 'include[ \t]*"(bpf/|vmlinux\.h)'
+	done
+	for f in $(printf '%s\n' "$C" | grep '^tools/'); do
+		grep -nHE '^[ \t]*#[ \t]*include[ \t]*"bpf/' "$f"
 	done)
 fail 'includes that point up or sideways:' "$out"
 fail 'jansson, libyaml or stdio where they may not be:' "$(
@@ -67,14 +76,14 @@ if have clang-format; then
 		sed -n 's/^\([^ :]*\):[0-9:]* warning.*/\1/p' | sort | uniq -c)"
 fi
 fail 'headers that do not compile alone:' "$(
-	printf '%s\n' "$C" | grep '^\(shim\|tools\)/.*\.h$' | grep -v '/hook/' |
-	while read -r h; do
+	printf '%s\n' "$C" | grep '^\(shim\|tools\|bpf\)/.*\.h$' |
+	grep -v -e '/hook/' -e '\.bpf\.h$' | while read -r h; do
 		printf '#include "%s"\n' "$h" | $CC -std=gnu11 -D_GNU_SOURCE -mcx16 \
 			-Ishim -I. -Wall -Wextra -fsyntax-only -x c - 2>&1 |
 			grep -q 'error' && echo "$h"
 	done)"
 fail 'headers without their guard (LG_FOLDER_NAME_H):' "$(
-	printf '%s\n' "$C" | grep '^shim/.*\.h$' | while read -r h; do
+	printf '%s\n' "$C" | grep '^\(shim\|bpf\)/.*\.h$' | while read -r h; do
 		g=$(echo "${h#shim/}" | tr 'a-z/.-' 'A-Z___')
 		grep -q "^#ifndef LG_$g\$" "$h" || echo "$h: LG_$g"
 	done)"
