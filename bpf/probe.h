@@ -50,6 +50,32 @@ struct probe_target {
 };
 #define PROBE_TARGET_FOLLOW 1u /* children belong too */
 #define PROBE_TARGET_NEAR 2u   /* wake the reader at each record */
+/*
+ * Attached by pid: only links without PROBE_OBJECT_WIDE count, else only those
+ * with it. So one store changes from one kind to the other, and no call is
+ * seen twice or missed. A child that is forked is never SOLO.
+ */
+#define PROBE_TARGET_SOLO 4u
+/* Of the object's number in a cookie: attached in all processes. */
+#define PROBE_OBJECT_WIDE 0x80000000u
+
+/*
+ * Which programs become targets (with `target`) in the kernel, at their exec:
+ * value of the array `select` (one entry, all 0: none). Never `self`.
+ */
+struct probe_select {
+	__u32 flags;
+	__u32 self; /* tgid of the tracer */
+	__u64 cgroup;
+	__u32 uid;
+	__u32 target; /* flags of their struct probe_target */
+	char comm[16];
+};
+#define PROBE_SELECT_ALL 1u
+#define PROBE_SELECT_UID 2u
+#define PROBE_SELECT_CGROUP 4u
+#define PROBE_SELECT_COMM 8u   /* exactly this name */
+#define PROBE_SELECT_EXECS 16u /* EXEC goes up of every process */
 
 /* What is done at the next write of a guarded connection: value of the maps
  * `verdicts` (key tgid u32) and `cgroup_verdicts` (key cgroup id u64). */
