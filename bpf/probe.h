@@ -21,13 +21,17 @@ enum probe_fn {
 	PROBE_FREE,	 /* SSL_free, SSL_clear(ssl) */
 	PROBE_SET_FD,	 /* (ssl, fd) */
 	PROBE_CTRL,	 /* SSL_ctrl(ssl, cmd, larg, parg): SNI is cmd 55 */
+	PROBE_HOST,	 /* BoringSSL: SSL_set_tlsext_host_name(ssl, name) */
 	PROBE_GNUTLS_SEND,
 	PROBE_GNUTLS_RECV,
 	PROBE_GNUTLS_FREE,
 	PROBE_GNUTLS_NAME, /* server_name_set(session, type, name, len) */
-	PROBE_GO_WRITE,	   /* ABIInternal: rax conn, rbx buf, rcx len */
+	/* Go's ABIInternal: rax conn, rbx buf, rcx len; the result in rax. A
+	 * goroutine (r14) may end a call on another thread than it began it. */
+	PROBE_GO_WRITE,
 	PROBE_GO_READ,
-	PROBE_LOADED, /* ld.so has mapped something: look at the maps again */
+	PROBE_GO_FREE, /* (*Conn).Close */
+	PROBE_LOADED,  /* ld.so has mapped something: look at the maps again */
 };
 
 /* How the result is found where the call's end is probed. */
