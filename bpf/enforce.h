@@ -26,23 +26,51 @@ struct enforce_rung_state {
 };
 
 struct enforce;
+struct meter;
+
 struct enforce_options {
 	enum enforce_rung hard; /* what a hard budget's breach does */
+	struct meter *meter;	/* borrowed, outlives it */
+	uint64_t cgroup;	/* --cgroup: its later processes, too; 0 */
 };
 
 int enforce_new(struct loader *l, const struct enforce_options *o,
 		struct enforce **out);
-/* Lets go of whom it stopped or denied. */
+/*
+ * The tracer goes: whom it denied may connect again; whom it stopped goes on
+ * where the settings say fail: open, and stays stopped for `llmguard resume`
+ * where they say closed. Before meter_del.
+ */
 void enforce_del(struct enforce *e);
 /* What this kernel lets us do, tried, not guessed. */
 const struct enforce_rung_state *enforce_rungs(const struct enforce *e);
+/* The same for whoever has no tracer: fills out[ENFORCE_RUNGS]. */
+void enforce_probe(struct enforce_rung_state *out);
+/* "warn", "deny", ...; ENFORCE_RUNGS when there is none. */
+enum enforce_rung enforce_rung_by_name(const char *name);
+
+/* A process came under trace (judged at once), or left. */
+void enforce_target(struct enforce *e, uint32_t tgid, bool on);
 /* A call was admitted or settled: are its budgets exhausted now? */
 void enforce_call(struct enforce *e, const struct lg_row *row, bool settled);
-/* A peer's address of a guarded connection, found by its descriptor. */
+/*
+ * A connection was judged (state LLM), or its descriptor became known; fd -1:
+ * not known. Its peer is an LLM peer from here on.
+ */
 void enforce_conn(struct enforce *e, const struct probe_conn_key *key, int fd);
-/* A verdict was carried out in the kernel. */
+/* Every record of the ring, after meter_feed had it. */
 void enforce_event(struct enforce *e, const struct probe_event *ev);
-/* Budgets raised, windows over: who may go on? */
+/*
+ * Budgets raised, windows over, orders given: who may go on? At least four
+ * times a second.
+ */
 void enforce_tick(struct enforce *e, int64_t now_ms);
+
+/* For the summary. */
+struct enforce_totals {
+	uint64_t stopped, resumed, denied, reset, killed;
+	unsigned waiting; /* processes that are stopped now */
+};
+void enforce_totals(const struct enforce *e, struct enforce_totals *out);
 
 #endif

@@ -48,6 +48,8 @@ int loader_target_set(struct loader *l, uint32_t tgid,
 		      const struct probe_target *t);
 /* Programs that become targets at their exec, before user space knows. */
 int loader_select(struct loader *l, const struct probe_select *s);
+/* PROBE_TARGET_NEAR alone, of a target that is set. */
+int loader_target_near(struct loader *l, uint32_t tgid, bool near);
 int loader_target_drop(struct loader *l, uint32_t tgid);
 int loader_verdict_set(struct loader *l, uint32_t tgid, enum probe_verdict v);
 int loader_cgroup_verdict_set(struct loader *l, uint64_t cgroup,

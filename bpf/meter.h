@@ -11,6 +11,7 @@
  * The records of the ring made calls again: one engine a target uid, one flow
  * a (process, SSL*), the rows in the ledger of the uid. One thread.
  */
+struct lg_engine;
 struct meter;
 
 struct meter_options {
@@ -41,5 +42,26 @@ void meter_process_gone(struct meter *m, uint32_t tgid);
 /* Housekeeping: refresh engines, sweep, close what has been idle. */
 void meter_tick(struct meter *m, int64_t now_ms);
 void meter_totals(const struct meter *m, struct meter_totals *out);
+
+/*
+ * For enforcement. A write's bytes are fed at its entry: a process that was
+ * stopped there is judged by the request that waits, so on_call comes from
+ * meter_feed of the record that ends it.
+ */
+/* What decides for the processes of a uid, opened if need be; NULL: none. */
+struct lg_engine *meter_engine(struct meter *m, uint32_t uid);
+/*
+ * All that a process's rows say before any request is known: uid, pid, ppid,
+ * exe, comm, and what LLMGUARD_* of its environment says. 0, -ESRCH.
+ */
+int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out);
+/*
+ * The verdict of the calls under way on a connection, for their rows. unsent:
+ * only of the newest request, which waits at its write: should the connection
+ * or the process end now, it has cost nothing. LG_VERDICT_ALLOW with unsent
+ * takes that back: it was let go after all (the row still says `stop`).
+ */
+void meter_mark(struct meter *m, const struct probe_conn_key *key,
+		enum lg_verdict v, const char *reason, bool unsent);
 
 #endif
