@@ -83,18 +83,32 @@ static void man_title(const char *name, const char *summary)
 	printf(" \\- %s\n", summary);
 }
 
-static void man_cmd(const struct cmd *cmd)
+static void man_usage(const struct cmd *cmd, const char *before,
+		      const char *name)
 {
-	const struct opt *o;
-
-	printf(".SH SYNOPSIS\n.B llmguard %s\n", cmd->name);
-	printf("[\\fIOPTIONS\\fR]");
+	printf(".B ");
+	roff(before);
+	roff(name);
+	printf("\n[\\fIOPTIONS\\fR]");
 	if (*cmd->args) {
 		printf(" \\fI");
 		roff(cmd->args);
 		printf("\\fR");
 	}
-	printf("\n.SH DESCRIPTION\n");
+	printf("\n");
+}
+
+static void man_cmd(const struct cmd *cmd)
+{
+	const struct opt *o;
+
+	printf(".SH SYNOPSIS\n");
+	man_usage(cmd, "llmguard ", cmd->name);
+	if (cmd->program) {
+		printf(".PP\n");
+		man_usage(cmd, "", cmd->program);
+	}
+	printf(".SH DESCRIPTION\n");
 	roff(*cmd->about ? cmd->about : cmd->summary);
 	printf("\n.SH OPTIONS\n");
 	for (o = cmd->opts; o->name; o++) {

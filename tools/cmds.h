@@ -14,7 +14,7 @@ extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 
 extern const struct cmd cmd_phase, cmd_record;
 extern const struct cmd cmd_budget_status, cmd_budget_raise, cmd_budget_import,
-	cmd_alerts, cmd_pause, cmd_resume;
+	cmd_alerts, cmd_pause, cmd_resume, cmd_trace;
 
 /* All commands with one line each, to stdout. */
 int help_overview(void);

@@ -4,8 +4,6 @@
 #include "cmds.h"
 #include "tool.h"
 
-const char tool_version[] = "0.1.0";
-
 const struct cmd *const tool_cmds[] = {
 	&cmd_status,	      &cmd_run,
 	&cmd_phase,	      &cmd_record,
@@ -24,7 +22,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_disable,	      &cmd_checkpoint,
 	&cmd_completion,      &cmd_help,
 	&cmd_reprice,	      &cmd_reconcile,
-	&cmd_replay,
+	&cmd_replay,	      &cmd_trace,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

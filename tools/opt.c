@@ -60,9 +60,36 @@ static int set(struct call *c, const struct opt *o, const char *text)
 	if (o->type == OPT_TEXT && !is_listed(o->arg, text))
 		return tool_usage(c->cmd, "--%s %s: must be one of %s", o->name,
 				  text, o->arg);
+	if (o->type == OPT_LIST) {
+		if (c->nmore == OPT_MORE_MAX)
+			return tool_usage(c->cmd, "--%s: at most %d in all",
+					  o->name, OPT_MORE_MAX);
+		c->more[c->nmore].opt = o;
+		c->more[c->nmore++].text = text;
+	}
 	v->set = true;
 	v->text = text;
 	return -1;
+}
+
+const char *opt_more(const struct call *c, unsigned opt, unsigned i)
+{
+	unsigned k;
+
+	for (k = 0; k < c->nmore; k++)
+		if (c->more[k].opt == &c->cmd->opts[opt] && !i--)
+			return c->more[k].text;
+	return NULL;
+}
+
+const char *opt_title(const struct cmd *cmd)
+{
+	static char title[64];
+
+	if (tool_program)
+		return tool_program;
+	snprintf(title, sizeof(title), "llmguard %s", cmd->name);
+	return title;
 }
 
 /* One argument that begins with '-'; *i moves over its value. */
@@ -141,9 +168,10 @@ void opt_help(const struct cmd *cmd)
 	const struct opt *o;
 	char left[64];
 
-	printf("llmguard %s - %s\n\nusage: llmguard %s%s%s%s\n", cmd->name,
-	       cmd->summary, cmd->name, cmd->opts->name ? " [OPTIONS]" : "",
-	       *cmd->args ? " " : "", cmd->args);
+	printf("%s - %s\n", opt_title(cmd), cmd->summary);
+	printf("\nusage: %s%s%s%s\n", opt_title(cmd),
+	       cmd->opts->name ? " [OPTIONS]" : "", *cmd->args ? " " : "",
+	       cmd->args);
 	if (*cmd->about)
 		printf("\n%s\n", cmd->about);
 	printf("\noptions:\n");
@@ -155,4 +183,6 @@ void opt_help(const struct cmd *cmd)
 		printf("  %-28s %s\n", left, o->help);
 	}
 	printf("  %-28s %s\n", "-h, --help", "print this");
+	if (tool_program)
+		printf("  %-28s %s\n", "-V, --version", "print the version");
 }

@@ -13,6 +13,7 @@ enum opt_type {
 	OPT_TEXT,
 	OPT_MONEY, /* a decimal amount of USD, 0..9000000; text is kept */
 	OPT_COUNT, /* a whole number */
+	OPT_LIST,  /* text that may be given again and again: opt_more() */
 };
 
 struct opt {
@@ -24,6 +25,7 @@ struct opt {
 };
 
 #define OPTS_MAX 48
+#define OPT_MORE_MAX 256
 
 struct opt_value {
 	bool set;
@@ -38,6 +40,7 @@ struct cmd {
 	const char *args;    /* "NAME", "[FILE]", "" */
 	const char *summary; /* one line */
 	const char *about;   /* paragraphs for --help and the manual */
+	const char *program; /* the program that it is; NULL: llmguard */
 	const struct opt *opts;
 	int min_args, max_args; /* max -1: the rest belongs to a command */
 	int (*run)(struct call *c);
@@ -48,6 +51,11 @@ struct call {
 	struct opt_value v[OPTS_MAX];
 	int argc; /* what is left after the options */
 	char **argv;
+	unsigned nmore; /* values of the OPT_LISTs, in their order */
+	struct {
+		const struct opt *opt;
+		const char *text;
+	} more[OPT_MORE_MAX];
 };
 
 /* Exit codes (docs/man/llmguard.1). */
@@ -58,6 +66,10 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_OVER };
  * the exit code (--help was printed, or what is wrong was said).
  */
 int opt_parse(struct call *c, const struct cmd *cmd, int argc, char **argv);
+/* The i-th value of an OPT_LIST, NULL: there are no more. */
+const char *opt_more(const struct call *c, unsigned opt, unsigned i);
+/* How it is called: "llmguard status", or its program. Static storage. */
+const char *opt_title(const struct cmd *cmd);
 /* The usage line and the options, to stdout. */
 void opt_help(const struct cmd *cmd);
 

@@ -22,10 +22,16 @@
 #include "ledger/ledger.h"
 #include "ledger/month.h"
 
+const char tool_version[] = "0.1.0";
+const char *tool_program;
+
 static void say(const char *prefix, const char *fmt, va_list ap)
 {
 	fflush(stdout);
-	fprintf(stderr, "llmguard%s%s: ", *prefix ? " " : "", prefix);
+	if (tool_program)
+		prefix = "";
+	fprintf(stderr, "%s%s%s: ", tool_program ? tool_program : "llmguard",
+		*prefix ? " " : "", prefix);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 }
@@ -56,7 +62,7 @@ int tool_usage(const struct cmd *cmd, const char *fmt, ...)
 	va_start(ap, fmt);
 	say(cmd->name, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "try: llmguard %s --help\n", cmd->name);
+	fprintf(stderr, "try: %s --help\n", opt_title(cmd));
 	return EXIT_USAGE;
 }
 

@@ -17,6 +17,8 @@ struct lg_ledger_pos;
 extern const struct cmd *const tool_cmds[];
 extern const unsigned tool_ncmds;
 extern const char tool_version[];
+/* The program's name where it is a single command; NULL: llmguard. */
+extern const char *tool_program;
 
 /* "llmguard: ..." with a line's end. */
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay"
+    local cmds="status run phase record budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -50,6 +50,7 @@ _llmguard()
     'reprice'*) opts='--from --to --model --provider --price-version --unknown --dry-run --json --help' ;;
     'reconcile'*) opts='--format --provider --day-zone --from --to --tolerance --gaps --adjust --yes --json --help' ;;
     'replay'*) opts='--config --since --calls --json --help' ;;
+    'trace'*) opts='--pid --comm --exe --uid --cgroup --all --no-children --offsets --config --state-dir --region --on-hard --observe --ring-mb --call-max --duration --print --summary --check --verbose --json --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
@@ -69,6 +70,7 @@ _llmguard()
     *' --per') COMPREPLY=($(compgen -W '1m 1k token' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'json yaml genai litellm' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
+    *' --on-hard') COMPREPLY=($(compgen -W 'warn deny reset stop kill' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
