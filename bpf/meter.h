@@ -48,8 +48,8 @@ void meter_totals(const struct meter *m, struct meter_totals *out);
  * stopped there is judged by the request that waits, so on_call comes from
  * meter_feed of the record that ends it.
  */
-/* What decides for the processes of a uid, opened if need be; NULL: none. */
-struct lg_engine *meter_engine(struct meter *m, uint32_t uid);
+/* What decides for a process, opened if need be; NULL: none, or let alone. */
+struct lg_engine *meter_engine(struct meter *m, uint32_t tgid);
 /*
  * All that a process's rows say before any request is known: uid, pid, ppid,
  * exe, comm, and what LLMGUARD_* of its environment says. 0, -ESRCH.

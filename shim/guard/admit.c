@@ -48,11 +48,7 @@ static void deny(struct admission *a, const char *reason, int rule)
 /* Does a full budget refuse, or only warn? */
 static bool refuses(const struct lg_exchange *x, unsigned rule)
 {
-	const struct lg_rule *r = &x->world->rules[rule];
-	const struct lg_img_action *act =
-		LG_IMG_ARRAY(r->img, r->b->on_hard, struct lg_img_action);
-
-	if (!r->b->hard || (r->b->on_hard.n && act[0].kind == LG_ACTION_WARN))
+	if (!lg_rule_refuses(&x->world->rules[rule]))
 		return false;
 	for (unsigned i = 0; i < x->nwaived; i++)
 		if (x->waived[i] == rule)

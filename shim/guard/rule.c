@@ -255,6 +255,74 @@ bool lg_rule_match(const struct lg_rule *r, const struct lg_row *row,
 	return by_tag || !k;
 }
 
+bool lg_rule_refuses(const struct lg_rule *r)
+{
+	const struct lg_img_action *act =
+		LG_IMG_ARRAY(r->img, r->b->on_hard, struct lg_img_action);
+
+	return r->b->hard &&
+	       !(r->b->on_hard.n && act[0].kind == LG_ACTION_WARN);
+}
+
+/* Said by each request anew, where the environment did not say it. */
+static bool is_open(const struct lg_img_term *t, const struct lg_row *who)
+{
+	switch ((enum lg_scope_key)t->key) {
+	case LG_SCOPE_KEY:
+	case LG_SCOPE_MODEL:
+	case LG_SCOPE_PROVIDER:
+	case LG_SCOPE_ENDPOINT:
+		return true;
+	case LG_SCOPE_PROJECT:
+		return !who->project[0];
+	case LG_SCOPE_USER:
+		return !who->user[0];
+	case LG_SCOPE_TAG:
+		return !who->tags[0];
+	case LG_SCOPE_PHASE:
+		return !who->phase[0];
+	case LG_SCOPE_CONVERSATION:
+		return !who->conversation[0];
+	default:
+		return false;
+	}
+}
+
+enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
+				  const struct lg_row *who,
+				  struct lg_rule_hit *hit)
+{
+	enum lg_foresight is = LG_FORESEE_YES;
+	char scratch[12];
+
+	hit->value[0] = '\0';
+	hit->id = r->id;
+	for (unsigned i = 0; i < r->nterms; i++) {
+		const struct lg_img_term *t = &r->terms[i];
+		struct lg_slice pattern = lg_img_text(r->img, t->pattern);
+		bool counted = r->b->each && t->key != LG_SCOPE_GLOBAL &&
+			       is_wild(pattern);
+		struct lg_slice v;
+
+		if (is_open(t, who)) {
+			if (counted)
+				return LG_FORESEE_NO;
+			is = LG_FORESEE_PERHAPS;
+			continue;
+		}
+		v = match_term(t, pattern, who, (struct lg_slice){NULL, 0}, 0,
+			       scratch);
+		if (!v.len)
+			return LG_FORESEE_NO;
+		if (!counted)
+			continue;
+		add_value(hit, v);
+		hit->id = chain(hit->id, v.p, v.len);
+	}
+	add_run(r, lg_slice_str(who->run_id), hit);
+	return is;
+}
+
 void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
 		     struct lg_rule_hit *hit)
 {

@@ -56,6 +56,25 @@ void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
 void lg_rule_spec(const struct lg_rule *r, const struct lg_rule_hit *hit,
 		  const struct lg_window *w, struct lg_cell_spec *out);
 
+/* Does a full budget refuse, or only warn? */
+bool lg_rule_refuses(const struct lg_rule *r);
+
+/* What can be said of a process's next call before it is made. */
+enum lg_foresight {
+	LG_FORESEE_NO,	    /* the budget will not count it */
+	LG_FORESEE_PERHAPS, /* that depends on the request */
+	LG_FORESEE_YES,
+};
+/*
+ * Will this budget count the next call of the process that who describes (a
+ * row without a request: process, uid and what its environment says)? *hit is
+ * its counter. A budget with a counter for each value that only the request
+ * will tell is LG_FORESEE_NO. Any thread.
+ */
+enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
+				  const struct lg_row *who,
+				  struct lg_rule_hit *hit);
+
 const char *lg_period_name(enum lg_period p);
 
 #endif
