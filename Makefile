@@ -168,8 +168,9 @@ LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
 EXTRA-shim := $(wildcard tests/shim/lib/*.c)
+EXTRA-golden := $(B)/libtools.a
 EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
-$(UNIT_BIN) $(FUZZ_BIN): $(B)/libtools.a
+$(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtools.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(B)/tests/shim/test_gnutls \
