@@ -161,6 +161,13 @@ $(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
+# The tracer without what needs the kernel (and a skeleton of its programs).
+TRACE_SRC := $(filter-out bpf/main.c bpf/loader%.c %.bpf.c,$(wildcard bpf/*.c))
+TRACE_OBJ := $(TRACE_SRC:%.c=$(B)/obj/%.o)
+$(B)/libtrace.a: $(TRACE_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
 LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc $(if $(X86_64),-lZydis)
 LIBS-golden := -lcmocka -ljansson -lbrotlienc -lm
 LIBS-stress := -ljansson
@@ -169,8 +176,9 @@ LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
 EXTRA-shim := $(wildcard tests/shim/lib/*.c)
 EXTRA-golden := $(B)/libtools.a
-EXTRA-unit := $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
+EXTRA-unit := $(B)/libtrace.a $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtools.a
+$(UNIT_BIN): $(B)/libtrace.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(B)/tests/shim/test_gnutls \

@@ -65,7 +65,8 @@ struct probe_target {
 
 /*
  * Which programs become targets (with `target`) in the kernel, at their exec:
- * value of the array `select` (one entry, all 0: none). Never `self`.
+ * value of the array `select` (one entry, all 0: none). All that its flags name
+ * must hold. Never `self`.
  */
 struct probe_select {
 	__u32 flags;

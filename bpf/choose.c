@@ -1,0 +1,178 @@
+#include "bpf/choose.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/slice.h"
+#include "tools/ldcache.h"
+#include "tools/libs.h"
+
+bool choose_by_pid_alone(const struct target_options *o)
+{
+	return o->npids && !o->comm && !o->exe && o->uid < 0 && !o->cgroup &&
+	       !o->all;
+}
+
+bool choose_has_pid(const struct target_options *o, uint32_t pid)
+{
+	for (unsigned i = 0; i < o->npids; i++)
+		if (o->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static bool glob(const char *text, const char *pattern)
+{
+	return lg_slice_glob(lg_slice_str(text), lg_slice_str(pattern));
+}
+
+/* /usr/bin/python3 is a link: the process runs what it leads to. */
+static bool exe_fits(const char *exe, const char *pattern)
+{
+	const char *base = strrchr(exe, '/');
+	char real[PATH_MAX];
+
+	if (!strchr(pattern, '/'))
+		return glob(base ? base + 1 : exe, pattern);
+	return glob(exe, pattern) ||
+	       (realpath(pattern, real) && !strcmp(real, exe));
+}
+
+bool choose_fits(const struct target_options *o, const struct proc *p,
+		 const char *exe)
+{
+	if (choose_has_pid(o, p->pid))
+		return true;
+	if (!o->comm && !o->exe && o->uid < 0 && !o->cgroup)
+		return o->all;
+	return (!o->comm || glob(p->comm, o->comm)) &&
+	       (!o->exe || exe_fits(exe, o->exe)) &&
+	       (o->uid < 0 || p->uid == (uint64_t)o->uid) &&
+	       (!o->cgroup || proc_cgroup(p->pid) == o->cgroup);
+}
+
+/* With a pattern, or a program's path, only user space can tell. */
+static bool kernel_can_tell(const struct target_options *o)
+{
+	return !o->exe &&
+	       (!o->comm || (!strpbrk(o->comm, "*?") && strlen(o->comm) < 16));
+}
+
+void choose_select(const struct target_options *o, struct probe_select *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->self = (uint32_t)getpid();
+	out->target = o->no_children ? 0 : PROBE_TARGET_FOLLOW;
+	if (choose_by_pid_alone(o))
+		return;
+	out->flags = PROBE_SELECT_EXECS;
+	if (!kernel_can_tell(o))
+		return;
+	if (o->comm) {
+		out->flags |= PROBE_SELECT_COMM;
+		snprintf(out->comm, sizeof(out->comm), "%s", o->comm);
+	}
+	if (o->uid >= 0) {
+		out->flags |= PROBE_SELECT_UID;
+		out->uid = (uint32_t)o->uid;
+	}
+	if (o->cgroup) {
+		out->flags |= PROBE_SELECT_CGROUP;
+		out->cgroup = o->cgroup;
+	}
+	if (out->flags == PROBE_SELECT_EXECS && o->all)
+		out->flags |= PROBE_SELECT_ALL;
+}
+
+/* -- before they start ---------------------------------------------------- */
+
+static const char *const tls_libs[] = {"libssl.so", "libgnutls.so"};
+#define NTLS_LIBS (sizeof(tls_libs) / sizeof(tls_libs[0]))
+
+static bool is_tls_lib(const char *name)
+{
+	for (size_t i = 0; i < NTLS_LIBS; i++)
+		if (!strncmp(name, tls_libs[i], strlen(tls_libs[i])))
+			return true;
+	return false;
+}
+
+void choose_foresee_libs(const char *path, const char *shown, const char *root,
+			 void (*fn)(void *arg, const char *path), void *arg)
+{
+	static struct libs libs;
+	char full[800];
+	struct elf e;
+
+	if (elf_open(path, &e))
+		return;
+	libs.n = 0;
+	if (e.same_machine && e.nneeded)
+		libs_find(&e, shown, root, &libs);
+	if (e.interp) {
+		snprintf(full, sizeof(full), "%s%.400s", root, e.interp);
+		fn(arg, full);
+	}
+	for (unsigned i = 0; i < libs.n; i++) {
+		if (!libs.lib[i].path[0] || !is_tls_lib(libs.lib[i].name))
+			continue;
+		snprintf(full, sizeof(full), "%s%s", root, libs.lib[i].path);
+		fn(arg, full);
+	}
+	elf_close(&e);
+}
+
+static void foresee_system(void (*fn)(void *arg, const char *path), void *arg)
+{
+	static const char *const names[] = {"libssl.so.3", "libssl.so.1.1",
+					    "libgnutls.so.30"};
+	char path[400];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (ldcache_find(names[i], path, sizeof(path)))
+			fn(arg, path);
+}
+
+static void foresee_program(const char *path,
+			    void (*fn)(void *arg, const char *path), void *arg)
+{
+	char real[PATH_MAX];
+
+	if (!realpath(path, real) || access(real, X_OK))
+		return;
+	fn(arg, real);
+	choose_foresee_libs(real, real, "", fn, arg);
+}
+
+static void foresee_name(const char *name,
+			 void (*fn)(void *arg, const char *path), void *arg)
+{
+	const char *list = getenv("PATH");
+	char path[PATH_MAX];
+	size_t n;
+
+	for (; list && *list; list += n + (list[n] == ':')) {
+		n = strcspn(list, ":");
+		if (snprintf(path, sizeof(path), "%.*s/%s", (int)n, list,
+			     name) < (int)sizeof(path))
+			foresee_program(path, fn, arg);
+	}
+}
+
+void choose_foresee(const struct target_options *o,
+		    void (*fn)(void *arg, const char *path), void *arg)
+{
+	if (choose_by_pid_alone(o))
+		return;
+	foresee_system(fn, arg);
+	choose_foresee_libs("/proc/self/exe", "/proc/self/exe", "", fn, arg);
+	if (o->comm)
+		foresee_name(o->comm, fn, arg);
+	if (o->exe && strchr(o->exe, '/'))
+		foresee_program(o->exe, fn, arg);
+	else if (o->exe)
+		foresee_name(o->exe, fn, arg);
+}

@@ -1,0 +1,33 @@
+#ifndef LG_BPF_CHOOSE_H
+#define LG_BPF_CHOOSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/proc.h"
+#include "bpf/target.h"
+
+/*
+ * Which processes are meant: those of --pid, and those for which all that was
+ * asked of name, program, user and cgroup holds (or --all). One thread.
+ */
+
+/* Nothing but pids were asked for. */
+bool choose_by_pid_alone(const struct target_options *o);
+bool choose_has_pid(const struct target_options *o, uint32_t pid);
+/* exe: of proc_exe. */
+bool choose_fits(const struct target_options *o, const struct proc *p,
+		 const char *exe);
+/* The part of it that the kernel can judge at an exec. */
+void choose_select(const struct target_options *o, struct probe_select *out);
+/*
+ * Files that such processes will map, where they can be told before the first
+ * one starts: their programs and the TLS libraries of this system.
+ */
+void choose_foresee(const struct target_options *o,
+		    void (*fn)(void *arg, const char *path), void *arg);
+/* The TLS libraries that a program (root: before each path) needs. */
+void choose_foresee_libs(const char *path, const char *shown, const char *root,
+			 void (*fn)(void *arg, const char *path), void *arg);
+
+#endif

@@ -1,0 +1,352 @@
+#include "bpf/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bpf/choose.h"
+#include "bpf/guarded.h"
+#include "bpf/target_table.h"
+
+/* So many are probed one by one; above, each probe is put once for all. */
+#define SOLO_MAX 16
+
+static void told(void *arg, const char *path, const char *what,
+		 unsigned nprobes)
+{
+	struct targets *ts = arg;
+
+	if (ts->o.on_object)
+		ts->o.on_object(ts->o.arg, path, what, nprobes);
+}
+
+/* Each probe is a descriptor or two. */
+static void want_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static int open_parts(struct targets *ts)
+{
+	char text[200];
+	int err = 0;
+
+	if (ts->o.offsets)
+		err = offsets_open(ts->o.offsets, &ts->offsets, text,
+				   sizeof(text));
+	if (err) {
+		fprintf(stderr, "llmguard-trace: %s\n", text);
+		return err;
+	}
+	return attach_new(ts->loader, ts->offsets, told, ts, &ts->attach);
+}
+
+int targets_new(struct loader *l, const struct target_options *o,
+		struct targets **out)
+{
+	struct targets *ts = calloc(1, sizeof(*ts));
+	struct probe_select sel;
+	int err;
+
+	if (!ts)
+		return -ENOMEM;
+	ts->loader = l;
+	ts->o = *o;
+	ts->self = (uint32_t)getpid();
+	ts->wide = !choose_by_pid_alone(o) || o->npids > SOLO_MAX;
+	want_descriptors();
+	err = open_parts(ts);
+	if (!err) {
+		choose_select(o, &sel);
+		err = loader_select(l, &sel);
+	}
+	if (err) {
+		targets_del(ts);
+		return err;
+	}
+	choose_foresee(o, target_foresee_file, ts);
+	*out = ts;
+	return 0;
+}
+
+static void drop_one(struct targets *ts, struct target *t)
+{
+	if (t->state == TARGET_TRACED)
+		loader_target_drop(ts->loader, t->pid);
+	t->told_on = false;
+	target_forget(ts, t);
+}
+
+void targets_del(struct targets *ts)
+{
+	struct probe_select none = {0};
+
+	if (!ts)
+		return;
+	loader_select(ts->loader, &none);
+	target_each(ts, drop_one);
+	attach_del(ts->attach);
+	offsets_close(ts->offsets);
+	free(ts);
+}
+
+/* -- who is meant ---------------------------------------------------------
+ */
+
+static bool is_child(struct targets *ts, const struct proc *p)
+{
+	struct target *parent;
+
+	if (ts->o.no_children)
+		return false;
+	parent = target_find(ts, p->ppid);
+	return parent && parent->state == TARGET_TRACED;
+}
+
+/* The process of this number as it is now, if it is one of ours. */
+static struct target *consider(struct targets *ts, const struct proc *p)
+{
+	struct target *t = target_find(ts, p->pid);
+	char exe[4096];
+	bool chosen;
+
+	if (p->pid == ts->self || p->state == 'Z' || p->state == 'X')
+		return NULL;
+	if (t && t->start != p->start) {
+		target_forget(ts, t);
+		t = NULL;
+	}
+	if (t)
+		return t;
+	/* a thread of the kernel runs no program */
+	if (proc_exe(p->pid, exe, sizeof(exe)))
+		return NULL;
+	chosen = choose_fits(&ts->o, p, exe);
+	if (!chosen && !is_child(ts, p))
+		return NULL;
+	t = target_add(ts, p);
+	if (t)
+		t->chosen = chosen;
+	return t;
+}
+
+struct scan {
+	struct targets *ts;
+	unsigned found;
+};
+
+static bool scan_pid(void *arg, uint32_t pid)
+{
+	struct scan *s = arg;
+	struct target *t = target_find(s->ts, pid);
+	struct proc p;
+
+	if ((t && t->seen) || proc_get(pid, &p))
+		return true;
+	t = consider(s->ts, &p);
+	if (!t)
+		return true;
+	s->found++;
+	t->seen = true;
+	t->sandboxed = p.seccomp;
+	t->uid = p.uid;
+	target_look(s->ts, t, true);
+	return true;
+}
+
+static void unsee(struct targets *ts, struct target *t)
+{
+	(void)ts;
+	t->seen = false;
+}
+
+static void mark(struct targets *ts, struct target *t)
+{
+	(void)ts;
+	for (unsigned i = 0; i < t->nfiles; i++)
+		attach_mark(t->file[i]);
+}
+
+/* It ended, and its record was lost. */
+static void bury(struct targets *ts, struct target *t)
+{
+	if (t->seen)
+		return;
+	if (t->state == TARGET_TRACED)
+		loader_target_drop(ts->loader, t->pid);
+	target_forget(ts, t);
+}
+
+static void say_missing(struct targets *ts)
+{
+	for (unsigned i = 0; i < ts->o.npids && ts->o.on_target; i++)
+		if (!target_find(ts, ts->o.pids[i]))
+			ts->o.on_target(ts->o.arg, ts->o.pids[i], false,
+					"no such process");
+}
+
+int targets_scan(struct targets *ts)
+{
+	struct scan s = {.ts = ts};
+	int err;
+
+	target_each(ts, unsee);
+	/* until no more children of those that were found are found */
+	do {
+		s.found = 0;
+		err = proc_each(scan_pid, &s);
+	} while (!err && s.found && !ts->o.no_children);
+	if (err)
+		return err;
+	if (!ts->is_scanned)
+		say_missing(ts);
+	ts->is_scanned = true;
+	target_each(ts, bury);
+	target_each(ts, mark);
+	attach_sweep(ts->attach);
+	return 0;
+}
+
+/* -- events ----------------------------------------------------------------
+ */
+
+/* Whatever was known is of the program that it was. */
+static struct target *renew(struct targets *ts, struct target *t,
+			    const struct proc *p)
+{
+	char exe[4096];
+
+	t->checked = t->is_told = false;
+	t->uid = p->uid;
+	t->sandboxed = p->seccomp;
+	if (t->state == TARGET_GUARDED)
+		t->state = TARGET_NEW;
+	t->chosen = !proc_exe(p->pid, exe, sizeof(exe)) &&
+		    choose_fits(&ts->o, p, exe);
+	if (t->chosen || !ts->o.no_children)
+		return t;
+	target_forget(ts, t);
+	return NULL;
+}
+
+static void on_exec(struct targets *ts, uint32_t pid)
+{
+	struct target *t;
+	struct proc p;
+
+	if (proc_get(pid, &p))
+		return;
+	t = target_find(ts, pid);
+	t = t && t->start == p.start ? renew(ts, t, &p) : consider(ts, &p);
+	if (!t) {
+		loader_target_drop(ts->loader, pid);
+		return;
+	}
+	target_foresee(ts, t);
+	target_look(ts, t, false);
+}
+
+/* The kernel has made the child a target already. */
+static void on_fork(struct targets *ts, uint32_t child, uint32_t parent)
+{
+	struct target *of = target_find(ts, parent), *t;
+	struct proc p;
+
+	/* a parent that is not known any more was a target all the same */
+	if ((of && of->state != TARGET_TRACED) || ts->o.no_children) {
+		loader_target_drop(ts->loader, child);
+		return;
+	}
+	if (!ts->wide)
+		target_widen(ts);
+	if (proc_get(child, &p))
+		return;
+	t = target_find(ts, child);
+	if (t && t->start != p.start)
+		target_forget(ts, t);
+	else if (t)
+		return;
+	t = target_add(ts, &p);
+	if (!t)
+		return;
+	t->checked = of && of->checked;
+	target_look(ts, t, false);
+}
+
+static void on_end(struct targets *ts, uint32_t pid, uint64_t at_ns)
+{
+	struct target *t = target_find(ts, pid);
+	uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	/* the end of somebody who had this number before */
+	if (!t || at_ns + tick_ns < t->start * tick_ns)
+		return;
+	target_forget(ts, t);
+}
+
+static void on_loaded(struct targets *ts, uint32_t pid)
+{
+	struct target *t = target_find(ts, pid);
+
+	if (t && t->state == TARGET_TRACED)
+		target_look(ts, t, false);
+}
+
+void targets_event(struct targets *ts, const struct probe_event *ev)
+{
+	if (ev->tgid == ts->self)
+		return;
+	switch (ev->kind) {
+	case PROBE_EV_EXEC:
+		on_exec(ts, ev->tgid);
+		break;
+	case PROBE_EV_FORK:
+		on_fork(ts, ev->tgid, (uint32_t)ev->result);
+		break;
+	case PROBE_EV_EXIT:
+		on_end(ts, ev->tgid, ev->ts_ns);
+		break;
+	case PROBE_EV_LOADED:
+		on_loaded(ts, ev->tgid);
+		break;
+	default:
+		break;
+	}
+}
+
+/* -- questions --------------------------------------------------------------
+ */
+
+static bool look_preload(void *arg, const struct proc_map *m)
+{
+	bool *has = arg;
+
+	*has = guarded_is_preload(m->path);
+	return !*has;
+}
+
+bool target_has_preload(uint32_t tgid)
+{
+	bool has = false;
+
+	proc_maps(tgid, false, look_preload, &has);
+	return has && guarded_is_live(tgid);
+}
+
+unsigned targets_count(const struct targets *ts)
+{
+	return ts->ntraced;
+}
+
+int targets_canary(struct targets *ts)
+{
+	return attach_canary(ts->attach);
+}
