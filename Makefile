@@ -175,10 +175,10 @@ LIBS-shim := -lssl -lcrypto
 LIBS-e2e := -lssl -lcrypto
 LIBS-bench := -lssl -lcrypto
 EXTRA-shim := $(wildcard tests/shim/lib/*.c)
-EXTRA-golden := $(B)/libtools.a
+EXTRA-golden := $(B)/libtrace.a $(B)/libtools.a
 EXTRA-unit := $(B)/libtrace.a $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtools.a
-$(UNIT_BIN): $(B)/libtrace.a
+$(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtrace.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(B)/tests/shim/test_gnutls \
@@ -250,8 +250,8 @@ $(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes \
 		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
-		$(B)/libtools.a $(B)/libengine.a $(STATIC) -ljansson \
-		$(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
+		$(B)/libtrace.a $(B)/libtools.a $(B)/libengine.a $(STATIC) \
+		-ljansson $(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
 		-ldl -lpthread
 
 deps:

@@ -266,7 +266,7 @@ struct lg_exchange *explain_request_text(struct lg_engine *e,
 	}
 	if (why)
 		return why == r->err.text ? NULL : fail(r, why);
-	x = lg_exchange_new(e);
+	x = lg_exchange_new(e, NULL);
 	if (!x)
 		return fail(r, "not enough memory");
 	x->row.ts_ms = lg_clock_real_ms();

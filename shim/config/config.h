@@ -102,4 +102,14 @@ void lg_config_find(char *out, size_t cap);
  */
 int lg_config_state_dir(char *out, size_t cap);
 
+/* The same of somebody else, by what stands in his environment; NULL: unset. */
+struct lg_config_home {
+	const char *named; /* LLMGUARD_CONFIG or LLMGUARD_STATE_DIR */
+	const char *xdg;   /* XDG_CONFIG_HOME or XDG_STATE_HOME */
+	const char *home;
+};
+void lg_config_find_in(const struct lg_config_home *h, char *out, size_t cap);
+int lg_config_state_dir_in(const struct lg_config_home *h, char *out,
+			   size_t cap);
+
 #endif

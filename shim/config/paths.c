@@ -39,9 +39,18 @@ static bool exists(const char *path)
 
 void lg_config_find(char *out, size_t cap)
 {
-	const char *set = getenv("LLMGUARD_CONFIG");
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	const char *home = getenv("HOME");
+	const struct lg_config_home h = {
+		.named = getenv("LLMGUARD_CONFIG"),
+		.xdg = getenv("XDG_CONFIG_HOME"),
+		.home = getenv("HOME"),
+	};
+
+	lg_config_find_in(&h, out, cap);
+}
+
+void lg_config_find_in(const struct lg_config_home *h, char *out, size_t cap)
+{
+	const char *set = h->named, *xdg = h->xdg, *home = h->home;
 
 	/* What was named is taken even when absent: that is an error to show.
 	 */
@@ -66,9 +75,19 @@ void lg_config_find(char *out, size_t cap)
 
 int lg_config_state_dir(char *out, size_t cap)
 {
-	const char *set = getenv("LLMGUARD_STATE_DIR");
-	const char *xdg = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
+	const struct lg_config_home h = {
+		.named = getenv("LLMGUARD_STATE_DIR"),
+		.xdg = getenv("XDG_STATE_HOME"),
+		.home = getenv("HOME"),
+	};
+
+	return lg_config_state_dir_in(&h, out, cap);
+}
+
+int lg_config_state_dir_in(const struct lg_config_home *h, char *out,
+			   size_t cap)
+{
+	const char *set = h->named, *xdg = h->xdg, *home = h->home;
 	bool fits;
 
 	out[0] = 0;

@@ -17,6 +17,7 @@
 #include "guard/alert.h"
 #include "guard/file.h"
 #include "guard/host.h"
+#include "guard/places.h"
 #include "guard/program.h"
 #include "guard/sandbox.h"
 #include "guard/self.h"
@@ -355,28 +356,6 @@ void lg_engine_refresh(struct lg_engine *e)
 
 /* -- open and close ------------------------------------------------------ */
 
-static int find_places(struct lg_engine *e)
-{
-	const struct lg_env *env = &e->env;
-	int err;
-
-	if (env->state_dir)
-		err = lg_path_join(e->state_dir, sizeof(e->state_dir),
-				   env->state_dir, "");
-	else
-		err = lg_config_state_dir(e->state_dir, sizeof(e->state_dir));
-	if (err == -ENOENT && e->self.home[0] == '/')
-		err = lg_path_join(e->state_dir, sizeof(e->state_dir),
-				   e->self.home, "/.local/state/llmguard");
-	if (err)
-		return err;
-	if (env->region)
-		return lg_path_join(e->region_path, sizeof(e->region_path),
-				    env->region, "");
-	return lg_region_default_path(e->state_dir, !env->state_dir,
-				      e->region_path, sizeof(e->region_path));
-}
-
 static int read_env_budgets(struct lg_engine *e)
 {
 	struct lg_buf buf;
@@ -397,6 +376,7 @@ static int read_env_budgets(struct lg_engine *e)
 
 static int init(struct lg_engine *e, const struct lg_env *env)
 {
+	struct lg_places at;
 	int err;
 
 	e->env = *env;
@@ -404,10 +384,12 @@ static int init(struct lg_engine *e, const struct lg_env *env)
 	e->fail_closed = env->fail && !strcmp(env->fail, "closed");
 	lg_self_read(&e->self);
 	lg_env_log_bad(env);
-	err = find_places(e);
+	err = lg_places_find(env, &e->self, &at);
 	if (err)
 		return err;
-	err = lg_settings_init(&e->settings, e->state_dir, env->config,
+	memcpy(e->state_dir, at.state_dir, sizeof(e->state_dir));
+	memcpy(e->region_path, at.region, sizeof(e->region_path));
+	err = lg_settings_init(&e->settings, e->state_dir, at.config,
 			       env->pricing_dir);
 	if (err)
 		return err;

@@ -47,13 +47,26 @@ static const struct env_key keys[] = {
 	KEY("LOG_FORMAT", log_format),
 };
 
+static const char *get_own(void *arg, const char *name)
+{
+	(void)arg;
+	return getenv(name);
+}
+
 void lg_env_read(struct lg_env *env)
 {
-	const char *run = getenv("LLMGUARD_UNDER_RUN");
+	lg_env_read_from(env, get_own, NULL);
+}
+
+void lg_env_read_from(struct lg_env *env,
+		      const char *(*get)(void *arg, const char *name),
+		      void *arg)
+{
+	const char *run = get(arg, "LLMGUARD_UNDER_RUN");
 
 	memset(env, 0, sizeof(*env));
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const char *v = getenv(keys[i].name);
+		const char *v = get(arg, keys[i].name);
 
 		if (v && *v)
 			*(const char **)(void *)((char *)env + keys[i].at) = v;

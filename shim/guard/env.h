@@ -15,12 +15,19 @@ struct lg_env {
 	const char *monthly_usd, *experiment_max_usd, *on_breach;
 	const char *ignore_budget, *fail, *pricing_dir, *price_version;
 	const char *log_level, *log_format;
+	/* Of another process: getenv is not asked for what stands here. */
+	const char *home, *xdg_config, *xdg_state;
+	bool foreign;
 	bool in_host;	/* the engine of a guarded program, not of a tool */
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
 };
 
 /* Fill from the process environment (getenv). One thread, at start. */
 void lg_env_read(struct lg_env *env);
+/* The same from elsewhere; get: the value of a name, or NULL. */
+void lg_env_read_from(struct lg_env *env,
+		      const char *(*get)(void *arg, const char *name),
+		      void *arg);
 
 /*
  * The budgets that stand in the environment, compiled into an image in *out;

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "guard/engine.h"
 
-struct lg_exchange *lg_exchange_new(struct lg_engine *e)
+struct lg_exchange *lg_exchange_new(struct lg_engine *e,
+				    const struct lg_who *who)
 {
 	struct lg_exchange *x = lg_mem_take(sizeof(*x));
 
@@ -15,11 +16,12 @@ struct lg_exchange *lg_exchange_new(struct lg_engine *e)
 		return NULL;
 	memset(x, 0, offsetof(struct lg_exchange, facts));
 	x->engine = e;
+	x->who = who;
 	x->world = lg_engine_pin(e);
 	x->hold.slot = -1;
 	lg_facts_init(&x->facts);
 	lg_answer_init(&x->answer);
-	x->start_boot_ns = lg_clock_boot_ns();
+	x->start_boot_ns = lg_who_now_ns(who);
 	lg_row_init(&x->row);
 	lg_body_init(&x->body, &x->facts, &x->answer);
 	x->body.on_part = lg_parts_turn;
@@ -81,7 +83,7 @@ void lg_exchange_answer_body(struct lg_exchange *x, const char *p, size_t n)
 {
 	if (x->row.ttft_ms < 0 && n)
 		x->row.ttft_ms =
-			(lg_clock_boot_ns() - x->start_boot_ns) / 1000000;
+			(lg_who_now_ns(x->who) - x->start_boot_ns) / 1000000;
 	x->row.response_bytes += n;
 	lg_body_answer_feed(&x->body, p, n);
 }

@@ -12,6 +12,7 @@
 #include "guard/local.h"
 #include "guard/memo.h"
 #include "guard/parts.h"
+#include "guard/who.h"
 #include "guard/world.h"
 #include "ledger/row.h"
 #include "llm/dialect.h"
@@ -55,6 +56,7 @@ struct lg_exchange {
 	struct lg_route route;
 	const struct lg_dialect *d; /* NULL: nothing to read */
 	struct lg_memo *memo;	    /* the connection's, NULL none */
+	const struct lg_who *who;   /* whose call it is, NULL: ours */
 	bool priced_by_body;   /* price is of the body's model, not the URL's */
 	struct lg_price price; /* of the requested model */
 
@@ -107,8 +109,9 @@ struct lg_exchange {
 	struct lg_charged charged[LG_HOLD_CELLS_MAX]; /* ncharged of them */
 };
 
-/* NULL without memory. The world is pinned for it. */
-struct lg_exchange *lg_exchange_new(struct lg_engine *e);
+/* NULL without memory. The world is pinned for it. who: NULL, this process. */
+struct lg_exchange *lg_exchange_new(struct lg_engine *e,
+				    const struct lg_who *who);
 /* Frees; settles nothing. NULL is accepted. */
 void lg_exchange_del(struct lg_exchange *x);
 

@@ -28,6 +28,7 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 	f->is_named = peer->is_named;
 	f->local = peer->local;
 	f->sleeper = peer->arg;
+	f->who = peer->who;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
 	f->borrows = peer->memo;
 	f->memo = f->borrows ? peer->memo : lg_mem_alloc(sizeof(*f->memo));

@@ -26,6 +26,7 @@
  */
 struct lg_flow;
 struct lg_memo;
+struct lg_who;
 
 struct lg_flow_peer {
 	struct lg_slice host; /* SNI, or "" (then the Host field decides) */
@@ -45,6 +46,7 @@ struct lg_flow_peer {
 	 */
 	lg_local_send_fn *local;
 	void *arg;
+	struct lg_who *who;   /* NULL: this process */
 	struct lg_memo *memo; /* of the connection that this is a stream of,
 				 borrowed; NULL: it has its own */
 };
@@ -135,6 +137,21 @@ bool lg_flow_is_shut(const struct lg_flow *f);
  * cannot be left before the connection ends.
  */
 bool lg_flow_is_bound(const struct lg_flow *f);
+
+/* -- observing (observe_only) -------------------------------------------- */
+
+/*
+ * Is what the program writes looked at as an LLM's requests? false: nothing
+ * of this connection was one yet.
+ */
+bool lg_flow_is_guarding(const struct lg_flow *f);
+/* Requests that were seen to begin. */
+uint32_t lg_flow_begun(const struct lg_flow *f);
+/*
+ * The newest request was not written whole, and waits (unsent), or was after
+ * all: should it end without an answer, the server never had it.
+ */
+void lg_flow_unsent(struct lg_flow *f, bool unsent);
 
 /* Forget all and pass everything from here on (HTTP upgrade, our own fault). */
 bool lg_flow_is_passing(const struct lg_flow *f);

@@ -5,6 +5,7 @@
 #include "guard/exchange.h"
 #include "guard/flow.h"
 #include "guard/framer.h"
+#include "guard/who.h"
 #include "guard/windows.h"
 
 /* Private to flow.c, request.c, response.c and h2*.c. */
@@ -54,6 +55,8 @@ struct lg_flow {
 	struct lg_exchange *first, *last;
 	struct lg_exchange *writing; /* whose request is not complete */
 	unsigned depth;
+	uint32_t begun;	    /* requests, of which rows may come */
+	struct lg_who *who; /* NULL: this process */
 	struct lg_windows wins;
 	struct lg_memo *memo;
 	bool borrows; /* it is the memo of the connection of this stream */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "guard/admit.h"
 #include "guard/alert.h"
@@ -32,6 +31,7 @@ static void enqueue(struct lg_flow *f, struct lg_exchange *x)
 		f->first = x;
 	f->last = x;
 	f->depth++;
+	f->begun++;
 	f->writing = x;
 }
 
@@ -40,11 +40,11 @@ static struct lg_exchange *new_exchange(struct lg_flow *f)
 	struct lg_exchange *x = NULL;
 
 	if (f->depth < LG_FLOW_DEPTH_MAX)
-		x = lg_exchange_new(f->engine);
+		x = lg_exchange_new(f->engine, f->who);
 	if (!x)
 		return NULL;
 	x->memo = f->memo;
-	x->row.ts_ms = lg_clock_real_ms();
+	x->row.ts_ms = lg_who_now_ms(f->who);
 	lg_row_new_id(x->row.ts_ms, x->row.id);
 	return x;
 }
@@ -96,6 +96,25 @@ static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 
 static void decide(struct lg_flow *f, struct lg_exchange *x);
 
+static const struct lg_self *self_of(const struct lg_flow *f)
+{
+	return f->who ? f->who->self : lg_engine_self(f->engine);
+}
+
+/* To whom it belongs, by its process and head. */
+static void attribute(struct lg_flow *f, struct lg_exchange *x,
+		      const struct lg_head *fields, struct lg_slice target)
+{
+	const struct lg_env *env =
+		f->who ? f->who->env : lg_engine_env(f->engine);
+
+	lg_attribution_head(env, self_of(f), fields, target, f->memo, &x->row);
+	if (!f->who)
+		return;
+	x->row.pid = f->who->pid;
+	x->row.ppid = f->who->ppid;
+}
+
 /*
  * A head that nobody can frame. What it asks for is decided on its line, its
  * host and its fields alone: no way around a budget, and a row in any case.
@@ -118,8 +137,7 @@ static void begin_unread(struct lg_flow *f, uint32_t flag)
 	if (x->route.kind == LG_ROUTE_NONE)
 		x->route.kind = LG_ROUTE_UNKNOWN;
 	lg_routing_name(x);
-	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, f->memo, &x->row);
+	attribute(f, x, &fields, target);
 	lg_exchange_request_end(x, false);
 	enqueue(f, x);
 	decide(f, x);
@@ -182,8 +200,7 @@ static void begin(struct lg_flow *f)
 	route(f, x, &fields, method, target);
 	lg_routing_name(x);
 	read_tier(x, head);
-	lg_attribution_head(lg_engine_env(f->engine), lg_engine_self(f->engine),
-			    &fields, target, f->memo, &x->row);
+	attribute(f, x, &fields, target);
 	lg_phase_switched(x->world, fields.phase, &x->row);
 	if (!f->observe && fields.own)
 		lg_attribution_strip(&f->held);
@@ -251,7 +268,7 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
 		      sizeof(row->tier));
 	lg_phase_of_model(x->world, row);
-	lg_attribution_body(lg_engine_self(f->engine), &x->facts, row);
+	lg_attribution_body(self_of(f), &x->facts, row);
 	if (x->route.kind == LG_ROUTE_PAID) {
 		lg_tariff_requested(x);
 		lg_admit(x, &f->wins, f->observe);
@@ -272,6 +289,8 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 	x->continues = false;
 	x->released = true;
 	f->out_ready = f->held.len > f->sent;
+	if (f->who && f->who->on_call && !x->quiet)
+		f->who->on_call(f->who->arg, row, false);
 }
 
 /* The request is over for its reader: a new one may begin. */

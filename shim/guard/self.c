@@ -90,6 +90,13 @@ static bool find_login(struct lg_self *s)
 	return found;
 }
 
+bool lg_self_login(struct lg_self *s, uint32_t uid)
+{
+	s->uid = uid;
+	s->login[0] = s->home[0] = '\0';
+	return find_login(s);
+}
+
 void lg_self_read(struct lg_self *s)
 {
 	int saved = errno;

@@ -1,6 +1,7 @@
 #ifndef LG_GUARD_SELF_H
 #define LG_GUARD_SELF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Who this process is, as its rows say it. Text is NUL-terminated. */
@@ -14,6 +15,8 @@ struct lg_self {
 
 /* Reads /proc/self and /etc/passwd; never the name service. */
 void lg_self_read(struct lg_self *s);
+/* Login and home of a uid, by /etc/passwd alone; false: not there. */
+bool lg_self_login(struct lg_self *s, uint32_t uid);
 
 /* getpid and getppid without a system call; right after a fork too. */
 int32_t lg_self_pid(void);

@@ -35,7 +35,7 @@ static void close_row(struct lg_exchange *x)
 {
 	struct lg_row *row = &x->row;
 
-	row->duration_ms = (lg_clock_boot_ns() - x->start_boot_ns) / 1000000;
+	row->duration_ms = (lg_who_now_ns(x->who) - x->start_boot_ns) / 1000000;
 	row->end_ms = row->ts_ms + row->duration_ms;
 	lg_cost_fill(x);
 	if (row->response_id[0] && row->conversation[0])
@@ -261,4 +261,6 @@ void lg_settle(struct lg_exchange *x)
 		make_duplicate(&x->row);
 	settle(x);
 	lg_later_release(&lock);
+	if (x->who && x->who->on_call)
+		x->who->on_call(x->who->arg, &x->row, true);
 }

@@ -177,7 +177,7 @@ static void put_request(struct lg_buf *b, const struct change *c,
 static struct lg_exchange *exchange(struct rig *r, const struct change *c,
 				    const char *body)
 {
-	struct lg_exchange *x = lg_exchange_new(r->e);
+	struct lg_exchange *x = lg_exchange_new(r->e, NULL);
 	const struct lg_provider_host *h = lg_route_host(lg_slice_str(c->host));
 
 	assert_non_null(x);

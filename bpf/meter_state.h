@@ -1,0 +1,52 @@
+#ifndef LG_BPF_METER_STATE_H
+#define LG_BPF_METER_STATE_H
+
+#include "bpf/engines.h"
+#include "bpf/meter.h"
+#include "bpf/person.h"
+#include "bpf/stream.h"
+#include "guard/who.h"
+
+/* Private to meter*.c. */
+#define METER_PROCS 1024
+#define METER_CONNS 8192
+#define METER_LOOK_MS 2000
+
+struct conn {
+	struct conn *next; /* of its slot */
+	struct conn *of_proc, **prev_of;
+	struct meter *meter;
+	struct proc *proc;
+	struct probe_conn_key key;
+	uint64_t id, ts_ns;
+	uint32_t begun, begun_at; /* as the kernel counts requests */
+	enum probe_conn_state state;
+	unsigned looks; /* requests that were none of ours */
+	bool is_late, guarded, wrote;
+	char host[256];
+	struct stream stream;
+	struct lg_flow *flow;
+	struct lg_who who;
+};
+
+struct proc {
+	struct proc *next;
+	struct conn *conns;
+	struct engines_one *one; /* NULL: no engine can be had */
+	bool let_alone;		 /* not metered at all */
+	struct person person;
+};
+
+struct meter {
+	struct meter_options o;
+	struct meter_totals totals;
+	struct engines engines;
+	int64_t next_look_ms;
+	struct proc *procs[METER_PROCS];
+	struct conn *conns[METER_CONNS];
+};
+
+/* Settles what is under way on it. */
+void conn_del(struct conn *c);
+
+#endif
