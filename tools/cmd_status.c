@@ -20,6 +20,7 @@
 #include "spend.h"
 #include "table.h"
 #include "tool.h"
+#include "tracers.h"
 #include "view.h"
 
 enum { O_WATCH, O_INTERVAL, O_CHECK, O_ALL, O_MODELS, O_JSON };
@@ -178,6 +179,7 @@ static int print_json(struct picture *p, bool models)
 	json_u64(&j, "dark_connections", darks_count(p->r, NULL));
 	darks_json(&j, p->r, NULL);
 	crashes_json(&j, p->e);
+	tracers_json(&j, p->e);
 	json_open(&j, "budgets", '[');
 	for (i = 0; i < p->views.n; i++)
 		view_json(&j, &p->views.v[i]);
@@ -382,6 +384,7 @@ static int print_text(struct picture *p, bool clear, bool models)
 	print_coverage(p, &out);
 	darks_text(&out, p->r, NULL);
 	crashes_text(&out, p->e);
+	tracers_text(&out, p->e);
 	print_region(p, &out);
 	return tool_print(&out);
 }

@@ -23,7 +23,7 @@ const char *spend_class_name(enum spend_class c)
 	return names[c];
 }
 
-static enum spend_class classify(const struct lg_row *r)
+enum spend_class spend_classify(const struct lg_row *r)
 {
 	if (r->flags & LG_ROW_ABANDONED)
 		return SPEND_ABANDONED;
@@ -72,7 +72,7 @@ static enum spend_class reclassify(struct spend *s, const struct lg_row *adj)
 {
 	struct doubt *d =
 		s->doubtful ? strmap_get(s->doubtful, adj->ref) : NULL;
-	enum spend_class c = classify(adj);
+	enum spend_class c = spend_classify(adj);
 
 	if (!d)
 		return c;
@@ -108,7 +108,7 @@ static int add(void *ctx, const struct lg_row *r,
 		return 0;
 	if (s->run_id && strcmp(r->run_id, s->run_id))
 		return 0;
-	c = r->kind == LG_ROW_ADJUST ? reclassify(s, r) : classify(r);
+	c = r->kind == LG_ROW_ADJUST ? reclassify(s, r) : spend_classify(r);
 	s->cost_pusd = lg_money_add(s->cost_pusd, r->cost_pusd);
 	s->economic_pusd = lg_money_add(s->economic_pusd, r->economic_pusd);
 	s->by[c].pusd = lg_money_add(s->by[c].pusd, r->cost_pusd);

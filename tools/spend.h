@@ -45,6 +45,8 @@ void spend_fini(struct spend *s);
 void spend_json(struct json *j, const struct spend *s);
 /* Was this call kept from its provider? */
 bool spend_is_refusal(const struct lg_row *call);
+/* The class of one row, as it stands. */
+enum spend_class spend_classify(const struct lg_row *r);
 const char *spend_class_name(enum spend_class c);
 
 #endif
