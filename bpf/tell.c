@@ -1,0 +1,104 @@
+#include "bpf/tell.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "bpf/print.h"
+#include "guard/file.h"
+#include "tools/tool.h"
+
+#define SHOWN 200
+
+/* Names of files and programs are anybody's. */
+static const char *clean(const char *text, char *out, unsigned cap)
+{
+	struct lg_buf b;
+	size_t n = strlen(text);
+
+	lg_buf_init_fixed(&b, out, cap - 1);
+	print_cell(&b, text, n < 60 ? (unsigned)n : 60, false);
+	out[b.len] = 0;
+	return out;
+}
+
+static const char *tail(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 60 ? path + n - 60 : path;
+}
+
+static void comm_of(uint32_t tgid, char out[SHOWN])
+{
+	char path[40], text[32];
+
+	snprintf(path, sizeof(path), "/proc/%u/comm", tgid);
+	if (lg_file_peek(path, text, sizeof(text)) <= 0)
+		strcpy(text, "?");
+	text[strcspn(text, "\n")] = 0;
+	clean(text, out, SHOWN);
+}
+
+void tell_target(uint32_t tgid, bool on, const char *reason)
+{
+	bool has_reason = reason && *reason;
+	char comm[SHOWN];
+
+	comm_of(tgid, comm);
+	if (on)
+		tool_warn("pid %u (%s): traced%s%s", tgid, comm,
+			  has_reason ? "; " : "", has_reason ? reason : "");
+	else if (has_reason)
+		tool_warn("pid %u (%s): not traced: %s", tgid, comm, reason);
+	else
+		tool_warn("pid %u: gone", tgid);
+}
+
+void tell_object(const char *path, const char *what, unsigned nprobes)
+{
+	char shown[SHOWN + 64];
+
+	clean(tail(path), shown, sizeof(shown));
+	tool_warn("%u probe%s in %s: %s", nprobes, nprobes == 1 ? "" : "s",
+		  shown, what);
+}
+
+void tell_rungs(const struct enforce_rung_state *rungs, bool all)
+{
+	for (unsigned i = 0; i < ENFORCE_RUNGS; i++) {
+		if (!rungs[i].works)
+			tool_warn("%s does not work here: %s", rungs[i].name,
+				  rungs[i].why_not);
+		else if (all)
+			tool_warn("%s works here", rungs[i].name);
+	}
+}
+
+void tell_rung_names(const struct enforce_rung_state *rungs, char *out,
+		     unsigned cap)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (unsigned i = 0; i < ENFORCE_RUNGS && n < cap; i++)
+		if (rungs[i].works)
+			n += (size_t)snprintf(out + n, cap - n, "%s%s",
+					      n ? ", " : "", rungs[i].name);
+}
+
+void tell_loss(const struct tally_loss *now, struct tally_loss *told)
+{
+	for (unsigned i = 0; i < PROBE_LOSSES; i++) {
+		uint64_t records = now->why[i].records - told->why[i].records;
+		uint64_t bytes = now->why[i].bytes - told->why[i].bytes;
+
+		if (records || bytes)
+			tool_warn("lost %llu records, %llu bytes: %s; totals "
+				  "are a lower bound",
+				  (unsigned long long)records,
+				  (unsigned long long)bytes,
+				  tally_loss_text((enum probe_loss)i));
+	}
+	*told = *now;
+}

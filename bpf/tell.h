@@ -1,0 +1,24 @@
+#ifndef LG_BPF_TELL_H
+#define LG_BPF_TELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/enforce.h"
+#include "bpf/tally.h"
+
+/* What the tracer says of itself on standard error. One thread. */
+
+/* "pid 4711 (python3): traced", or why not, or that it is gone. */
+void tell_target(uint32_t tgid, bool on, const char *reason);
+/* A file was probed. */
+void tell_object(const char *path, const char *what, unsigned nprobes);
+/* One line a rung; all: also those that work. */
+void tell_rungs(const struct enforce_rung_state *rungs, bool all);
+/* "warn, stop, kill" */
+void tell_rung_names(const struct enforce_rung_state *rungs, char *out,
+		     unsigned cap);
+/* What was lost since *told, which moves on; nothing when nothing was. */
+void tell_loss(const struct tally_loss *now, struct tally_loss *told);
+
+#endif
