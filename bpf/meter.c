@@ -451,6 +451,13 @@ struct lg_engine *meter_engine(struct meter *m, uint32_t uid)
 	return one ? one->engine : NULL;
 }
 
+const char *meter_state_dir(struct meter *m, uint32_t tgid)
+{
+	struct proc *p = find_proc(m, tgid);
+
+	return p && p->one ? lg_engine_state_dir(p->one->engine) : NULL;
+}
+
 int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
 {
 	(void)m;

@@ -50,6 +50,8 @@ void meter_totals(const struct meter *m, struct meter_totals *out);
  */
 /* What decides for a process, opened if need be; NULL: none, or let alone. */
 struct lg_engine *meter_engine(struct meter *m, uint32_t tgid);
+/* Where a process's rows go; NULL: nothing was metered of it. Borrowed. */
+const char *meter_state_dir(struct meter *m, uint32_t tgid);
 /*
  * All that a process's rows say before any request is known: uid, pid, ppid,
  * exe, comm, and what LLMGUARD_* of its environment says. 0, -ESRCH.

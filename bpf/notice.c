@@ -3,10 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,21 +12,6 @@
 #include "guard/file.h"
 #include "tools/json.h"
 #include "tools/tracers.h"
-
-/* Another user's folder is entered with that user's rights. */
-static void act_as(uint32_t uid)
-{
-	struct passwd *pw = uid ? getpwuid(uid) : NULL;
-
-	setfsgid(pw ? pw->pw_gid : uid ? (gid_t)uid : getegid());
-	setfsuid(uid ? uid : geteuid());
-}
-
-static void act_as_self(void)
-{
-	setfsuid(geteuid());
-	setfsgid(getegid());
-}
 
 static void drop_dead(const char *dir)
 {
@@ -57,17 +40,17 @@ struct notice *notice_of(struct notices *all, uint32_t uid, const char *dir)
 	struct notice *n;
 
 	for (unsigned i = 0; i < all->n; i++)
-		if (all->of[i].uid == uid)
+		if (!strcmp(all->of[i].dir, dir))
 			return &all->of[i];
 	if (all->n == NOTICES_MAX || strlen(dir) >= sizeof(n->dir))
 		return NULL;
 	n = &all->of[all->n++];
 	memset(n, 0, sizeof(*n));
-	n->uid = uid;
+	become_user_init(&n->user, uid);
 	strcpy(n->dir, dir);
-	act_as(uid);
-	drop_dead(n->dir);
-	act_as_self();
+	if (!become(&n->user))
+		drop_dead(n->dir);
+	become(NULL);
 	return n;
 }
 
@@ -105,10 +88,9 @@ static void write_one(struct notice *n)
 	n->note.at_ms = lg_clock_real_ms();
 	json_init(&j);
 	tracer_note_format(&n->note, &j);
-	act_as(n->uid);
-	if (!j.b.overflow && !put(n->dir, &j))
+	if (!j.b.overflow && !become(&n->user) && !put(n->dir, &j))
 		n->written = n->note;
-	act_as_self();
+	become(NULL);
 	lg_buf_fini(&j.b);
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "bpf/become.h"
+
 #include "tools/tracer_note.h"
 
 /*
@@ -13,7 +15,7 @@
 #define NOTICES_MAX 64
 
 struct notice {
-	uint32_t uid;
+	struct become_user user;
 	char dir[512];
 	struct tracer_note note;
 	struct tracer_note written; /* as it stands there */
@@ -27,8 +29,8 @@ struct notices {
 };
 
 /*
- * The one of this uid, made when it is new: notes of dead tracers in its
- * folder go. NULL: no room.
+ * The one of this folder, made when it is new: notes of dead tracers in it go.
+ * NULL: no room.
  */
 struct notice *notice_of(struct notices *all, uint32_t uid, const char *dir);
 /* Write those that changed; common: what they all say. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -61,18 +62,17 @@ static int64_t now_ms(void)
 /* -- what the parts say to each other -------------------------------------
  */
 
-/* Whose folder has the notes: that of the uid's engine. */
-static struct notice *note_for(struct trace *t, uint32_t uid)
+/* Its user's state folder has a note of us. */
+static struct notice *note_for(struct trace *t, uint32_t uid, uint32_t tgid)
 {
+	const char *dir = tgid ? meter_state_dir(t->meter, tgid) : NULL;
 	struct lg_engine *e;
 
-	if (t->o->state_dir)
-		uid = geteuid(); /* one folder for all */
-	for (unsigned i = 0; i < t->notices.n; i++)
-		if (t->notices.of[i].uid == uid)
-			return &t->notices.of[i];
-	e = t->closing ? NULL : meter_engine(t->meter, uid);
-	return e ? notice_of(&t->notices, uid, lg_engine_state_dir(e)) : NULL;
+	if (!dir && !t->closing) {
+		e = meter_engine(t->meter, uid);
+		dir = e ? lg_engine_state_dir(e) : NULL;
+	}
+	return dir ? notice_of(&t->notices, uid, dir) : NULL;
 }
 
 static void on_call(void *arg, const struct lg_row *row, bool settled)
@@ -85,7 +85,7 @@ static void on_call(void *arg, const struct lg_row *row, bool settled)
 	if (!settled)
 		return;
 	tally_add(&t->tally, row);
-	n = note_for(t, row->uid);
+	n = note_for(t, row->uid, (uint32_t)row->pid);
 	if (n) {
 		n->calls++;
 		n->cost_pusd = lg_money_add(n->cost_pusd, row->cost_pusd);
@@ -104,16 +104,27 @@ static void on_conn(void *arg, const struct probe_conn_key *key,
 		enforce_conn(t->enforce, key, -1);
 }
 
+static uint32_t uid_of(uint32_t tgid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u", tgid);
+	return stat(path, &st) ? geteuid() : st.st_uid;
+}
+
 static void on_target(void *arg, uint32_t tgid, bool on, const char *reason)
 {
 	struct trace *t = arg;
+	const char *dir;
 
 	if (t->o->verbose || (t->o->pids_only && !t->closing))
 		tell_target(tgid, on, reason);
-	if (on || !reason || !*reason) {
-		if (t->enforce && !t->closing)
-			enforce_target(t->enforce, tgid, on);
-	}
+	if (t->enforce && !t->closing && (on || !reason || !*reason))
+		enforce_target(t->enforce, tgid, on);
+	dir = on ? meter_state_dir(t->meter, tgid) : NULL;
+	if (dir)
+		notice_of(&t->notices, uid_of(tgid), dir);
 }
 
 static void on_object(void *arg, const char *path, const char *what,
@@ -307,7 +318,7 @@ int trace_attach(struct trace *t)
 		return ret;
 	/* one state folder for all: it shows the tracer before any call */
 	if (t->o->state_dir)
-		note_for(t, geteuid());
+		note_for(t, geteuid(), 0);
 	write_notes(t);
 	tell_ready(t);
 	return -1;
