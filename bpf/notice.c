@@ -56,7 +56,7 @@ struct notice *notice_of(struct notices *all, uint32_t uid, const char *dir)
 
 static int put(const char *dir, const struct json *j)
 {
-	char path[600], beside[600];
+	char path[600], beside[602];
 	size_t n = j->b.len;
 	int fd, err = 0;
 

@@ -85,7 +85,7 @@ static struct tally_group *group_of(struct tally *t, const struct lg_row *r)
 		return NULL;
 	g->pid = r->pid;
 	snprintf(g->comm, sizeof(g->comm), "%s", r->comm);
-	snprintf(g->model, sizeof(g->model), "%s",
+	snprintf(g->model, sizeof(g->model), "%.127s",
 		 *model ? model : r->endpoint);
 	return g;
 }

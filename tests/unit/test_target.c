@@ -1,0 +1,705 @@
+/* Targets and attached files, over a loader that only writes down. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include "bpf/attach.h"
+#include "bpf/object.h"
+#include "bpf/proc.h"
+#include "bpf/target.h"
+
+/* -- the fake: what was attached, and to whom ----------------------------- */
+
+#define LINKS 512
+
+struct loader_link {
+	bool used;
+	uint32_t pid;
+	bool is_return;
+	uint64_t at, cookie;
+	dev_t dev;
+	ino_t ino;
+};
+static struct loader_link links[LINKS];
+static struct probe_target kernel[1 << 22];
+static bool in_kernel[1 << 22];
+static struct probe_select selected;
+static int attach_error;
+
+int loader_attach(struct loader *l, const char *path, uint64_t file_at,
+		  uint32_t pid, bool is_return, uint64_t cookie,
+		  struct loader_link **out)
+{
+	struct stat st;
+
+	(void)l;
+	if (attach_error)
+		return attach_error;
+	assert_int_equal(stat(path, &st), 0);
+	for (unsigned i = 0; i < LINKS; i++)
+		if (!links[i].used) {
+			links[i] = (struct loader_link){
+				true,	file_at,   is_return, file_at,
+				cookie, st.st_dev, st.st_ino};
+			links[i].pid = pid;
+			*out = &links[i];
+			return 0;
+		}
+	return -EMFILE;
+}
+
+void loader_detach(struct loader_link *link)
+{
+	assert_true(link->used);
+	link->used = false;
+}
+
+int loader_target_set(struct loader *l, uint32_t tgid,
+		      const struct probe_target *t)
+{
+	(void)l;
+	kernel[tgid] = *t;
+	in_kernel[tgid] = true;
+	return 0;
+}
+
+int loader_target_drop(struct loader *l, uint32_t tgid)
+{
+	(void)l;
+	in_kernel[tgid] = false;
+	return 0;
+}
+
+int loader_select(struct loader *l, const struct probe_select *s)
+{
+	(void)l;
+	selected = *s;
+	return 0;
+}
+
+/* "FAKETLS" begins a library, "FAKELD" a loader, "FAKENONE" a stripped one. */
+int object_read(const char *path, bool may_return, const struct offsets *user,
+		struct object *out)
+{
+	char head[16] = "";
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, head, sizeof(head) - 1);
+
+	(void)user;
+	close(fd);
+	if (n < 8)
+		return -ENOEXEC;
+	if (!strncmp(head, "FAKENONE", 8))
+		strcpy(out->note, "it is stripped");
+	if (strncmp(head, "FAKETLS", 7) && strncmp(head, "FAKELD", 6))
+		return strncmp(head, "FAKENONE", 8) ? -ENOEXEC : 0;
+	if (head[4] == 'L') {
+		out->kinds = OBJECT_LOADER;
+		out->points[out->npoints++] = (struct object_point){
+			.file_at = 64, .fn = PROBE_LOADED};
+		return 0;
+	}
+	out->kinds = OBJECT_OPENSSL;
+	strcpy(out->what, "a fake");
+	out->points[out->npoints++] =
+		(struct object_point){.file_at = 64, .fn = PROBE_WRITE};
+	out->points[out->npoints++] =
+		(struct object_point){.file_at = 80,
+				      .fn = PROBE_READ,
+				      .end = PROBE_END_RAX,
+				      .is_return = may_return};
+	return 0;
+}
+
+uint64_t object_cookie(const struct object_point *p, uint32_t number)
+{
+	return PROBE_COOKIE(p->fn, p->end, p->end_arg, number);
+}
+
+int offsets_open(const char *path, struct offsets **out, char *text,
+		 size_t ntext)
+{
+	(void)path;
+	(void)out;
+	snprintf(text, ntext, "none here");
+	return -ENOENT;
+}
+
+void offsets_close(struct offsets *o)
+{
+	(void)o;
+}
+
+static unsigned count(uint32_t pid)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LINKS; i++)
+		n += links[i].used && links[i].pid == pid;
+	return n;
+}
+
+static unsigned count_all(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LINKS; i++)
+		n += links[i].used;
+	return n;
+}
+
+/* -- files, and children that map them ------------------------------------ */
+
+static char dir[64];
+
+static void path_of(char out[128], const char *name)
+{
+	snprintf(out, 128, "%s/%s", dir, name);
+}
+
+static void make_file(const char *name, const char *head)
+{
+	char path[128], page[4096];
+	int fd;
+
+	path_of(path, name);
+	memset(page, 0x90, sizeof(page));
+	memcpy(page, head, strlen(head));
+	page[64] = page[80] = (char)0xcc; /* as if the kernel had been there */
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
+	close(fd);
+}
+
+static void *map_file(const char *name)
+{
+	char path[128];
+	int fd;
+	void *p;
+
+	path_of(path, name);
+	fd = open(path, O_RDONLY);
+	p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return p;
+}
+
+/* Sandboxed as far as /proc says: a filter that allows everything. */
+static void enter_sandbox(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = {1, &all};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+/* A child that maps these files, "!" enters a sandbox, and waits. */
+static pid_t child_of(const char *name, const char *const *files)
+{
+	int p[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(p), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, name);
+		for (; *files; files++)
+			if (!strcmp(*files, "!"))
+				enter_sandbox();
+			else if (map_file(*files) == MAP_FAILED)
+				_exit(1);
+		c = 1;
+		while (write(p[1], &c, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(p[1]);
+	assert_int_equal(read(p[0], &c, 1), 1);
+	close(p[0]);
+	return pid;
+}
+
+static pid_t child(const char *name, const char *a, const char *b)
+{
+	const char *files[] = {a, b, NULL};
+
+	return child_of(name, files);
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static struct {
+	uint32_t pid;
+	bool on;
+	char reason[256];
+} said[64];
+static unsigned nsaid;
+
+static void on_target(void *arg, uint32_t tgid, bool on, const char *reason)
+{
+	(void)arg;
+	if (nsaid == 64)
+		return;
+	said[nsaid].pid = tgid;
+	said[nsaid].on = on;
+	snprintf(said[nsaid++].reason, 256, "%s", reason ? reason : "");
+}
+
+static struct target_options options(const uint32_t *pids, unsigned n)
+{
+	return (struct target_options){
+		.pids = pids, .npids = n, .uid = -1, .on_target = on_target};
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void event(struct targets *t, enum probe_kind kind, pid_t pid,
+		  int64_t result)
+{
+	struct probe_event ev = {.kind = (uint8_t)kind,
+				 .tgid = (uint32_t)pid,
+				 .ts_ns = now_ns(),
+				 .result = result};
+
+	targets_event(t, &ev);
+}
+
+/* What a comm selects foresees the system's own libraries: fakes need none. */
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/test-target-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	make_file("libtls.so", "FAKETLS");
+	make_file("other.so", "FAKETLS");
+	make_file("ld.so", "FAKELD ");
+	make_file("none.so", "FAKENONE");
+	make_file("libllmguard.so", "whatever");
+	memset(links, 0, sizeof(links));
+	memset(in_kernel, 0, sizeof(in_kernel));
+	nsaid = 0;
+	attach_error = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	(void)state;
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	return system(cmd);
+}
+
+/* -- cases ------------------------------------------------------------------
+ */
+
+static void test_by_pid(void **state)
+{
+	pid_t a = child("one", "libtls.so", "ld.so");
+	pid_t b = child("two", "libtls.so", NULL);
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, 0);
+	assert_int_equal(targets_scan(t), 0);
+	assert_int_equal(count(pid), 3);
+	assert_int_equal(count(0), 0); /* others pay nothing */
+	assert_true(in_kernel[a]);
+	assert_false(in_kernel[b]);
+	assert_int_equal(kernel[a].flags,
+			 PROBE_TARGET_FOLLOW | PROBE_TARGET_SOLO);
+	assert_int_equal(targets_count(t), 1);
+	assert_int_equal(targets_scan(t), 0);
+	assert_int_equal(count_all(), 3);
+	assert_int_equal(nsaid, 1);
+	assert_true(said[0].on && said[0].pid == pid && !said[0].reason[0]);
+
+	end(a);
+	event(t, PROBE_EV_EXIT, a, 0);
+	assert_int_equal(count_all(), 0);
+	assert_int_equal(targets_count(t), 0);
+	assert_false(said[nsaid - 1].on);
+	targets_del(t);
+	end(b);
+}
+
+static void test_fork_widens(void **state)
+{
+	pid_t a = child("one", "libtls.so", NULL);
+	pid_t b = child("two", "libtls.so", NULL); /* as if it were a's */
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	in_kernel[b] = true; /* as the kernel does */
+	event(t, PROBE_EV_FORK, b, a);
+	assert_int_equal(count(pid), 0);
+	assert_int_equal(count(0), 2);
+	assert_int_equal(kernel[a].flags, PROBE_TARGET_FOLLOW);
+	assert_true(links[0].used || links[2].cookie >> 32 & PROBE_OBJECT_WIDE);
+	assert_int_equal(targets_count(t), 2);
+	end(b);
+	event(t, PROBE_EV_EXIT, b, 0);
+	assert_int_equal(targets_count(t), 1);
+	assert_int_equal(count(0), 2);
+	targets_del(t);
+	assert_int_equal(count_all(), 0);
+	assert_false(in_kernel[a]);
+	end(a);
+}
+
+static void test_no_children(void **state)
+{
+	pid_t a = child("one", "libtls.so", NULL), b = child("x", NULL, NULL);
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	o.no_children = true;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_int_equal(kernel[a].flags, PROBE_TARGET_SOLO);
+	in_kernel[b] = true;
+	event(t, PROBE_EV_FORK, b, a);
+	assert_false(in_kernel[b]);
+	assert_int_equal(count(pid), 2);
+	targets_del(t);
+	end(a);
+	end(b);
+}
+
+static void test_by_comm(void **state)
+{
+	pid_t a = child("llm-one", "libtls.so", NULL);
+	pid_t b = child("llm-two", "other.so", NULL);
+	pid_t c = child("another", "other.so", NULL);
+	struct target_options o = options(NULL, 0);
+	struct targets *t;
+
+	(void)state;
+	o.comm = "llm-*";
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS);
+	assert_int_equal(targets_scan(t), 0);
+	assert_true(in_kernel[a] && in_kernel[b] && !in_kernel[c]);
+	assert_int_equal(kernel[a].flags, PROBE_TARGET_FOLLOW);
+	assert_int_equal(count(0), 4);
+	/* unlinked and unused: given up at the second look */
+	end(b);
+	end(c);
+	event(t, PROBE_EV_EXIT, b, 0);
+	teardown(NULL);
+	targets_scan(t);
+	targets_scan(t);
+	assert_int_equal(count(0), 2);
+	targets_del(t);
+	assert_int_equal(selected.flags, 0);
+	end(a);
+	setup(NULL);
+}
+
+static void test_select(void **state)
+{
+	struct target_options o = options(NULL, 0);
+	struct targets *t;
+
+	(void)state;
+	o.comm = "no-such-name";
+	o.uid = 12345;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS |
+						 PROBE_SELECT_COMM |
+						 PROBE_SELECT_UID);
+	assert_string_equal(selected.comm, "no-such-name");
+	assert_int_equal(selected.uid, 12345);
+	assert_int_equal(selected.self, getpid());
+	targets_del(t);
+	o.comm = NULL;
+	o.uid = -1;
+	o.all = true;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS | PROBE_SELECT_ALL);
+	targets_del(t);
+	o.exe = "/no/such/program"; /* only user space can tell */
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS);
+	targets_del(t);
+}
+
+static void test_preload(void **state)
+{
+	pid_t a = child("one", "libtls.so", "libllmguard.so");
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	assert_true(target_has_preload(pid));
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_false(in_kernel[a]);
+	assert_int_equal(count_all(), 0);
+	assert_int_equal(nsaid, 1);
+	assert_false(said[0].on);
+	assert_non_null(strstr(said[0].reason, "preload"));
+	targets_scan(t);
+	assert_int_equal(nsaid, 1);
+	targets_del(t);
+	end(a);
+}
+
+static bool has_return(void)
+{
+	for (unsigned i = 0; i < LINKS; i++)
+		if (links[i].used && links[i].is_return)
+			return true;
+	return false;
+}
+
+static void test_sandbox(void **state)
+{
+	const char *files[] = {"libtls.so", "!", NULL};
+	pid_t a = child("one", "libtls.so", NULL), b = child_of("two", files);
+	uint32_t pid[] = {(uint32_t)a, (uint32_t)b};
+	struct target_options o = options(pid, 1);
+	struct targets *t;
+
+	(void)state;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_true(has_return());
+	targets_del(t);
+	o.pids = pid + 1;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_int_equal(count(pid[1]), 2);
+	assert_false(has_return());
+	targets_del(t);
+	end(a);
+	end(b);
+}
+
+static void test_why_not(void **state)
+{
+	pid_t a = child("one", "none.so", NULL), b = fork();
+	uint32_t pid[] = {(uint32_t)a, (uint32_t)b, 4194303};
+	struct target_options o = options(pid, 3);
+	struct targets *t;
+
+	(void)state;
+	if (!b) {
+		execl("/bin/sleep", "sleep", "60", NULL);
+		_exit(1);
+	}
+	usleep(50000);
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	targets_scan(t);
+	assert_int_equal(nsaid, 3);
+	for (unsigned i = 0; i < 3; i++)
+		if (said[i].pid == pid[0])
+			assert_non_null(strstr(said[i].reason, "stripped"));
+		else if (said[i].pid == pid[1])
+			assert_non_null(strstr(said[i].reason, "no TLS"));
+		else
+			assert_string_equal(said[i].reason, "no such process");
+	targets_del(t);
+	end(a);
+	end(b);
+}
+
+static void test_refused(void **state)
+{
+	pid_t a = child("one", "libtls.so", NULL);
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	attach_error = -EOPNOTSUPP;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_int_equal(count_all(), 0);
+	assert_false(said[0].on);
+	assert_non_null(strstr(said[0].reason, "cannot be probed"));
+	attach_error = 0;
+	targets_scan(t); /* it may work later */
+	assert_int_equal(count(pid), 2);
+	assert_true(said[nsaid - 1].on);
+	targets_del(t);
+	end(a);
+}
+
+static void test_self(void **state)
+{
+	uint32_t pid = (uint32_t)getpid();
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_int_equal(targets_count(t), 0);
+	event(t, PROBE_EV_EXEC, getpid(), 0);
+	assert_int_equal(targets_count(t), 0);
+	targets_del(t);
+}
+
+/* An end that was somebody else's, before this process had the number. */
+static void test_old_end(void **state)
+{
+	pid_t a;
+	uint32_t pid;
+	struct target_options o;
+	struct targets *t;
+	struct probe_event ev = {.kind = PROBE_EV_EXIT, .ts_ns = now_ns()};
+
+	(void)state;
+	usleep(50000);
+	a = child("one", "libtls.so", NULL);
+	pid = (uint32_t)a;
+	o = options(&pid, 1);
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	ev.tgid = pid;
+	targets_event(t, &ev);
+	assert_int_equal(targets_count(t), 1);
+	targets_del(t);
+	end(a);
+}
+
+/* One byte of the process's code: the breakpoint, or what was there before. */
+static void poke(pid_t pid, const char *name, uint64_t at, char v)
+{
+	char path[64], line[512], want[128];
+	unsigned long start = 0;
+	FILE *f;
+	int fd;
+
+	path_of(want, name);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "r");
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, want))
+			start = strtoul(line, NULL, 16);
+	fclose(f);
+	assert_true(start);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, &v, 1, (off_t)(start + at)), 1);
+	close(fd);
+}
+
+static void test_canary(void **state)
+{
+	pid_t a = child("one", "libtls.so", NULL);
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+	char path[128];
+	int fd;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	assert_int_equal(targets_canary(t), 0);
+	poke(a, "libtls.so", 80, 0x55); /* somebody took it away */
+	assert_int_equal(targets_canary(t), 1);
+	assert_int_equal(count(pid), 2);
+	poke(a, "libtls.so", 80, (char)0xcc);
+	assert_int_equal(targets_canary(t), 0);
+	/* overwritten in place: other code, other places */
+	usleep(20000);
+	path_of(path, "libtls.so");
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "FAKETLS2", 8, 0), 8);
+	close(fd);
+	assert_int_equal(targets_canary(t), 1);
+	assert_int_equal(targets_canary(t), 0);
+	targets_del(t);
+	assert_int_equal(count_all(), 0);
+	end(a);
+}
+
+static void test_proc(void **state)
+{
+	pid_t a = child("a (b) c", "libtls.so", NULL);
+	struct proc p;
+	char v[64];
+
+	(void)state;
+	assert_int_equal(proc_get((uint32_t)a, &p), 0);
+	assert_string_equal(p.comm, "a (b) c");
+	assert_int_equal(p.ppid, getpid());
+	assert_int_equal(p.uid, getuid());
+	assert_int_equal(p.seccomp, 0);
+	assert_int_equal(p.threads, 1);
+	assert_true(p.start > 0);
+	assert_int_equal(proc_live_thread((uint32_t)a), a);
+	setenv("PATH", getenv("PATH"), 1);
+	assert_true(proc_env((uint32_t)getpid(), "PATH", v, sizeof(v)));
+	assert_false(proc_env((uint32_t)getpid(), "PAT", v, sizeof(v)));
+	proc_root((uint32_t)a, v);
+	assert_string_equal(v, "");
+	end(a);
+	assert_int_equal(proc_get((uint32_t)a, &p), -ESRCH);
+	assert_int_equal(proc_get(4194303, &p), -ESRCH);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_by_pid),	CASE(test_fork_widens),
+		CASE(test_no_children), CASE(test_by_comm),
+		CASE(test_select),	CASE(test_preload),
+		CASE(test_sandbox),	CASE(test_why_not),
+		CASE(test_refused),	CASE(test_self),
+		CASE(test_old_end),	CASE(test_canary),
+		CASE(test_proc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
