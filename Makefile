@@ -31,9 +31,10 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 	libzydis-dev libzstd-dev libnghttp2-dev libjansson-dev \
-	libcurl4-openssl-dev
+	libcurl4-openssl-dev \
+	$(if $(X86_64),clang bpftool libbpf-dev libelf-dev)
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
-DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang \
+DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang bpftrace \
 	clang-format llvm universal-ctags libjemalloc2 \
 	musl-tools busybox-static libtcmalloc-minimal4 php-cli php-curl \
 	libpython3.11-testsuite python3-cffi python3-requests python3-httpx \
@@ -71,16 +72,37 @@ STRESS_BIN := $(call prog,stress)
 SHIM_BIN := $(call prog,shim)
 E2E_BIN := $(call prog,e2e)
 BENCH_BIN := $(call prog,bench)
+BPF_BIN = $(if $(BPF_LACKS),,$(call prog,bpf))
 FUZZ_BIN := $(call prog,fuzz)
-TEST_BIN := $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
-	$(E2E_BIN) $(B)/tests/e2e/cclient-static
+TEST_BIN = $(UNIT_BIN) $(GOLDEN_BIN) $(MODEL_BIN) $(STRESS_BIN) $(SHIM_BIN) \
+	$(E2E_BIN) $(B)/tests/e2e/cclient-static $(BPF_BIN)
+
+# The tracer. Debian's bpftool is in /usr/sbin, which few have in PATH.
+BPFTOOL ?= $(firstword $(shell PATH="$$PATH:/usr/sbin:/sbin" \
+	command -v bpftool) bpftool)
+BPF_HAVE = $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v $(1))
+BPF_LACKS := $(if $(X86_64),$(strip \
+	$(if $(call BPF_HAVE,$(CLANG)),,clang) \
+	$(if $(call BPF_HAVE,$(BPFTOOL)),,bpftool) \
+	$(if $(wildcard /usr/include/bpf/libbpf.h),,libbpf-dev) \
+	$(if $(wildcard /usr/include/libelf.h),,libelf-dev)),x86-64)
+BPF_KERN := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.bpf.c))
+BPF_SKEL := $(BPF_KERN:bpf/%.bpf.c=$(B)/gen/%.skel.h)
+BPF_SRC := $(filter-out $(BPF_KERN),$(wildcard bpf/*.c))
+BPF_OBJ := $(BPF_SRC:%.c=$(B)/obj/%.o)
+BPF_LIBS := -lbpf -lelf -lz -lZydis -ljansson
 
 ART := $(B)/libengine.a \
 	$(if $(wildcard shim/guard/flow.c),$(B)/libllmguard.so) \
 	$(if $(X86_64),$(B)/llmguard-patch.so) \
-	$(if $(TOOL_SRC),$(B)/llmguard)
+	$(if $(TOOL_SRC),$(B)/llmguard) \
+	$(if $(BPF_LACKS),,$(B)/libtrace.a \
+	$(if $(wildcard bpf/main.c),$(B)/llmguard-trace))
 
 all: $(ART)
+ifneq ($(BPF_LACKS),)
+	@echo "llmguard-trace is not built, it needs: $(BPF_LACKS)"
+endif
 
 # Another compiler or other flags rebuild everything.
 $(B)/flags: FORCE
@@ -161,12 +183,35 @@ $(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
-# The tracer without what needs the kernel (and a skeleton of its programs).
-TRACE_SRC := $(filter-out bpf/main.c bpf/loader%.c %.bpf.c,$(wildcard bpf/*.c))
-TRACE_OBJ := $(TRACE_SRC:%.c=$(B)/obj/%.o)
-$(B)/libtrace.a: $(TRACE_OBJ)
+# The kernel side, for the kernel's own machine: no host compiler's flags.
+$(B)/gen/%.bpf.o: bpf/%.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
+		-D__TARGET_ARCH_x86 -I. -Ibpf -MMD -MP -MT $@ \
+		-MF $(@:.o=.d) -c $< -o $@.tmp
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
+
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@.tmp && mv $@.tmp $@
+
+$(BPF_OBJ): ALL_CFLAGS += -I$(B)/gen
+ifeq ($(BPF_LACKS),)
+$(BPF_OBJ): | $(BPF_SKEL)
+endif
+# Without its main(), for tests; without what needs libbpf where that is not.
+BPF_PURE := $(filter-out bpf/main.c bpf/loader%.c bpf/enforce%.c bpf/rung%.c,\
+	$(BPF_SRC))
+$(B)/libtrace.a: $(if $(BPF_LACKS),$(BPF_PURE:%.c=$(B)/obj/%.o),\
+		$(filter-out $(B)/obj/bpf/main.o,$(BPF_OBJ)))
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
+
+$(B)/llmguard-trace: $(filter $(B)/obj/bpf/main.o,$(BPF_OBJ)) \
+		$(B)/libtrace.a $(B)/libtools.a $(B)/libengine.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) $(BPF_LIBS) -ldl -lpthread
 
 LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc $(if $(X86_64),-lZydis)
 LIBS-golden := -lcmocka -ljansson -lbrotlienc -lm
@@ -207,6 +252,13 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%
 
 unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run.py -B $(B) unit
+
+$(BPF_BIN): $(B)/%: %.c $(B)/libtrace.a $(B)/libtools.a $(B)/libengine.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -o $@ $(B)/libtrace.a \
+		$(B)/libtools.a $(B)/libengine.a $(STATIC) $(BPF_LIBS) \
+		-lssl -lcrypto -ldl -lpthread
 
 tests: all $(TEST_BIN) $(if $(HOOK_SRC),$(B)/libfake.so)
 

@@ -16,10 +16,10 @@ struct loader;
 struct loader_link;
 
 struct loader_options {
-	uint32_t ring_bytes; /* power of two */
-	uint64_t call_max;   /* bytes taken of one call */
-	bool follow;
-	bool verbose;
+	uint32_t ring_bytes; /* power of two; 0: 16 MiB */
+	uint64_t call_max;   /* bytes taken of one call; 0: 16 MiB */
+	bool follow;	     /* fork, exec, exit: events and `targets` */
+	bool verbose;	     /* libbpf's words on stderr */
 };
 
 /* 0 with *out; -errno, and text says what the kernel refused. */
@@ -39,7 +39,12 @@ void loader_detach(struct loader_link *link);
 
 typedef void loader_event_fn(void *arg, const struct probe_event *ev,
 			     const void *payload);
-/* Hands out what the ring has, waits at most timeout_ms. Count, -errno. */
+/*
+ * Hands out what the ring has, waits at most timeout_ms for something.
+ * Count, -errno. Who waits on loader_poll_fd() himself calls it with 0 when
+ * that is readable and every 10 ms while it returns records: bulk wakes
+ * nobody, the first record after a silence does.
+ */
 int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 		void *arg);
 int loader_poll_fd(const struct loader *l);
@@ -61,6 +66,14 @@ int loader_conns(struct loader *l,
 		 void (*fn)(void *arg, const struct probe_conn_key *key,
 			    const struct probe_conn *conn),
 		 void *arg);
+/*
+ * A host of an LLM: its connections are guarded from the SNI on. A name, or
+ * "*.rest". At most 63 bytes, else -EINVAL.
+ */
+int loader_host_add(struct loader *l, const char *pattern);
+/* Connections and calls under way of processes that are no targets (any
+ * more) are forgotten. Called by loader_poll after exits by itself. */
+void loader_sweep(struct loader *l);
 void loader_losses(struct loader *l, struct probe_lost out[PROBE_LOSSES]);
 
 #endif

@@ -41,13 +41,23 @@ enum probe_end {
 	PROBE_END_STACK, /* at a jcc after the inner call: eax > 0 says that
 			    the count stands at rsp + arg */
 };
+/*
+ * arg of an entry's cookie. Of functions that call each other (SSL_write_ex
+ * and _ex2, both and their common callee) only one may be probed: each probe
+ * is a write of its own.
+ */
+#define PROBE_ARG_ENDS 1u /* the call's end is probed too */
+/* arg of an end's cookie, PROBE_END_RAX: the function that SSL_read and
+ * SSL_read_ex both call; it tells 0 (the end) from -1 (try again). */
+#define PROBE_ARG_INNER 1u
 /* A cookie: fn | end << 8 | arg << 16 | object << 32 (the loader's number of
  * the mapped file). */
 #define PROBE_COOKIE(fn, end, arg, object)                                     \
 	((__u64)(fn) | (__u64)(end) << 8 | (__u64)(__u16)(arg) << 16 |         \
 	 (__u64)(__u32)(object) << 32)
 
-/* A process under trace: value of the map `targets`, key tgid (u32). */
+/* A process under trace: value of the map `targets`, key tgid (u32). All
+ * process ids are those of the tracer's own pid namespace. */
 struct probe_target {
 	__u32 uid;
 	__u32 flags;
@@ -94,7 +104,8 @@ enum probe_verdict {
 struct probe_conn_key {
 	__u64 ssl;
 	__u32 tgid;
-	__u32 pad;
+	__u32 id; /* to loader_conn_state: low half of probe_conn.id, or 0
+		   * for whichever is there; 0 in the map */
 };
 enum probe_conn_state {
 	PROBE_CONN_NEW,	 /* not known yet: records go up as they come */
@@ -109,15 +120,22 @@ struct probe_conn {
 	__u32 lost;	/* records that found no room */
 	__u64 lost_len; /* bytes of them */
 	__u32 fd;	/* + 1; 0 unknown */
+	__u32 calls;
+	/* The kernel side's own from here on. */
+	__u64 gen;	/* of the process: another one after exec */
+	__u64 last_len; /* of the last write */
+	__u64 h2_left;	/* bytes to the next frame's header */
+	__u8 op, proto, late, misses;
 	__u32 pad;
 	char host[128]; /* SNI, "" unknown */
 };
 
 enum probe_kind {
-	PROBE_EV_WRITE = 1, /* a write's bytes at entry */
-	PROBE_EV_WROTE,	    /* how a write ended: result */
+	PROBE_EV_WRITE = 1, /* a write's bytes at entry; none for length 0 */
+	PROBE_EV_WROTE,	    /* a write failed (result <= 0) or was partial;
+			     * silence until the next record: it was whole */
 	PROBE_EV_READ,	    /* bytes that a read delivered */
-	PROBE_EV_CLOSED,    /* a read ended with 0 or an error: result */
+	PROBE_EV_CLOSED,    /* a read said that the peer has ended: result */
 	PROBE_EV_FREE,
 	PROBE_EV_NAME, /* payload: host */
 	PROBE_EV_FD,   /* result: descriptor */
@@ -125,7 +143,8 @@ enum probe_kind {
 	PROBE_EV_FORK, /* tgid is the child, result the parent */
 	PROBE_EV_EXIT,
 	PROBE_EV_LOADED,
-	PROBE_EV_STOPPED, /* a verdict was carried out; result: the verdict */
+	PROBE_EV_STOPPED, /* a verdict was carried out: result is the verdict,
+			   * or -errno of what the kernel refused */
 };
 
 /*
@@ -154,7 +173,12 @@ struct probe_event {
 #define PROBE_PIECE 16384
 #define PROBE_FLAG_CUT 1u   /* the call has more than was taken */
 #define PROBE_FLAG_FAULT 2u /* bytes could not be read */
-#define PROBE_FLAG_LATE 4u  /* the connection was there before us */
+#define PROBE_FLAG_LATE                                                        \
+	4u /* the connection may have been there before us:                    \
+	    * neither its name nor its descriptor was seen */
+#define PROBE_FLAG_REPEAT                                                      \
+	8u /* the write before failed, was delivered whole,                    \
+	    * and this is the same one again: no payload */
 
 /* Why something did not go up: index of the per-CPU array `losses`. */
 enum probe_loss {

@@ -1,0 +1,63 @@
+#ifndef LG_BPF_CONN_BPF_H
+#define LG_BPF_CONN_BPF_H
+
+/* Connections by (process, SSL*). */
+#include "bpf/who.bpf.h"
+
+enum conn_op { CONN_NONE, CONN_WROTE, CONN_FAILED, CONN_READ };
+enum conn_proto { CONN_UNKNOWN, CONN_HTTP1, CONN_H2 };
+
+static __always_inline void lost(__u32 why, __u64 bytes, __u32 requests)
+{
+	struct probe_lost *l = bpf_map_lookup_elem(&losses, &why);
+
+	if (!l)
+		return;
+	__sync_fetch_and_add(&l->records, 1);
+	__sync_fetch_and_add(&l->bytes, bytes);
+	if (requests)
+		__sync_fetch_and_add(&l->requests, requests);
+}
+
+/* late: whatever it is was not seen from its beginning. */
+static __noinline struct probe_conn *conn_new(struct probe_conn_key *key,
+					      __u64 gen, bool late)
+{
+	struct probe_conn c = {};
+
+	c.id = __sync_fetch_and_add(&conn_ids, 1) + 1;
+	c.gen = gen;
+	c.late = late;
+	bpf_map_update_elem(&conns, key, &c, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&conns, key);
+}
+
+static __always_inline struct probe_conn *conn_find(struct who *w, __u64 ssl)
+{
+	struct probe_conn_key key = {.ssl = ssl, .tgid = w->tgid};
+	struct probe_conn *c = bpf_map_lookup_elem(&conns, &key);
+
+	if (c && c->gen != w->gen) {
+		bpf_map_delete_elem(&conns, &key);
+		return NULL;
+	}
+	return c;
+}
+
+static __always_inline struct probe_conn *conn_get(struct who *w, __u64 ssl,
+						   bool late)
+{
+	struct probe_conn_key key = {.ssl = ssl, .tgid = w->tgid};
+	struct probe_conn *c = conn_find(w, ssl);
+
+	return c ? c : conn_new(&key, w->gen, late);
+}
+
+static __always_inline void conn_forget(struct who *w, __u64 ssl)
+{
+	struct probe_conn_key key = {.ssl = ssl, .tgid = w->tgid};
+
+	bpf_map_delete_elem(&conns, &key);
+}
+
+#endif

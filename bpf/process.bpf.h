@@ -1,0 +1,127 @@
+#ifndef LG_BPF_PROCESS_BPF_H
+#define LG_BPF_PROCESS_BPF_H
+
+/* Processes that come and go; children of targets are targets at once. */
+#include "bpf/verdict.bpf.h"
+
+static __always_inline void process_event(__u8 kind, __u32 tgid, __s64 result)
+{
+	struct emit e = {};
+
+	e.kind = kind;
+	e.w.tgid = tgid;
+	e.w.tid = tgid;
+	e.w.uid = bpf_get_current_uid_gid();
+	e.w.near = 1;
+	e.result = result;
+	put_bare(&e);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_forked, struct task_struct *parent,
+	     struct task_struct *child)
+{
+	__u32 from = tgid_here(parent), to = tgid_here(child);
+	struct probe_target *t = bpf_map_lookup_elem(&targets, &from);
+	struct probe_target copy;
+
+	if (!t || !to || from == to || !(t->flags & PROBE_TARGET_FOLLOW))
+		return 0;
+	copy = *t;
+	copy.flags &= ~PROBE_TARGET_SOLO;
+	if (bpf_map_update_elem(&targets, &to, &copy, BPF_ANY)) {
+		lost(PROBE_LOSS_CONNS, 0, 0);
+		return 0;
+	}
+	process_event(PROBE_EV_FORK, to, from);
+	return 0;
+}
+
+static __always_inline bool in_cgroup(__u64 id)
+{
+	__u64 at;
+	int i;
+
+	for (i = 0; i < CGROUP_DEEP; i++) {
+		at = bpf_get_current_ancestor_cgroup_id(i);
+		if (!at)
+			return false;
+		if (at == id)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool same_comm(const char *want)
+{
+	char comm[16] = "";
+	int i;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (i = 0; i < 16; i++) {
+		if (comm[i] != want[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+/* All that was asked for has to hold. */
+static __noinline bool selected(struct probe_select *s)
+{
+	__u32 f = s->flags;
+
+	if (!(f & (PROBE_SELECT_ALL | PROBE_SELECT_UID | PROBE_SELECT_CGROUP |
+		   PROBE_SELECT_COMM)))
+		return false;
+	if (f & PROBE_SELECT_UID && (__u32)bpf_get_current_uid_gid() != s->uid)
+		return false;
+	if (f & PROBE_SELECT_CGROUP && !in_cgroup(s->cgroup))
+		return false;
+	return !(f & PROBE_SELECT_COMM) || same_comm(s->comm);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_execed, struct task_struct *task, int old_pid)
+{
+	__u32 tgid = tgid_here(task), zero = 0;
+	struct probe_select *s = bpf_map_lookup_elem(&select, &zero);
+	struct probe_target t = {};
+
+	if (!tgid || !s || tgid == s->self)
+		return 0;
+	if (bpf_map_lookup_elem(&targets, &tgid)) {
+		exits++;
+	} else if (selected(s)) {
+		t.uid = bpf_get_current_uid_gid();
+		t.flags = s->target;
+		if (bpf_map_update_elem(&targets, &tgid, &t, BPF_NOEXIST))
+			lost(PROBE_LOSS_CONNS, 0, 0);
+	} else if (!(s->flags & PROBE_SELECT_EXECS)) {
+		return 0;
+	}
+	process_event(PROBE_EV_EXEC, tgid, old_pid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exited, struct task_struct *task)
+{
+	struct calls_key key = {};
+
+	key.tgid = tgid_here(task);
+	if (!key.tgid || !bpf_map_lookup_elem(&targets, &key.tgid))
+		return 0;
+	key.who = pid_here(task);
+	bpf_map_delete_elem(&calls, &key);
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	bpf_map_delete_elem(&targets, &key.tgid);
+	bpf_map_delete_elem(&verdicts, &key.tgid);
+	exits++;
+	process_event(PROBE_EV_EXIT, key.tgid, 0);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef LG_BPF_VERDICT_BPF_H
+#define LG_BPF_VERDICT_BPF_H
+
+/*
+ * What the tracer has decided for a process or a cgroup is done where the
+ * next write begins. A probe's program runs before the probed instruction
+ * does, so the signal is taken before the function's first byte is sent.
+ */
+#include "bpf/emit.bpf.h"
+
+#define SIGKILL 9
+#define SIGSTOP 19
+#define CGROUP_DEEP 8
+
+__noinline int cgroup_verdict(void)
+{
+	__u32 *v, worst = PROBE_GO;
+	__u64 id;
+	int i;
+
+	for (i = 0; i < CGROUP_DEEP; i++) {
+		id = bpf_get_current_ancestor_cgroup_id(i);
+		if (!id)
+			break;
+		v = bpf_map_lookup_elem(&cgroup_verdicts, &id);
+		if (v && *v > worst)
+			worst = *v;
+	}
+	return worst;
+}
+
+static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
+{
+	__u32 *v = bpf_map_lookup_elem(&verdicts, &e->w.tgid);
+	__u32 what = v ? *v : PROBE_GO, of_cgroup;
+	long err;
+
+	if (ncgroup_verdicts) {
+		of_cgroup = cgroup_verdict();
+		if (of_cgroup > what)
+			what = of_cgroup;
+	}
+	if (what == PROBE_GO)
+		return;
+	err = bpf_send_signal(what == PROBE_KILL ? SIGKILL : SIGSTOP);
+	e->kind = PROBE_EV_STOPPED;
+	e->result = err ? err : what;
+	e->at = 0;
+	e->w.near = 1;
+	emit_bare(e, c);
+}
+
+#endif
