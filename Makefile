@@ -97,7 +97,8 @@ ART := $(B)/libengine.a \
 	$(if $(X86_64),$(B)/llmguard-patch.so) \
 	$(if $(TOOL_SRC),$(B)/llmguard) \
 	$(if $(BPF_LACKS),,$(B)/libtrace.a \
-	$(if $(wildcard bpf/main.c),$(B)/llmguard-trace))
+	$(if $(filter 4,$(words $(filter bpf/main.c bpf/enforce.c \
+	bpf/object.c bpf/site.c,$(BPF_SRC)))),$(B)/llmguard-trace))
 
 all: $(ART)
 ifneq ($(BPF_LACKS),)
