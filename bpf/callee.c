@@ -128,6 +128,8 @@ static enum probe_fn as_which(const struct held *r, enum probe_fn fn)
 		return num == ARG && is_own(r, 3, 3) && is_own(r, 4, 4)
 			       ? PROBE_WRITE_EX2
 			       : PROBE_NONE;
+	case PROBE_GNUTLS_SEND:
+		return num == ARG ? PROBE_GNUTLS_SEND : PROBE_NONE;
 	default:
 		return PROBE_NONE;
 	}

@@ -12,8 +12,8 @@
  * thread; allocates nothing.
  */
 enum code_flow {
-	CODE_NEXT, /* goes on behind it */
-	CODE_CALL, /* relative; target */
+	CODE_NEXT,	   /* goes on behind it */
+	CODE_CALL,	   /* relative; target */
 	CODE_CALL_FAR_OFF, /* through a register or memory */
 	CODE_JCC,	   /* target, or behind it */
 	CODE_JMP,	   /* target */

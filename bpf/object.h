@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/offsets.h"
 #include "bpf/site.h"
 
 /*
@@ -46,8 +47,6 @@ struct object {
 	struct object_point points[OBJECT_POINTS_MAX];
 };
 
-struct offsets;
-
 /*
  * path: the file by any name that leads to it now (/proc/PID/map_files/A-B,
  * /proc/PID/exe, ...). may_return: return probes are allowed on it (nobody
@@ -63,20 +62,5 @@ int object_parse(const void *p, size_t size, bool may_return,
 		 const struct offsets *user, struct object *out);
 /* number: the caller's number of this file. */
 uint64_t object_cookie(const struct object_point *p, uint32_t number);
-
-/*
- * --offsets FILE. Lines, # begins a comment:
- *	build-id 0123456789abcdef... [name]
- *	SSL_write 0x1a6b940
- *	SSL_read 0x1a6b180
- * An address is as nm and objdump print it (that of the ELF file's own
- * segments); `file:0x...` is an offset into the file. 0 with *out; else
- * -errno, and text is "FILE:LINE: what is wrong with which value".
- */
-int offsets_open(const char *path, struct offsets **out, char *text,
-		 size_t ntext);
-int offsets_parse(const char *name, const char *p, size_t len,
-		  struct offsets **out, char *text, size_t ntext);
-void offsets_close(struct offsets *o);
 
 #endif

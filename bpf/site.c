@@ -63,8 +63,7 @@ static uint64_t file_at(const struct site_text *t, uint64_t addr)
 
 static bool keeps_args(const struct code *c, enum probe_fn fn)
 {
-	const ZydisRegister *args =
-		shape_of(fn) & SHAPE_GO ? go_args : c_args;
+	const ZydisRegister *args = shape_of(fn) & SHAPE_GO ? go_args : c_args;
 
 	for (unsigned i = 0; i < site_nargs(fn); i++)
 		if (code_writes(c, args[i]))
@@ -82,8 +81,7 @@ static bool is_cheap(const struct code *c, bool is_first)
 	case CODE_EMULATED:
 		return true;
 	case CODE_EMULATED_LATE:
-		return code_kernel_has_nopl() &&
-		       (c->z.length != 5 || is_first);
+		return code_kernel_has_nopl() && (c->z.length != 5 || is_first);
 	default:
 		return false;
 	}
@@ -156,10 +154,10 @@ static int find_entry(const struct walk *w, uint64_t fn_addr, enum probe_fn fn,
 	for (unsigned n = 0; n < STRAIGHT_MAX; n++, at = c.next) {
 		i = walk_at(w, at);
 		/* a loop's head is passed more than once */
-		if (!i || (i->is_target && at != fn_addr) ||
+		if (!i || (i->branches && at != fn_addr) ||
 		    !code_decode(w->text, at, &c))
 			break;
-		if (is_cheap(&c, at == fn_addr) && !i->is_target) {
+		if (is_cheap(&c, at == fn_addr) && !i->branches) {
 			out->entry_at = file_at(w->text, at);
 			out->entry_is_cheap = true;
 			return 0;
@@ -183,7 +181,7 @@ static uint64_t straight_ret(const struct walk *w, uint64_t at)
 
 	for (unsigned n = 0; n < STRAIGHT_MAX; n++, at = c.next) {
 		i = walk_at(w, at);
-		if (!i || (n && i->is_target) || !code_decode(w->text, at, &c))
+		if (!i || (n && i->branches) || !code_decode(w->text, at, &c))
 			return 0;
 		if (c.flow == CODE_RET)
 			return at;
@@ -191,15 +189,6 @@ static uint64_t straight_ret(const struct walk *w, uint64_t at)
 			return 0;
 	}
 	return 0;
-}
-
-static unsigned count_branches_to(const struct walk *w, uint64_t at)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < w->ninsns; i++)
-		n += w->insn[i].target == at;
-	return n;
 }
 
 static const struct walk_insn *before(const struct walk *w,
@@ -215,11 +204,11 @@ static bool tests_guard(const struct walk *w, const struct walk_insn *jcc)
 	ZydisRegister reg;
 	struct code c;
 
-	if (jcc->is_target || !i || !code_decode(w->text, i->at, &c))
+	if (jcc->branches || !i || !code_decode(w->text, i->at, &c))
 		return false;
 	if (code_reads_guard(&c))
 		return true;
-	if (c.z.mnemonic != ZYDIS_MNEMONIC_CMP || i->is_target)
+	if (c.z.mnemonic != ZYDIS_MNEMONIC_CMP || i->branches)
 		return false;
 	reg = code_whole(c.op[0].type == ZYDIS_OPERAND_TYPE_REGISTER
 				 ? c.op[0].reg.value
@@ -236,36 +225,24 @@ static bool tests_guard(const struct walk *w, const struct walk_insn *jcc)
 /* Where an intact guard leads; 0: this jcc is no test of the guard. */
 static uint64_t intact(const struct walk *w, const struct walk_insn *jcc)
 {
-	uint64_t next = jcc->at + jcc->len;
-	const struct walk_insn *call;
+	const struct walk_insn *next, *target;
 	struct code c;
 
 	if (jcc->flow != CODE_JCC || !code_decode(w->text, jcc->at, &c) ||
 	    code_cost(&c) != CODE_EMULATED || !tests_guard(w, jcc))
 		return 0;
-	if (c.z.mnemonic == ZYDIS_MNEMONIC_JNZ)
-		return count_branches_to(w, next) ? 0 : next;
-	if (c.z.mnemonic != ZYDIS_MNEMONIC_JZ ||
-	    count_branches_to(w, jcc->target) != 1)
+	next = walk_at(w, jcc->at + jcc->len);
+	target = walk_at(w, jcc->target);
+	if (!next || !target)
 		return 0;
-	call = walk_at(w, next); /* to who reports it, and never returns */
-	return call && call->flow == CODE_CALL &&
-			       call->at + call->len == jcc->target
-		       ? jcc->target
+	if (c.z.mnemonic == ZYDIS_MNEMONIC_JNZ)
+		return next->branches ? 0 : next->at;
+	/* or over a call of who reports it, and never returns */
+	return c.z.mnemonic == ZYDIS_MNEMONIC_JZ && target->branches == 1 &&
+			       next->flow == CODE_CALL &&
+			       next->at + next->len == target->at
+		       ? target->at
 		       : 0;
-}
-
-/* The jcc that every call which leaves by this RET passes, rax being set. */
-static uint64_t guard_of(const struct walk *w, uint64_t ret)
-{
-	uint64_t at;
-
-	for (unsigned i = 0; i < w->ninsns; i++) {
-		at = intact(w, &w->insn[i]);
-		if (at && straight_ret(w, at) == ret)
-			return w->insn[i].at;
-	}
-	return 0;
 }
 
 static bool add_end(struct site *out, uint64_t at)
@@ -294,29 +271,48 @@ static bool sweep_rets(const struct walk *w, struct site *out)
 	return true;
 }
 
+/* The jcc that every call which leaves by a RET passes, rax being set. */
+static bool put_guards(const struct walk *w, const uint64_t *ret,
+		       struct site *out)
+{
+	unsigned n = 0;
+	uint64_t at;
+
+	for (unsigned i = 0; i < w->ninsns; i++) {
+		at = intact(w, &w->insn[i]);
+		at = at ? straight_ret(w, at) : 0;
+		for (unsigned k = 0; at && k < out->nends; k++) {
+			if (ret[k] != at)
+				continue;
+			out->ends[k] = file_at(w->text, w->insn[i].at);
+			n++;
+		}
+	}
+	return n && n == out->nends;
+}
+
 /* All RETs, or what stands for them; the site is cheap when all are. */
 static void find_rets(const struct walk *w, struct site *out)
 {
-	bool fits = true, is_cheap_all = true;
-	uint64_t guard;
+	uint64_t ret[SITE_RETS_MAX];
+	bool fits = true;
 
 	for (unsigned i = 0; i < w->ninsns && fits; i++) {
 		if (w->insn[i].flow != CODE_RET)
 			continue;
-		guard = guard_of(w, w->insn[i].at);
-		is_cheap_all = is_cheap_all && guard;
-		fits = add_end(out,
-			       file_at(w->text, guard ? guard : w->insn[i].at));
+		if (out->nends < SITE_RETS_MAX)
+			ret[out->nends] = w->insn[i].at;
+		fits = add_end(out, file_at(w->text, w->insn[i].at));
 	}
+	out->end_is_cheap = fits && put_guards(w, ret, out);
 	if (fits && (w->has_tables || (shape_of(out->fn) & SHAPE_GO))) {
 		unsigned n = out->nends;
 
 		fits = sweep_rets(w, out);
-		is_cheap_all = is_cheap_all && out->nends == n;
+		out->end_is_cheap = out->end_is_cheap && out->nends == n;
 	}
 	out->leaves = w->has_leaves || !w->whole || !fits || !out->nends;
 	out->end = out->nends ? PROBE_END_RAX : PROBE_END_NONE;
-	out->end_is_cheap = out->nends && is_cheap_all;
 }
 
 /* A return probe takes the return address from where rsp points. */
@@ -333,7 +329,7 @@ static void by_return(const struct walk *w, uint64_t fn_addr, struct site *out)
 	out->ends[0] = file_at(w->text, fn_addr);
 	for (unsigned n = 0; n < STRAIGHT_MAX; n++, at = c.next) {
 		i = walk_at(w, at);
-		if (!i || i->is_target || !code_decode(w->text, at, &c))
+		if (!i || i->branches || !code_decode(w->text, at, &c))
 			return;
 		if (is_cheap(&c, at == fn_addr)) {
 			out->ends[0] = file_at(w->text, at);
@@ -375,7 +371,7 @@ int site_find(const struct site_text *text, uint64_t fn_addr, size_t fn_len,
 
 	memset(out, 0, sizeof(*out));
 	out->fn = fn;
-	err = walk_new(text, fn_addr, fn_len, &w);
+	err = walk_take(text, fn_addr, fn_len, &w);
 	if (err)
 		return err;
 	err = find_entry(w, fn_addr, fn, out);
@@ -384,6 +380,5 @@ int site_find(const struct site_text *text, uint64_t fn_addr, size_t fn_len,
 		if (site_is_write(fn) && (!out->end_is_cheap || out->leaves))
 			no_end(out);
 	}
-	walk_del(w);
 	return err;
 }

@@ -1,9 +1,14 @@
 #include "bpf/walk.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GUESS_MAX 16384 /* bytes of a function whose end nobody says */
+
+/* One a thread, for good: a fault of the file may end a walk anywhere. */
+static __thread struct walk *kept;
 
 static unsigned slot_of(const struct walk *w, uint64_t at)
 {
@@ -174,6 +179,7 @@ static void step(struct walk *w, uint64_t at, uint32_t prev)
 	i = &w->insn[w->ninsns++];
 	i->at = at;
 	i->len = c.z.length;
+	i->branches = 0;
 	i->flow = (uint8_t)c.flow;
 	i->prev = prev;
 	i->target = c.flow == CODE_JCC || c.flow == CODE_JMP ? c.target : 0;
@@ -189,22 +195,24 @@ static void mark_targets(struct walk *w)
 		if (!w->insn[i].target)
 			continue;
 		t = (struct walk_insn *)walk_at(w, w->insn[i].target);
-		if (t)
-			t->is_target = true;
+		if (t && t->branches < UINT16_MAX)
+			t->branches++;
 	}
 }
 
-int walk_new(const struct site_text *text, uint64_t addr, uint64_t len,
-	     struct walk **out)
+int walk_take(const struct site_text *text, uint64_t addr, uint64_t len,
+	      struct walk **out)
 {
-	struct walk *w;
+	struct walk *w = kept ? kept : calloc(1, sizeof(*w));
 	struct code c;
 
-	if (!code_decode(text, addr, &c))
-		return -EILSEQ;
-	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	kept = w;
+	if (!code_decode(text, addr, &c))
+		return -EILSEQ;
+	memset(w, 0, offsetof(struct walk, insn));
+	memset(w->index, 0, sizeof(w->index));
 	w->text = text;
 	w->whole = true;
 	enter(w, addr, len);
@@ -216,17 +224,4 @@ int walk_new(const struct site_text *text, uint64_t addr, uint64_t len,
 	mark_targets(w);
 	*out = w;
 	return 0;
-}
-
-void walk_del(struct walk *w)
-{
-	free(w);
-}
-
-bool walk_is_entered(const struct walk *w, uint64_t from, uint64_t to)
-{
-	for (unsigned i = 0; i < w->ninsns; i++)
-		if (w->insn[i].target > from && w->insn[i].target <= to)
-			return true;
-	return false;
 }

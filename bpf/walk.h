@@ -19,7 +19,7 @@ struct walk_insn {
 	uint32_t prev; /* index + 1 of the one before it; 0 none */
 	uint8_t len;
 	uint8_t flow;
-	bool is_target; /* of a branch */
+	uint16_t branches; /* that lead to it */
 };
 
 struct walk {
@@ -31,23 +31,22 @@ struct walk {
 	bool whole;	 /* everything was followed */
 	bool has_leaves; /* jumps through a register or memory: no table */
 	bool has_tables; /* jumps through a table */
-	unsigned ninsns;
+	unsigned ninsns, nwork;
 	struct walk_insn insn[WALK_INSNS];
 	uint16_t index[WALK_INSNS * 2]; /* by address: number + 1 */
-	unsigned nwork;
 	struct {
 		uint64_t at;
 		uint32_t prev;
 	} work[WALK_INSNS];
 };
 
-/* 0 with *out, -ENOMEM, -EILSEQ no code at addr. len 0: not known. */
-int walk_new(const struct site_text *text, uint64_t addr, uint64_t len,
-	     struct walk **out);
-void walk_del(struct walk *w);
+/*
+ * 0 with *out, -ENOMEM, -EILSEQ no code at addr. len 0: not known. It is the
+ * thread's: good until its next walk, never given back.
+ */
+int walk_take(const struct site_text *text, uint64_t addr, uint64_t len,
+	      struct walk **out);
 /* NULL: never reached. */
 const struct walk_insn *walk_at(const struct walk *w, uint64_t addr);
-/* Does any branch lead into (from, to]? */
-bool walk_is_entered(const struct walk *w, uint64_t from, uint64_t to);
 
 #endif

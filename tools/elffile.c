@@ -33,7 +33,7 @@ const char *elf_text(const struct elf *e, uint64_t off, uint64_t len,
 	return memchr(e->p + off + at, 0, len - at) ? e->p + off + at : NULL;
 }
 
-static bool header(struct elf *e, Elf64_Ehdr *h)
+static bool header(const struct elf *e, Elf64_Ehdr *h)
 {
 	return elf_read(e, 0, h, sizeof(*h));
 }
@@ -56,6 +56,30 @@ static bool section(const struct elf *e, const Elf64_Ehdr *h, unsigned i,
 	return i < SHDRS_MAX && h->e_shentsize == sizeof(*out) && h->e_shoff &&
 	       !__builtin_add_overflow(h->e_shoff, i * sizeof(*out), &at) &&
 	       elf_read(e, at, out, sizeof(*out));
+}
+
+bool elf_segment(const struct elf *e, unsigned i, Elf64_Phdr *out)
+{
+	Elf64_Ehdr h;
+
+	return header(e, &h) && i < h.e_phnum && segment(e, &h, i, out);
+}
+
+bool elf_section(const struct elf *e, const char *name, Elf64_Shdr *out)
+{
+	Elf64_Shdr names;
+	const char *own;
+	Elf64_Ehdr h;
+
+	if (!header(e, &h) || h.e_shstrndx >= h.e_shnum ||
+	    !section(e, &h, h.e_shstrndx, &names))
+		return false;
+	for (unsigned i = 0; i < h.e_shnum && section(e, &h, i, out); i++) {
+		own = elf_text(e, names.sh_offset, names.sh_size, out->sh_name);
+		if (own && !strcmp(own, name))
+			return true;
+	}
+	return false;
 }
 
 bool elf_offset(const struct elf *e, uint64_t addr, uint64_t *off,
@@ -83,7 +107,41 @@ bool elf_offset(const struct elf *e, uint64_t addr, uint64_t *off,
 /* What the dynamic section names, as addresses. */
 struct dyn {
 	uint64_t strtab, strsz, symtab, hash, gnu_hash;
+	uint64_t rela, relasz, jmprel, pltrelsz;
 };
+
+static void keep_address(struct dyn *d, const Elf64_Dyn *v)
+{
+	switch (v->d_tag) {
+	case DT_STRTAB:
+		d->strtab = v->d_un.d_ptr;
+		break;
+	case DT_STRSZ:
+		d->strsz = v->d_un.d_val;
+		break;
+	case DT_SYMTAB:
+		d->symtab = v->d_un.d_ptr;
+		break;
+	case DT_HASH:
+		d->hash = v->d_un.d_ptr;
+		break;
+	case DT_GNU_HASH:
+		d->gnu_hash = v->d_un.d_ptr;
+		break;
+	case DT_RELA:
+		d->rela = v->d_un.d_ptr;
+		break;
+	case DT_RELASZ:
+		d->relasz = v->d_un.d_val;
+		break;
+	case DT_JMPREL:
+		d->jmprel = v->d_un.d_ptr;
+		break;
+	case DT_PLTRELSZ:
+		d->pltrelsz = v->d_un.d_val;
+		break;
+	}
+}
 
 static void read_addresses(struct elf *e, const Elf64_Phdr *p, struct dyn *d)
 {
@@ -97,16 +155,7 @@ static void read_addresses(struct elf *e, const Elf64_Phdr *p, struct dyn *d)
 		}
 		if (v.d_tag == DT_NULL)
 			return;
-		if (v.d_tag == DT_STRTAB)
-			d->strtab = v.d_un.d_ptr;
-		else if (v.d_tag == DT_STRSZ)
-			d->strsz = v.d_un.d_val;
-		else if (v.d_tag == DT_SYMTAB)
-			d->symtab = v.d_un.d_ptr;
-		else if (v.d_tag == DT_HASH)
-			d->hash = v.d_un.d_ptr;
-		else if (v.d_tag == DT_GNU_HASH)
-			d->gnu_hash = v.d_un.d_ptr;
+		keep_address(d, &v);
 	}
 }
 
@@ -141,6 +190,16 @@ static void read_names(struct elf *e, const Elf64_Phdr *p, uint64_t off,
 	}
 }
 
+static void read_rela(struct elf *e, uint64_t addr, uint64_t len,
+		      struct elf_part *out)
+{
+	uint64_t left;
+
+	if (!addr || !elf_offset(e, addr, &out->off, &left))
+		return;
+	out->len = len < left ? len : left;
+}
+
 static void read_dynamic(struct elf *e, const Elf64_Phdr *p)
 {
 	struct dyn d = {0};
@@ -149,6 +208,8 @@ static void read_dynamic(struct elf *e, const Elf64_Phdr *p)
 
 	e->dynamic = true;
 	read_addresses(e, p, &d);
+	read_rela(e, d.rela, d.relasz, &e->rela);
+	read_rela(e, d.jmprel, d.pltrelsz, &e->plt_rela);
 	if (!d.strtab || !elf_offset(e, d.strtab, &t.str, &left)) {
 		e->damaged = e->damaged || d.strtab;
 		return;

@@ -32,6 +32,16 @@ enum elf_mark {
 };
 #define ELF_BIT(m) (1u << (m))
 
+/* A table of symbols and the texts of their names: offsets of the file. */
+struct elf_symtab {
+	uint64_t sym, nsyms; /* at most */
+	uint64_t str, strsz;
+};
+/* A part of the file. */
+struct elf_part {
+	uint64_t off, len;
+};
+
 struct elf {
 	const char *p; /* the mapped file */
 	size_t size;
@@ -48,6 +58,8 @@ struct elf {
 	unsigned imports;		      /* in .dynsym, undefined */
 	unsigned locals;		      /* in .symtab, defined */
 	char go[32]; /* "go1.19.8", "go" of an unknown one, "" */
+	struct elf_symtab dynsym, symtab; /* nsyms 0: none */
+	struct elf_part rela, plt_rela;	  /* Elf64_Rela of the loader */
 };
 
 /* 0; -ENOEXEC not ELF (or too short to tell); -errno. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SYMS_MAX (4u << 20)
+#define NAME_MAX_LEN 1024 /* a table without NULs is not read n times */
 
 static const struct {
 	const char *name;
@@ -39,6 +40,18 @@ static unsigned mark_of(const char *name)
 	return 0;
 }
 
+static const char *name_of(const struct elf *e, const struct elf_symtab *t,
+			   const Elf64_Sym *s)
+{
+	uint64_t len = t->strsz;
+
+	if (!s->st_name)
+		return NULL;
+	if (s->st_name < len && len - s->st_name > NAME_MAX_LEN)
+		len = (uint64_t)s->st_name + NAME_MAX_LEN;
+	return elf_text(e, t->str, len, s->st_name);
+}
+
 static void walk(struct elf *e, const struct elf_symtab *t, unsigned *defined,
 		 unsigned *undefined)
 {
@@ -49,14 +62,28 @@ static void walk(struct elf *e, const struct elf_symtab *t, unsigned *defined,
 	for (i = 1; i < t->nsyms && i < SYMS_MAX; i++) {
 		if (!elf_read(e, t->sym + i * sizeof(s), &s, sizeof(s)))
 			return;
-		name = s.st_name ? elf_text(e, t->str, t->strsz, s.st_name)
-				 : NULL;
+		name = name_of(e, t, &s);
 		if (!name)
 			continue;
 		if (s.st_shndx == SHN_UNDEF)
 			*undefined |= mark_of(name);
 		else
 			*defined |= mark_of(name);
+	}
+}
+
+void elf_each_symbol(const struct elf *e, const struct elf_symtab *t,
+		     elf_symbol_fn *fn, void *arg)
+{
+	const char *name;
+	Elf64_Sym s;
+
+	for (uint64_t i = 1; i < t->nsyms && i < SYMS_MAX; i++) {
+		if (!elf_read(e, t->sym + i * sizeof(s), &s, sizeof(s)))
+			return;
+		name = s.st_shndx == SHN_UNDEF ? NULL : name_of(e, t, &s);
+		if (name && !fn(arg, name, &s))
+			return;
 	}
 }
 
@@ -110,6 +137,7 @@ void elf_read_dynsym(struct elf *e, const struct elf_symtab *t, uint64_t hash,
 		n = (own.str - own.sym) / sizeof(Elf64_Sym);
 	if (n < own.nsyms)
 		own.nsyms = n;
+	e->dynsym = own;
 	walk(e, &own, &e->exports, &e->imports);
 }
 
@@ -117,6 +145,7 @@ void elf_read_symtab(struct elf *e, const struct elf_symtab *t)
 {
 	unsigned ignored = 0;
 
+	e->symtab = *t;
 	walk(e, t, &e->locals, &ignored);
 }
 
