@@ -119,9 +119,10 @@ static bool share(const struct reader *r, bool is_read, uint64_t *callee,
 {
 	struct site_text text;
 	unsigned n = 0;
-	uint64_t one;
+	uint64_t one = 0;
 	enum probe_fn fn;
 
+	*as = PROBE_NONE;
 	for (unsigned i = 0; i < TLS_FUNCTIONS; i++) {
 		fn = tls_functions[i].fn;
 		if (tls_functions[i].family != FAMILY_OPENSSL ||
