@@ -241,8 +241,12 @@ int loader_poll_fd(const struct loader *l)
 int loader_target_set(struct loader *l, uint32_t tgid,
 		      const struct probe_target *t)
 {
-	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.targets), &tgid, t,
-				   BPF_ANY);
+	int fd = bpf_map__fd(l->skel->maps.targets);
+	struct probe_target old, set = *t;
+
+	if (!bpf_map_lookup_elem(fd, &tgid, &old))
+		set.flags |= old.flags & PROBE_TARGET_NEAR;
+	return bpf_map_update_elem(fd, &tgid, &set, BPF_ANY);
 }
 
 int loader_select(struct loader *l, const struct probe_select *s)

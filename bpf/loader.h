@@ -49,6 +49,7 @@ int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 		void *arg);
 int loader_poll_fd(const struct loader *l);
 
+/* One that is near stays so. */
 int loader_target_set(struct loader *l, uint32_t tgid,
 		      const struct probe_target *t);
 /* Programs that become targets at their exec, before user space knows. */

@@ -44,7 +44,7 @@ static int open_parts(struct targets *ts)
 				   sizeof(text));
 	if (err) {
 		fprintf(stderr, "llmguard-trace: %s\n", text);
-		return err;
+		return -EINVAL;
 	}
 	return attach_new(ts->loader, ts->offsets, told, ts, &ts->attach);
 }
