@@ -8,8 +8,10 @@
 #include "base/money.h"
 #include "bpf/engines.h"
 #include "bpf/meter_state.h"
+#include "guard/attribution.h"
 #include "guard/engine.h"
 #include "guard/flow.h"
+#include "guard/head.h"
 
 /* How often an unlisted host's requests are looked at before it is let go. */
 #define LOOKS_NAMED 2
@@ -434,21 +436,34 @@ void meter_totals(const struct meter *m, struct meter_totals *out)
 	*out = m->totals;
 }
 
-/* -- for enforcement
- * --------------------------------------------------------------- */
+/* -- for enforcement ------------------------------------------------------- */
 
-struct lg_engine *meter_engine(struct meter *m, uint32_t uid)
+static struct proc *known_proc(struct meter *m, uint32_t tgid)
 {
-	struct person *p = malloc(sizeof(*p));
-	struct engines_one *one;
+	struct proc *p = find_proc(m, tgid);
+	uint32_t uid = p ? 0 : person_uid(tgid);
 
-	if (!p)
-		return NULL;
-	person_of_uid(p, uid);
-	one = engines_get(&m->engines, p);
-	engines_drop(one);
-	free(p);
-	return one ? one->engine : NULL;
+	return p || uid == (uint32_t)-1 ? p : get_proc(m, tgid, uid);
+}
+
+struct lg_engine *meter_engine(struct meter *m, uint32_t tgid)
+{
+	struct proc *p = known_proc(m, tgid);
+
+	return p && !p->let_alone ? p->one->engine : NULL;
+}
+
+bool meter_enter(struct meter *m, uint32_t tgid)
+{
+	struct proc *p = known_proc(m, tgid);
+
+	return p && p->one && !become(&p->one->user);
+}
+
+void meter_leave(struct meter *m)
+{
+	(void)m;
+	become(NULL);
 }
 
 const char *meter_state_dir(struct meter *m, uint32_t tgid)
@@ -460,18 +475,33 @@ const char *meter_state_dir(struct meter *m, uint32_t tgid)
 
 int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
 {
-	(void)m;
-	(void)tgid;
-	(void)out;
-	return -ESRCH;
+	const struct lg_slice none = {"", 0};
+	struct proc *p = known_proc(m, tgid);
+	struct lg_head head;
+
+	if (!p || !p->person.start)
+		return -ESRCH;
+	lg_head_read(none, &head);
+	lg_row_init(out);
+	lg_attribution_head(&p->person.env, &p->person.self, &head, none, NULL,
+			    out);
+	if (!out->user[0])
+		lg_slice_copy(lg_slice_str(p->person.self.login), out->user,
+			      sizeof(out->user));
+	out->pid = (int32_t)tgid;
+	out->ppid = p->person.ppid;
+	return 0;
 }
 
 void meter_mark(struct meter *m, const struct probe_conn_key *key,
 		enum lg_verdict v, const char *reason, bool unsent)
 {
-	(void)m;
-	(void)key;
-	(void)v;
-	(void)reason;
-	(void)unsent;
+	struct conn *c = find_conn(m, key->tgid, key->ssl);
+
+	if (!c || !c->flow)
+		return;
+	if (unsent)
+		lg_flow_unsent(c->flow, v != LG_VERDICT_ALLOW);
+	if (!unsent || v != LG_VERDICT_ALLOW)
+		lg_flow_mark(c->flow, v, reason, unsent);
 }

@@ -53,6 +53,13 @@ struct lg_engine *meter_engine(struct meter *m, uint32_t tgid);
 /* Where a process's rows go; NULL: nothing was metered of it. Borrowed. */
 const char *meter_state_dir(struct meter *m, uint32_t tgid);
 /*
+ * Work with that engine (pins refresh, files are opened and made) is done
+ * between these two, as the engine's user; on_call and on_conn are called as
+ * root. meter_enter: false, there is none.
+ */
+bool meter_enter(struct meter *m, uint32_t tgid);
+void meter_leave(struct meter *m);
+/*
  * All that a process's rows say before any request is known: uid, pid, ppid,
  * exe, comm, and what LLMGUARD_* of its environment says. 0, -ESRCH.
  */

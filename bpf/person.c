@@ -89,6 +89,19 @@ uint64_t person_start(uint32_t tgid, int32_t *ppid)
 	return start;
 }
 
+uint32_t person_uid(uint32_t tgid)
+{
+	size_t len;
+	char *p = read_of(tgid, "status", &len);
+	char *at = p ? strstr(p, "\nUid:") : NULL;
+	unsigned uid = (unsigned)-1;
+
+	if (!at || sscanf(at + 5, "%u", &uid) != 1)
+		uid = (unsigned)-1;
+	free(p);
+	return uid;
+}
+
 /* -- the environment ------------------------------------------------------- */
 
 static void keep_vars(struct person *p, const char *block, size_t len)

@@ -34,6 +34,8 @@ bool person_read(struct person *p, uint32_t tgid, uint32_t uid);
 void person_of_uid(struct person *p, uint32_t uid);
 /* The value of a variable that we keep, or NULL. */
 const char *person_var(const struct person *p, const char *name);
+/* Its real uid, (uint32_t)-1 when it is gone. */
+uint32_t person_uid(uint32_t tgid);
 /* Clock ticks after boot at which the process started; 0: it is gone. */
 uint64_t person_start(uint32_t tgid, int32_t *ppid);
 

@@ -97,8 +97,8 @@ static bool begins_like(const struct stream_call *c,
 
 /*
  * How many of this write's first bytes were told already. Where failures are
- * not told, the same bytes without an answer between are a repetition, and so
- * is the rest of the last call's buffer.
+ * not told, the same bytes in the same place without an answer between are a
+ * repetition, and so is the rest of the last call's buffer.
  */
 static uint64_t told_before(struct stream *s, const struct probe_event *ev,
 			    const char *p)
@@ -112,7 +112,7 @@ static uint64_t told_before(struct stream *s, const struct probe_event *ev,
 		return ev->len ? s->ahead : 0;
 	if (s->tells || s->answered || c->have < REPEAT_MIN)
 		return 0;
-	if (begins_like(c, ev, p))
+	if (ev->buf == c->buf && begins_like(c, ev, p))
 		return c->have;
 	if (c->buf && ev->buf > c->buf && ev->buf < c->buf + c->have &&
 	    ev->len == c->buf + c->len - ev->buf)

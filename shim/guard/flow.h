@@ -153,6 +153,13 @@ uint32_t lg_flow_begun(const struct lg_flow *f);
  */
 void lg_flow_unsent(struct lg_flow *f, bool unsent);
 
+/*
+ * What became of the calls under way, for their rows; newest: of the last one
+ * alone. reason: a word, NULL none.
+ */
+void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
+		  bool newest);
+
 /* Forget all and pass everything from here on (HTTP upgrade, our own fault). */
 bool lg_flow_is_passing(const struct lg_flow *f);
 

@@ -19,3 +19,19 @@ void lg_flow_unsent(struct lg_flow *f, bool unsent)
 	if (x && !x->answered && x != f->writing)
 		x->written = !unsent;
 }
+
+static void mark(struct lg_exchange *x, int verdict, const char *reason)
+{
+	x->row.verdict = (uint8_t)verdict;
+	lg_slice_copy(lg_slice_str(reason), x->row.reason,
+		      sizeof(x->row.reason));
+}
+
+void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
+		  bool newest)
+{
+	struct lg_exchange *x = newest ? f->last : f->first;
+
+	for (; x; x = x->next)
+		mark(x, verdict, reason);
+}

@@ -1,0 +1,149 @@
+/*
+ * Every recorded exchange of ../shared/fixtures through the tracer's meter, as
+ * records of the kernel: the row says what expected.json says, whatever the
+ * cuts, with writes that had to be repeated, over HTTP/1.1 and HTTP/2.
+ */
+#include <dirent.h>
+
+#include "bpf/meter.h"
+#include "llm/dialect.h"
+#include "tests/golden/expect.h"
+#include "tests/golden/records.h"
+#include "tests/unit/flow_rig.h"
+
+static unsigned ran;
+static struct lg_row first;
+
+static unsigned new_rows(struct rig *r, struct lg_row *last)
+{
+	static struct lg_ledger_pos pos;
+	struct lg_ledger_stats stats = {0};
+	struct counting c = {0, last};
+
+	lg_ledger_walk(lg_engine_ledger(r->e)->dir, &pos, INT64_MIN, count_row,
+		       &c, &stats);
+	return c.n;
+}
+
+static void check_first(const struct lg_row *row)
+{
+	if (!first.size)
+		first = *row;
+	else if (row->cost_pusd != first.cost_pusd ||
+		 row->flags != first.flags ||
+		 row->input_tokens != first.input_tokens ||
+		 row->output_tokens != first.output_tokens ||
+		 strcmp(row->usage_raw, first.usage_raw))
+		complain("row after cuts", row->cost_pusd, first.cost_pusd);
+}
+
+struct way {
+	size_t wstep, rstep;
+	unsigned repeats; /* every so manieth write has to be repeated */
+	bool told;	  /* and that is told */
+};
+
+static const struct way ways[] = {
+	{0, 0, 0, false},    {1, 1, 0, false},	    {7, 13, 2, true},
+	{100, 3, 3, false},  {1000, 1369, 1, true}, {0, 16384, 1, false},
+	{16384, 0, 1, true},
+};
+
+static bool is_listed(struct rig *r, const char *host)
+{
+	return lg_engine_guards(r->e, lg_slice_str(host));
+}
+
+static void replay(struct rig *r, struct meter *m, const char *dir,
+		   json_t *want, const struct way *w)
+{
+	size_t qlen, alen;
+	char *q = read_file(dir, "request.http", &qlen);
+	char *a = read_file(dir, "response.http", &alen);
+	struct lg_row row = {0};
+	struct records rec;
+	char host[256];
+	unsigned n;
+
+	host_of(want, host, sizeof(host));
+	rig_forget(r);
+	records_open(&rec, m, host);
+	records_write(&rec, q, qlen, w->wstep, w->repeats, w->told);
+	records_read(&rec, a, alen, w->rstep);
+	records_close(&rec, true);
+	n = new_rows(r, &row);
+	if (n != 1)
+		complain("rows", n, 1);
+	check_row(want, &row);
+	check_first(&row);
+	free(q);
+	free(a);
+}
+
+static void one(struct rig *r, struct meter *m, const char *group,
+		const char *exchange)
+{
+	char dir[1024], path[1100], host[256];
+	json_t *want;
+
+	snprintf(dir, sizeof(dir), ROOT "/%s/%s", group, exchange);
+	snprintf(path, sizeof(path), "%s/expected.json", dir);
+	want = json_load_file(path, 0, NULL);
+	if (!want)
+		return;
+	name = exchange;
+	first.size = 0;
+	host_of(want, host, sizeof(host));
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!ways[i].wstep || ways[i].wstep > 8192 ||
+		    is_listed(r, host))
+			replay(r, m, dir, want, &ways[i]);
+	ran++;
+	json_decref(want);
+}
+
+static void group(struct rig *r, struct meter *m, const char *g)
+{
+	char path[512];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), ROOT "/%s", g);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			one(r, m, g, e->d_name);
+	if (d)
+		closedir(d);
+}
+
+int main(void)
+{
+	DIR *d = opendir(ROOT);
+	struct meter_options o = {.on_call = NULL};
+	struct meter_totals t;
+	struct meter *m;
+	struct dirent *e;
+	struct rig r;
+
+	if (!d) {
+		printf("no " ROOT ": skipped\n");
+		return 77;
+	}
+	rig_start(&r, NULL);
+	o.config = r.config;
+	o.state_dir = r.state;
+	o.region = r.region;
+	assert(!meter_new(&o, &m));
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			group(&r, m, e->d_name);
+	closedir(d);
+	meter_totals(m, &t);
+	meter_del(m);
+	rig_stop(&r);
+	printf("%u exchanges, %llu calls, %llu lost, %u complaints\n", ran,
+	       (unsigned long long)t.calls, (unsigned long long)t.lost_calls,
+	       failed);
+	return failed || !ran || t.in_flight || t.lost_calls;
+}
