@@ -57,10 +57,12 @@ static bool add_point(struct object *o, const struct object_point *p)
 	return true;
 }
 
-static void add_site(struct object *o, const struct site *s, const char *name)
+static void add_site(struct object *o, const struct site *s, const char *name,
+		     uint16_t end_arg)
 {
 	struct object_point p = {.file_at = s->entry_at,
 				 .fn = s->fn,
+				 .end_arg = s->nends ? PROBE_ARG_ENDS : 0,
 				 .is_cheap = s->entry_is_cheap};
 
 	if (!add_point(o, &p))
@@ -72,7 +74,7 @@ static void add_site(struct object *o, const struct site *s, const char *name)
 				     .file_at = s->ends[i],
 				     .fn = s->fn,
 				     .end = s->end,
-				     .end_arg = s->end_arg,
+				     .end_arg = end_arg,
 				     .is_return = s->end_is_return,
 				     .is_cheap = s->end_is_cheap,
 			     });
@@ -103,7 +105,7 @@ static void probe_one(struct reader *r, unsigned i)
 	r->done[i] = true;
 	err = find_place(r, &r->place[i], tls_functions[i].fn, &s);
 	if (!err)
-		add_site(r->out, &s, tls_functions[i].name);
+		add_site(r->out, &s, tls_functions[i].name, s.end_arg);
 	else if (err == -EOPNOTSUPP)
 		note(r->out,
 		     "%s takes its arguments on the stack (Go before 1.17)",
@@ -156,7 +158,8 @@ static void probe_shared(struct reader *r, bool is_read)
 			     : site_is_write(tls_functions[i].fn)))
 			r->done[i] = true;
 	}
-	add_site(r->out, &s, is_read ? "SSL_read" : "SSL_write");
+	add_site(r->out, &s, is_read ? "SSL_read" : "SSL_write",
+		 PROBE_ARG_INNER);
 }
 
 static struct place *place_of(struct reader *r, const char *name)
