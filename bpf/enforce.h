@@ -44,7 +44,9 @@ int enforce_new(struct loader *l, const struct enforce_options *o,
 void enforce_del(struct enforce *e);
 /* What this kernel lets us do, tried, not guessed. */
 const struct enforce_rung_state *enforce_rungs(const struct enforce *e);
-/* The same for whoever has no tracer: fills out[ENFORCE_RUNGS]. */
+/* What a breach does: what was asked for, or the best that works here. */
+enum enforce_rung enforce_in_force(const struct enforce *e);
+/* The rungs for whoever has no tracer: fills out[ENFORCE_RUNGS]. */
 void enforce_probe(struct enforce_rung_state *out);
 /* "warn", "deny", ...; ENFORCE_RUNGS when there is none. */
 enum enforce_rung enforce_rung_by_name(const char *name);

@@ -86,6 +86,8 @@ static void look(struct asking *a, unsigned rule, const struct lg_rule_hit *hit,
 	nothing(out);
 	out->reason = "over_budget";
 	out->rule = (int)rule;
+	lg_slice_copy(r->name, out->budget, sizeof(out->budget));
+	out->period = lg_period_name((enum lg_period)r->b->period);
 	out->id = hit->id;
 	out->window = win->tag;
 	out->spent_pusd = spent;

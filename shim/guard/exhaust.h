@@ -31,12 +31,14 @@ struct lg_exhaust_ask {
 struct lg_exhaust {
 	const char *reason; /* "over_budget", "paused"; NULL: no hard budget */
 	int rule;	    /* in the world, -1: none */
+	char budget[64];    /* its name, "" none; cut */
 	char scope[160];    /* with the value of an each: budget, or "" */
 	struct lg_hash128 id;
 	uint32_t window;
 	int64_t spent_pusd, held_pusd, limit_pusd;
 	int64_t room_pusd;    /* INT64_MAX: nothing limits it */
 	int64_t resets_at_ms; /* 0: does not reset */
+	const char *period;   /* NULL: no budget */
 };
 
 /* Does this very call not fit any more? ask->row is an admitted call's. */

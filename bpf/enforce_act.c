@@ -1,0 +1,178 @@
+#include "bpf/enforce_state.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bpf/meter.h"
+
+static struct probe_conn_key key_of(const struct target *t, uint64_t ssl)
+{
+	return (struct probe_conn_key){.ssl = ssl, .tgid = t->whom.tgid};
+}
+
+static void mark(struct enforce *e, struct target *t, uint64_t ssl,
+		 enum lg_verdict v, const char *reason, bool unsent)
+{
+	struct probe_conn_key key = key_of(t, ssl);
+
+	meter_mark(e->o.meter, &key, v, reason, unsent);
+}
+
+void act_verdict(struct enforce *e, struct target *t, bool near, bool force)
+{
+	bool stop = t->is != LG_FORESEE_NO && e->o.hard != ENFORCE_WARN &&
+		    t->whom.tgid != 1 && t->whom.tgid != (uint32_t)getpid();
+
+	if (force || stop != t->verdict)
+		loader_verdict_set(e->loader, t->whom.tgid,
+				   stop ? PROBE_STOP : PROBE_GO);
+	if (force || near != t->near)
+		loader_target_near(e->loader, t->whom.tgid, near);
+	t->verdict = stop;
+	t->near = near;
+}
+
+/* -- deny -------------------------------------------------------------------- */
+
+void act_deny(struct enforce *e, struct target *t, bool on)
+{
+	if (!e->deny || t->denied == on)
+		return;
+	if (rung_deny_set(e->deny, t->whom.tgid, on))
+		return;
+	t->denied = on;
+	t->ndenied = 0;
+}
+
+/* Programs try again and again: one row for each budget and window. */
+void act_count_denied(struct enforce *e, struct target *t)
+{
+	uint64_t n = t->denied ? rung_deny_count(e->deny, t->whom.tgid) : 0;
+
+	if (n <= t->ndenied)
+		return;
+	e->totals.denied += n - t->ndenied;
+	t->ndenied = n;
+	if (t->has_told && t->told_window == t->why.window &&
+	    t->told.a == t->why.id.a && t->told.b == t->why.id.b)
+		return;
+	t->has_told = true;
+	t->told = t->why.id;
+	t->told_window = t->why.window;
+	note_row(t, &t->why, LG_VERDICT_DENY);
+	note_event(t, &t->why, NULL, LG_VERDICT_DENY);
+}
+
+/* -- reset ------------------------------------------------------------------- */
+
+void act_reset_calls(struct enforce *e, struct target *t)
+{
+	for (struct conn *c = t->conns; c; c = c->next) {
+		if (!c->call[0])
+			continue;
+		if (!c->has_peer && c->fd < 0)
+			conn_learn_peer(e, t, c);
+		mark(e, t, c->key.ssl, LG_VERDICT_RESET, t->why.reason, false);
+		c->call[0] = '\0';
+		if (conn_reset(t, c))
+			continue;
+		e->totals.reset++;
+		note_event(t, &t->why, NULL, LG_VERDICT_RESET);
+	}
+}
+
+/* The write that waits fails; the process goes on. */
+static bool reset_wait(struct enforce *e, struct target *t,
+		       const struct lg_exhaust *why, struct wait *w)
+{
+	enum lg_verdict v = e->o.hard == ENFORCE_DENY ? LG_VERDICT_DENY
+						      : LG_VERDICT_RESET;
+	struct probe_conn_key key = key_of(t, w->ssl);
+	struct conn *c = conn_get(t, &key, true);
+
+	if (!c)
+		return false;
+	if (c->fd < 0 && !c->has_peer)
+		conn_learn_peer(e, t, c);
+	/* others may be busy with calls that were let go */
+	if (conn_reset(t, c))
+		return false;
+	mark(e, t, w->ssl, v, why->reason, true);
+	w->used = false;
+	c->call[0] = '\0';
+	e->totals.reset++;
+	note_event(t, why, w->row, v);
+	return true;
+}
+
+/* -- stop, kill ---------------------------------------------------------------- */
+
+static void kill_it(struct enforce *e, struct target *t,
+		    const struct lg_exhaust *why, const struct wait *w)
+{
+	if (t->killed)
+		return;
+	t->killed = true;
+	e->totals.killed++;
+	note_event(t, why, w->row, LG_VERDICT_KILL);
+	rung_signal(&t->whom, SIGKILL);
+}
+
+static void stay(struct enforce *e, struct target *t,
+		 const struct lg_exhaust *why, const struct wait *w)
+{
+	t->why = *why;
+	if (t->stays)
+		return;
+	t->stays = true;
+	t->noted = true;
+	e->totals.stopped++;
+	owner_note_stopped(t->owner, &t->whom, true);
+	note_event(t, why, w->row, LG_VERDICT_STOP);
+}
+
+bool act_refuse(struct enforce *e, struct target *t,
+		const struct lg_exhaust *why, struct wait *w)
+{
+	enum lg_verdict v = e->o.hard == ENFORCE_KILL ? LG_VERDICT_KILL
+						      : LG_VERDICT_STOP;
+
+	if ((e->o.hard == ENFORCE_DENY || e->o.hard == ENFORCE_RESET) &&
+	    reset_wait(e, t, why, w))
+		return false;
+	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
+		struct wait *one = &t->waits[i];
+
+		if (!one->used || !one->stopped || one->marked ||
+		    !(one->row || one->begins))
+			continue;
+		one->marked = true;
+		mark(e, t, one->ssl, v, why->reason, true);
+	}
+	if (e->o.hard == ENFORCE_KILL)
+		kill_it(e, t, why, w);
+	else
+		stay(e, t, why, w);
+	return true;
+}
+
+void act_continue(struct enforce *e, struct target *t)
+{
+	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
+		struct wait *w = &t->waits[i];
+
+		if (w->used && w->stopped && w->marked)
+			mark(e, t, w->ssl, LG_VERDICT_ALLOW, NULL, true);
+		w->used = false;
+	}
+	if (t->noted)
+		owner_note_stopped(t->owner, &t->whom, false);
+	if (t->stays)
+		e->totals.resumed++;
+	t->noted = t->stays = t->stopped = false;
+	t->cont_ms = lg_clock_boot_ns() / 1000000;
+	rung_signal(&t->whom, SIGCONT);
+}

@@ -1,0 +1,167 @@
+#include "bpf/enforce_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/money.h"
+#include "guard/engine.h"
+
+/* So many calls of the usual size must fit before it is not near. */
+#define NEAR_CALLS 3
+
+static void paused(struct lg_exhaust *why)
+{
+	*why = (struct lg_exhaust){
+		.reason = "paused",
+		.rule = -1,
+		.room_pusd = INT64_MIN,
+	};
+}
+
+static bool is_free_to_go(const struct target *t)
+{
+	return !t->owner || t->ignores ||
+	       owner_lets_alone(t->owner, &t->whom);
+}
+
+/* Calls of the kinds that it made before: would one more fit? */
+static enum lg_foresight foresee_past(struct target *t, struct lg_world *w,
+				      struct lg_exhaust *why, int64_t *room)
+{
+	enum lg_foresight is = LG_FORESEE_NO;
+
+	for (unsigned i = 0; i < ENFORCE_PAST && t->past[i]; i++) {
+		const struct lg_exhaust_ask ask = {
+			.engine = t->owner->engine,
+			.world = w,
+			.row = t->past[i],
+			.own_pusd = 1,
+			.held_ppm = owner_held_ppm(t->owner),
+		};
+		struct lg_exhaust one;
+		bool over = lg_exhaust_call(&ask, &one);
+
+		if (one.room_pusd < *room)
+			*room = one.room_pusd;
+		if (!over || is != LG_FORESEE_NO)
+			continue;
+		is = LG_FORESEE_PERHAPS;
+		*why = one;
+	}
+	return is;
+}
+
+void judge_target(struct target *t, bool *near)
+{
+	struct lg_world *w;
+	int64_t room;
+
+	*near = false;
+	t->is = LG_FORESEE_NO;
+	if (is_free_to_go(t))
+		return;
+	if (owner_pauses(t->owner, &t->whom)) {
+		paused(&t->why);
+		t->is = LG_FORESEE_YES;
+		return;
+	}
+	w = lg_engine_pin(t->owner->engine);
+	const struct lg_exhaust_ask ask = {
+		.engine = t->owner->engine,
+		.world = w,
+		.row = t->who,
+		.held_ppm = owner_held_ppm(t->owner),
+	};
+	t->is = lg_exhaust_process(&ask, &t->why);
+	room = t->why.reason ? t->why.room_pusd : INT64_MAX;
+	if (t->is == LG_FORESEE_NO)
+		t->is = foresee_past(t, w, &t->why, &room);
+	lg_engine_unpin(t->owner->engine, w);
+	*near = t->is != LG_FORESEE_NO ||
+		(t->usual_pusd > 0 && room / NEAR_CALLS < t->usual_pusd);
+}
+
+/* Its own hold, as the row of a call that was just admitted has it. */
+bool judge_call(struct target *t, const struct lg_row *row,
+		struct lg_exhaust *why)
+{
+	struct lg_world *w;
+	bool over;
+
+	if (is_free_to_go(t) || row->flags & LG_ROW_IGNORED_BUDGET)
+		return true;
+	if (owner_pauses(t->owner, &t->whom)) {
+		paused(why);
+		return false;
+	}
+	w = lg_engine_pin(t->owner->engine);
+	const struct lg_exhaust_ask ask = {
+		.engine = t->owner->engine,
+		.world = w,
+		.row = row,
+		.own_pusd = row->estimate_pusd,
+		.held_ppm = owner_held_ppm(t->owner),
+	};
+	over = lg_exhaust_call(&ask, why);
+	lg_engine_unpin(t->owner->engine, w);
+	return !over;
+}
+
+/*
+ * A write that ends no request: its beginning stays where nothing that the
+ * process may ask fits, all else (the middle of a body, frames of control)
+ * passes.
+ */
+static bool judge_wait(struct target *t, const struct wait *w,
+		       struct lg_exhaust *why)
+{
+	if (w->row)
+		return judge_call(t, w->row, why);
+	if (!w->begins || t->is != LG_FORESEE_YES)
+		return true;
+	*why = t->why;
+	return false;
+}
+
+bool judge_waits(struct target *t, struct lg_exhaust *why,
+		 struct wait **first)
+{
+	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
+		struct wait *w = &t->waits[i];
+
+		if (!w->used || !w->stopped || judge_wait(t, w, why))
+			continue;
+		*first = w;
+		return false;
+	}
+	return true;
+}
+
+static bool is_like(const struct lg_row *a, const struct lg_row *b)
+{
+	return !strcmp(a->model_requested, b->model_requested) &&
+	       !strcmp(a->endpoint, b->endpoint) && !strcmp(a->key, b->key) &&
+	       !strcmp(a->host, b->host) && !strcmp(a->project, b->project) &&
+	       !strcmp(a->user, b->user) && !strcmp(a->tags, b->tags);
+}
+
+void judge_learn(struct target *t, const struct lg_row *row, bool settled)
+{
+	int64_t cost = settled ? row->cost_pusd : row->estimate_pusd;
+	unsigned i = 0;
+
+	if (row->estimate_pusd <= 0)
+		return;
+	/* the dearest of late, which is forgotten slowly */
+	t->usual_pusd -= t->usual_pusd / 16;
+	if (cost > t->usual_pusd)
+		t->usual_pusd = cost;
+	while (i < ENFORCE_PAST && t->past[i] && !is_like(t->past[i], row))
+		i++;
+	if (i == ENFORCE_PAST)
+		i = t->npast++ % ENFORCE_PAST;
+	if (!t->past[i])
+		t->past[i] = malloc(sizeof(*row));
+	if (t->past[i])
+		*t->past[i] = *row;
+}
