@@ -8,12 +8,12 @@
 #include "base/log.h"
 #include "bpf/meter.h"
 
-static struct probe_conn_key key_of(const struct target *t, uint64_t ssl)
+static struct probe_conn_key key_of(const struct ward *t, uint64_t ssl)
 {
 	return (struct probe_conn_key){.ssl = ssl, .tgid = t->whom.tgid};
 }
 
-static void mark(struct enforce *e, struct target *t, uint64_t ssl,
+static void mark(struct enforce *e, struct ward *t, uint64_t ssl,
 		 enum lg_verdict v, const char *reason, bool unsent)
 {
 	struct probe_conn_key key = key_of(t, ssl);
@@ -21,7 +21,7 @@ static void mark(struct enforce *e, struct target *t, uint64_t ssl,
 	meter_mark(e->o.meter, &key, v, reason, unsent);
 }
 
-void act_verdict(struct enforce *e, struct target *t, bool near, bool force)
+void act_verdict(struct enforce *e, struct ward *t, bool near, bool force)
 {
 	bool stop = t->is != LG_FORESEE_NO && e->o.hard != ENFORCE_WARN &&
 		    t->whom.tgid != 1 && t->whom.tgid != (uint32_t)getpid();
@@ -35,9 +35,10 @@ void act_verdict(struct enforce *e, struct target *t, bool near, bool force)
 	t->near = near;
 }
 
-/* -- deny -------------------------------------------------------------------- */
+/* -- deny --------------------------------------------------------------------
+ */
 
-void act_deny(struct enforce *e, struct target *t, bool on)
+void act_deny(struct enforce *e, struct ward *t, bool on)
 {
 	if (!e->deny || t->denied == on)
 		return;
@@ -48,7 +49,7 @@ void act_deny(struct enforce *e, struct target *t, bool on)
 }
 
 /* Programs try again and again: one row for each budget and window. */
-void act_count_denied(struct enforce *e, struct target *t)
+void act_count_denied(struct enforce *e, struct ward *t)
 {
 	uint64_t n = t->denied ? rung_deny_count(e->deny, t->whom.tgid) : 0;
 
@@ -66,18 +67,19 @@ void act_count_denied(struct enforce *e, struct target *t)
 	note_event(t, &t->why, NULL, LG_VERDICT_DENY);
 }
 
-/* -- reset ------------------------------------------------------------------- */
+/* -- reset -------------------------------------------------------------------
+ */
 
-void act_reset_calls(struct enforce *e, struct target *t)
+void act_reset_calls(struct enforce *e, struct ward *t)
 {
-	for (struct conn *c = t->conns; c; c = c->next) {
+	for (struct dial *c = t->dials; c; c = c->next) {
 		if (!c->call[0])
 			continue;
 		if (!c->has_peer && c->fd < 0)
-			conn_learn_peer(e, t, c);
+			dial_learn_peer(e, t, c);
 		mark(e, t, c->key.ssl, LG_VERDICT_RESET, t->why.reason, false);
 		c->call[0] = '\0';
-		if (conn_reset(t, c))
+		if (dial_reset(t, c))
 			continue;
 		e->totals.reset++;
 		note_event(t, &t->why, NULL, LG_VERDICT_RESET);
@@ -85,20 +87,20 @@ void act_reset_calls(struct enforce *e, struct target *t)
 }
 
 /* The write that waits fails; the process goes on. */
-static bool reset_wait(struct enforce *e, struct target *t,
+static bool reset_wait(struct enforce *e, struct ward *t,
 		       const struct lg_exhaust *why, struct wait *w)
 {
-	enum lg_verdict v = e->o.hard == ENFORCE_DENY ? LG_VERDICT_DENY
-						      : LG_VERDICT_RESET;
+	enum lg_verdict v =
+		e->o.hard == ENFORCE_DENY ? LG_VERDICT_DENY : LG_VERDICT_RESET;
 	struct probe_conn_key key = key_of(t, w->ssl);
-	struct conn *c = conn_get(t, &key, true);
+	struct dial *c = dial_get(t, &key, true);
 
 	if (!c)
 		return false;
 	if (c->fd < 0 && !c->has_peer)
-		conn_learn_peer(e, t, c);
+		dial_learn_peer(e, t, c);
 	/* others may be busy with calls that were let go */
-	if (conn_reset(t, c))
+	if (dial_reset(t, c))
 		return false;
 	mark(e, t, w->ssl, v, why->reason, true);
 	w->used = false;
@@ -108,9 +110,10 @@ static bool reset_wait(struct enforce *e, struct target *t,
 	return true;
 }
 
-/* -- stop, kill ---------------------------------------------------------------- */
+/* -- stop, kill
+ * ---------------------------------------------------------------- */
 
-static void kill_it(struct enforce *e, struct target *t,
+static void kill_it(struct enforce *e, struct ward *t,
 		    const struct lg_exhaust *why, const struct wait *w)
 {
 	if (t->killed)
@@ -121,7 +124,7 @@ static void kill_it(struct enforce *e, struct target *t,
 	rung_signal(&t->whom, SIGKILL);
 }
 
-static void stay(struct enforce *e, struct target *t,
+static void stay(struct enforce *e, struct ward *t,
 		 const struct lg_exhaust *why, const struct wait *w)
 {
 	t->why = *why;
@@ -134,11 +137,11 @@ static void stay(struct enforce *e, struct target *t,
 	note_event(t, why, w->row, LG_VERDICT_STOP);
 }
 
-bool act_refuse(struct enforce *e, struct target *t,
-		const struct lg_exhaust *why, struct wait *w)
+bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
+		struct wait *w)
 {
-	enum lg_verdict v = e->o.hard == ENFORCE_KILL ? LG_VERDICT_KILL
-						      : LG_VERDICT_STOP;
+	enum lg_verdict v =
+		e->o.hard == ENFORCE_KILL ? LG_VERDICT_KILL : LG_VERDICT_STOP;
 
 	if ((e->o.hard == ENFORCE_DENY || e->o.hard == ENFORCE_RESET) &&
 	    reset_wait(e, t, why, w))
@@ -159,7 +162,7 @@ bool act_refuse(struct enforce *e, struct target *t,
 	return true;
 }
 
-void act_continue(struct enforce *e, struct target *t)
+void act_continue(struct enforce *e, struct ward *t)
 {
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		struct wait *w = &t->waits[i];

@@ -18,14 +18,13 @@ static void paused(struct lg_exhaust *why)
 	};
 }
 
-static bool is_free_to_go(const struct target *t)
+static bool is_free_to_go(const struct ward *t)
 {
-	return !t->owner || t->ignores ||
-	       owner_lets_alone(t->owner, &t->whom);
+	return !t->owner || t->ignores || owner_lets_alone(t->owner, &t->whom);
 }
 
 /* Calls of the kinds that it made before: would one more fit? */
-static enum lg_foresight foresee_past(struct target *t, struct lg_world *w,
+static enum lg_foresight foresee_past(struct ward *t, struct lg_world *w,
 				      struct lg_exhaust *why, int64_t *room)
 {
 	enum lg_foresight is = LG_FORESEE_NO;
@@ -51,7 +50,7 @@ static enum lg_foresight foresee_past(struct target *t, struct lg_world *w,
 	return is;
 }
 
-void judge_target(struct target *t, bool *near)
+void judge_ward(struct ward *t, bool *near)
 {
 	struct lg_world *w;
 	int64_t room;
@@ -82,7 +81,7 @@ void judge_target(struct target *t, bool *near)
 }
 
 /* Its own hold, as the row of a call that was just admitted has it. */
-bool judge_call(struct target *t, const struct lg_row *row,
+bool judge_call(struct ward *t, const struct lg_row *row,
 		struct lg_exhaust *why)
 {
 	struct lg_world *w;
@@ -112,7 +111,7 @@ bool judge_call(struct target *t, const struct lg_row *row,
  * process may ask fits, all else (the middle of a body, frames of control)
  * passes.
  */
-static bool judge_wait(struct target *t, const struct wait *w,
+static bool judge_wait(struct ward *t, const struct wait *w,
 		       struct lg_exhaust *why)
 {
 	if (w->row)
@@ -123,8 +122,7 @@ static bool judge_wait(struct target *t, const struct wait *w,
 	return false;
 }
 
-bool judge_waits(struct target *t, struct lg_exhaust *why,
-		 struct wait **first)
+bool judge_waits(struct ward *t, struct lg_exhaust *why, struct wait **first)
 {
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		struct wait *w = &t->waits[i];
@@ -145,7 +143,7 @@ static bool is_like(const struct lg_row *a, const struct lg_row *b)
 	       !strcmp(a->user, b->user) && !strcmp(a->tags, b->tags);
 }
 
-void judge_learn(struct target *t, const struct lg_row *row, bool settled)
+void judge_learn(struct ward *t, const struct lg_row *row, bool settled)
 {
 	int64_t cost = settled ? row->cost_pusd : row->estimate_pusd;
 	unsigned i = 0;

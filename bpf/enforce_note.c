@@ -27,7 +27,7 @@ static const char *done(enum lg_verdict v)
 	}
 }
 
-static void write_message(struct lg_message *m, const struct target *t,
+static void write_message(struct lg_message *m, const struct ward *t,
 			  const struct lg_exhaust *why, enum lg_verdict v)
 {
 	lg_message_init(m);
@@ -47,7 +47,7 @@ static void write_message(struct lg_message *m, const struct target *t,
 		lg_buf_puts(&m->b, "; llmguard resume");
 }
 
-static void log_it(const struct target *t, const struct lg_exhaust *why,
+static void log_it(const struct ward *t, const struct lg_exhaust *why,
 		   enum lg_verdict v)
 {
 	const char *verdict = lg_verdict_name(v);
@@ -60,11 +60,10 @@ static void log_it(const struct target *t, const struct lg_exhaust *why,
 		{"process", lg_slice_str(t->who->comm), 0},
 	};
 
-	lg_log(LG_LOG_WARN, "process_stopped", kv,
-	       sizeof(kv) / sizeof(kv[0]));
+	lg_log(LG_LOG_WARN, "process_stopped", kv, sizeof(kv) / sizeof(kv[0]));
 }
 
-void note_event(struct target *t, const struct lg_exhaust *why,
+void note_event(struct ward *t, const struct lg_exhaust *why,
 		const struct lg_row *row, enum lg_verdict v)
 {
 	struct lg_world *w = lg_engine_pin(t->owner->engine);
@@ -99,8 +98,7 @@ void note_event(struct target *t, const struct lg_exhaust *why,
 	lg_engine_unpin(t->owner->engine, w);
 }
 
-void note_row(struct target *t, const struct lg_exhaust *why,
-	      enum lg_verdict v)
+void note_row(struct ward *t, const struct lg_exhaust *why, enum lg_verdict v)
 {
 	struct lg_world *w = lg_engine_pin(t->owner->engine);
 	struct lg_region *r = lg_world_region(w);

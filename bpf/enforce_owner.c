@@ -55,7 +55,8 @@ void owner_drop(struct enforce *e, struct owner *o)
 	free(o);
 }
 
-/* -- orders ----------------------------------------------------------------- */
+/* -- orders -----------------------------------------------------------------
+ */
 
 static void read_orders(struct owner *o, struct lg_slice text)
 {
@@ -161,7 +162,8 @@ bool owner_is_closed(struct owner *o)
 	return closed;
 }
 
-/* -- what calls turn out to cost ------------------------------------------------
+/* -- what calls turn out to cost
+ * ------------------------------------------------
  */
 
 void owner_learn(struct owner *o, const struct lg_row *row)
@@ -172,10 +174,10 @@ void owner_learn(struct owner *o, const struct lg_row *row)
 	if (row->estimate_pusd <= 0 || row->status != 200)
 		return;
 	ppm = (__int128)row->cost_pusd * 1000000 / row->estimate_pusd;
-	o->trust[o->ntrust++ % ENFORCE_TRUST] =
-		ppm > 1000000	  ? 1000000
-		: ppm < LEAST_PPM ? LEAST_PPM
-				  : (uint32_t)ppm;
+	o->trust[o->ntrust++ % ENFORCE_TRUST] = ppm > 1000000 ? 1000000
+						: ppm < LEAST_PPM
+							? LEAST_PPM
+							: (uint32_t)ppm;
 }
 
 /* The dearest of late; all of the hold until there were some. */

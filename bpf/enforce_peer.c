@@ -23,10 +23,10 @@
 /* -- connections --------------------------------------------------------------
  */
 
-struct conn *conn_get(struct target *t, const struct probe_conn_key *key,
+struct dial *dial_get(struct ward *t, const struct probe_conn_key *key,
 		      bool create)
 {
-	struct conn *c = t->conns;
+	struct dial *c = t->dials;
 
 	while (c && c->key.ssl != key->ssl)
 		c = c->next;
@@ -37,14 +37,14 @@ struct conn *conn_get(struct target *t, const struct probe_conn_key *key,
 		return NULL;
 	c->key = *key;
 	c->fd = -1;
-	c->next = t->conns;
-	t->conns = c;
+	c->next = t->dials;
+	t->dials = c;
 	return c;
 }
 
-void conn_drop(struct target *t, uint64_t ssl)
+void dial_drop(struct ward *t, uint64_t ssl)
 {
-	struct conn **at = &t->conns, *c;
+	struct dial **at = &t->dials, *c;
 
 	while ((c = *at) && c->key.ssl != ssl)
 		at = &c->next;
@@ -54,10 +54,10 @@ void conn_drop(struct target *t, uint64_t ssl)
 	free(c);
 }
 
-void conns_free(struct target *t)
+void dials_free(struct ward *t)
 {
-	while (t->conns)
-		conn_drop(t, t->conns->key.ssl);
+	while (t->dials)
+		dial_drop(t, t->dials->key.ssl);
 }
 
 static bool is_https(void *arg, const struct connect_peer *peer)
@@ -70,7 +70,7 @@ static bool is_https(void *arg, const struct connect_peer *peer)
  * Programs that move TLS's bytes themselves do not tell OpenSSL a descriptor:
  * then it is the one peer of all their connections, or of those to port 443.
  */
-void conn_learn_peer(struct enforce *e, struct target *t, struct conn *c)
+void dial_learn_peer(struct enforce *e, struct ward *t, struct dial *c)
 {
 	if (c->fd >= 0)
 		c->has_peer = !rung_peer_of(&t->whom, c->fd, &c->peer);
@@ -83,7 +83,7 @@ void conn_learn_peer(struct enforce *e, struct target *t, struct conn *c)
 		rung_deny_peer(e->deny, &c->peer);
 }
 
-int conn_reset(struct target *t, struct conn *c)
+int dial_reset(struct ward *t, struct dial *c)
 {
 	int n = -ENOTCONN;
 
@@ -189,8 +189,7 @@ static void start_child(struct resolver *r)
 	int fds[2];
 
 	for (unsigned i = 0; i < r->nhosts; i++) {
-		if (r->host[i].asked_ms &&
-		    now - r->host[i].asked_ms < AGAIN_MS)
+		if (r->host[i].asked_ms && now - r->host[i].asked_ms < AGAIN_MS)
 			continue;
 		r->host[i].asked_ms = now;
 		due = true;

@@ -45,23 +45,25 @@ struct wait {
 };
 
 /* A connection to an LLM peer. */
-struct conn {
-	struct conn *next;
+struct dial {
+	struct dial *next;
 	struct probe_conn_key key;
 	int fd; /* -1: not known */
 	bool has_peer;
 	struct connect_peer peer;
-	char call[27]; /* row's id of the call under way, "" none */
+	uint32_t begun; /* requests, as the kernel counts them */
+	char call[27];	/* row's id of the call under way, "" none */
 };
 
-struct target {
-	struct target *next;
+/* A process under trace. */
+struct ward {
+	struct ward *next;
 	struct rung_whom whom;
-	struct owner *owner;	   /* NULL: no engine, let alone */
-	struct lg_row *who;	   /* without a request */
+	struct owner *owner; /* NULL: no engine, let alone */
+	struct lg_row *who;  /* without a request */
 	struct lg_row *past[ENFORCE_PAST];
 	unsigned npast;
-	struct conn *conns;
+	struct dial *dials;
 	struct wait waits[ENFORCE_WAITS];
 	unsigned nwaits; /* ever */
 	int64_t usual_pusd;
@@ -69,6 +71,7 @@ struct target {
 
 	enum lg_foresight is; /* exhausted for its next call? */
 	struct lg_exhaust why;
+	bool dirty;	    /* a call of its was told and not looked at */
 	bool near, verdict; /* as the kernel has them */
 	bool denied;
 	uint64_t ndenied; /* told */
@@ -78,7 +81,7 @@ struct target {
 	bool noted;   /* the orders say that it is stopped */
 	bool killed;
 	int64_t stopped_ms;
-	int64_t cont_ms; /* when it was continued, 0: long ago */
+	int64_t cont_ms;	/* when it was continued, 0: long ago */
 	struct lg_hash128 told; /* budget and window of the last row denied */
 	uint32_t told_window;
 	bool has_told;
@@ -91,16 +94,18 @@ struct enforce {
 	struct rung_deny *deny; /* NULL: not loaded */
 	struct resolver *resolver;
 	struct owner *owners;
-	struct target *targets[ENFORCE_SLOTS];
+	struct ward *wards[ENFORCE_SLOTS];
 	struct lg_row *fresh; /* admitted by the record at hand */
-	bool has_fresh, dirty;
+	bool has_fresh;
+	bool dirty; /* there are targets that are */
 	bool cgroup_verdict, cgroup_denied;
 	uint64_t ncgroup_denied;
 	int64_t next_all_ms;
 	struct enforce_totals totals;
 };
 
-/* -- enforce_owner.c --------------------------------------------------------- */
+/* -- enforce_owner.c ---------------------------------------------------------
+ */
 
 /* NULL: the process has no engine. Takes a reference. */
 struct owner *owner_of(struct enforce *e, uint32_t tgid, uint32_t uid);
@@ -119,61 +124,63 @@ void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on);
 /* Does the config say fail: closed? */
 bool owner_is_closed(struct owner *o);
 
-/* -- enforce_judge.c: who may go on, no side effects ---------------------------
+/* -- enforce_judge.c: who may go on, no side effects
+ * ---------------------------
  */
 
 /* t->is, t->why and whether it comes near; from the world in force. */
-void judge_target(struct target *t, bool *near);
+void judge_ward(struct ward *t, bool *near);
 /* May this very call be made? False: *why not. */
-bool judge_call(struct target *t, const struct lg_row *row,
+bool judge_call(struct ward *t, const struct lg_row *row,
 		struct lg_exhaust *why);
 /* Do all writes that wait may go on? False: *why not, *first is one of them. */
-bool judge_waits(struct target *t, struct lg_exhaust *why,
-		 struct wait **first);
+bool judge_waits(struct ward *t, struct lg_exhaust *why, struct wait **first);
 /* A call of this kind was made. */
-void judge_learn(struct target *t, const struct lg_row *row, bool settled);
+void judge_learn(struct ward *t, const struct lg_row *row, bool settled);
 
-/* -- enforce_act.c: the rungs --------------------------------------------------
+/* -- enforce_act.c: the rungs
+ * --------------------------------------------------
  */
 
 /* The kernel's maps follow t->is; force: whatever they have now. */
-void act_verdict(struct enforce *e, struct target *t, bool near, bool force);
+void act_verdict(struct enforce *e, struct ward *t, bool near, bool force);
 /*
  * This write must not go on: whatever the rung says. True: the process stays
  * as it is (stopped or dying).
  */
-bool act_refuse(struct enforce *e, struct target *t,
-		const struct lg_exhaust *why, struct wait *w);
+bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
+		struct wait *w);
 /* Whoever was stopped goes on. */
-void act_continue(struct enforce *e, struct target *t);
+void act_continue(struct enforce *e, struct ward *t);
 /* New connections: from now on, or no more. */
-void act_deny(struct enforce *e, struct target *t, bool on);
+void act_deny(struct enforce *e, struct ward *t, bool on);
 /* What the kernel has denied since. */
-void act_count_denied(struct enforce *e, struct target *t);
+void act_count_denied(struct enforce *e, struct ward *t);
 /* Calls under way end now. */
-void act_reset_calls(struct enforce *e, struct target *t);
+void act_reset_calls(struct enforce *e, struct ward *t);
 
-/* -- enforce_note.c: rows and events -------------------------------------------
+/* -- enforce_note.c: rows and events
+ * -------------------------------------------
  */
 
 /* An event, once for each process, budget and window. */
-void note_event(struct target *t, const struct lg_exhaust *why,
+void note_event(struct ward *t, const struct lg_exhaust *why,
 		const struct lg_row *row, enum lg_verdict v);
 /* A row of what no request is known of. */
-void note_row(struct target *t, const struct lg_exhaust *why,
-	      enum lg_verdict v);
+void note_row(struct ward *t, const struct lg_exhaust *why, enum lg_verdict v);
 
-/* -- enforce_peer.c: whom LLM connections lead to ------------------------------
+/* -- enforce_peer.c: whom LLM connections lead to
+ * ------------------------------
  */
 
-struct conn *conn_get(struct target *t, const struct probe_conn_key *key,
+struct dial *dial_get(struct ward *t, const struct probe_conn_key *key,
 		      bool create);
-void conn_drop(struct target *t, uint64_t ssl);
-void conns_free(struct target *t);
+void dial_drop(struct ward *t, uint64_t ssl);
+void dials_free(struct ward *t);
 /* Find its peer and deny it to whoever is denied. */
-void conn_learn_peer(struct enforce *e, struct target *t, struct conn *c);
+void dial_learn_peer(struct enforce *e, struct ward *t, struct dial *c);
 /* 0, -ENOTCONN it cannot be found. */
-int conn_reset(struct target *t, struct conn *c);
+int dial_reset(struct ward *t, struct dial *c);
 
 struct resolver *resolver_new(void);
 void resolver_del(struct resolver *r);
@@ -183,6 +190,21 @@ void resolver_poll(struct resolver *r,
 		   void (*fn)(void *arg, const struct connect_peer *peer),
 		   void *arg);
 
-struct target *target_find(struct enforce *e, uint32_t tgid);
+/* -- enforce_ward.c
+ * ------------------------------------------------------------
+ */
+
+struct ward *ward_find(struct enforce *e, uint32_t tgid);
+/* NULL: it is gone. Judged at once. */
+struct ward *ward_add(struct enforce *e, uint32_t tgid);
+void ward_drop(struct enforce *e, uint32_t tgid);
+/* Who it is may change with a program, and so may its budgets. */
+void ward_identify(struct enforce *e, struct ward *t);
+void ward_forget_calls(struct ward *t);
+/* Judge it and act on that; force: whatever the kernel has now. */
+void ward_judge(struct enforce *e, struct ward *t, bool force);
+void wards_each(struct enforce *e,
+		void (*fn)(struct enforce *e, struct ward *t, int64_t now_ms),
+		int64_t now_ms);
 
 #endif

@@ -167,7 +167,8 @@ uint64_t rung_deny_cgroup_count(struct rung_deny *d, uint64_t cgroup)
 	return count(d->skel->maps.denied_cgroups, &cgroup, sizeof(cgroup));
 }
 
-/* -- a trial ---------------------------------------------------------------- */
+/* -- a trial ----------------------------------------------------------------
+ */
 
 /* A socket of our own that listens; its address. */
 static int listen_here(struct sockaddr_in *at)

@@ -22,9 +22,8 @@
 
 static int take(const struct rung_whom *w, int fd)
 {
-	int s = w->pidfd < 0
-			? -1
-			: (int)syscall(SYS_pidfd_getfd, w->pidfd, fd, 0);
+	int s = w->pidfd < 0 ? -1
+			     : (int)syscall(SYS_pidfd_getfd, w->pidfd, fd, 0);
 
 	return s < 0 ? -errno : s;
 }
@@ -65,7 +64,8 @@ static int peer_of(int s, struct connect_peer *out)
 	return 0;
 }
 
-/* -- SOCK_DESTROY --------------------------------------------------------------
+/* -- SOCK_DESTROY
+ * --------------------------------------------------------------
  */
 
 static void ids_from(const struct connect_peer *peer, int family, __be32 *addr,
@@ -97,8 +97,7 @@ static int destroy(int family, const struct connect_peer *local,
 		struct nlmsghdr h;
 		struct nlmsgerr e;
 	} answer = {0};
-	int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-		       NETLINK_SOCK_DIAG);
+	int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int err = 0;
 
 	if (s < 0)
@@ -148,8 +147,7 @@ static int find_ends(uint32_t tgid, unsigned long inode, struct ends *out)
 	FILE *f;
 
 	for (unsigned i = 0; i < 2 && err; i++) {
-		snprintf(path, sizeof(path), "/proc/%u/net/%s", tgid,
-			 names[i]);
+		snprintf(path, sizeof(path), "/proc/%u/net/%s", tgid, names[i]);
 		f = fopen(path, "re");
 		while (f && err && fgets(line, sizeof(line), f))
 			if (sscanf(line,
@@ -313,7 +311,8 @@ int rung_only_peer(const struct rung_whom *w,
 	return c.found ? 0 : -ENOTCONN;
 }
 
-/* -- a trial ---------------------------------------------------------------- */
+/* -- a trial ----------------------------------------------------------------
+ */
 
 /* Two ends of a connection of our own. */
 static int make_pair(int out[2])

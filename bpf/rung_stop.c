@@ -68,7 +68,8 @@ int rung_signal(const struct rung_whom *w, int sig)
 	return kill((pid_t)w->tgid, sig) ? -errno : 0;
 }
 
-/* -- trials ----------------------------------------------------------------- */
+/* -- trials -----------------------------------------------------------------
+ */
 
 static int tell(char *why_not, const char *what, int err)
 {

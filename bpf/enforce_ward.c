@@ -1,0 +1,113 @@
+#include "bpf/enforce_state.h"
+
+#include <stdlib.h>
+
+#include "bpf/meter.h"
+
+struct ward *ward_find(struct enforce *e, uint32_t tgid)
+{
+	struct ward *t = e->wards[tgid % ENFORCE_SLOTS];
+
+	while (t && t->whom.tgid != tgid)
+		t = t->next;
+	return t;
+}
+
+void ward_forget_calls(struct ward *t)
+{
+	dials_free(t);
+	for (unsigned i = 0; i < ENFORCE_PAST; i++) {
+		free(t->past[i]);
+		t->past[i] = NULL;
+	}
+	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
+		free(t->waits[i].row);
+		t->waits[i] = (struct wait){.used = false};
+	}
+	t->npast = 0;
+	t->usual_pusd = 0;
+}
+
+/* Who it is may change with a program, and so may its budgets. */
+void ward_identify(struct enforce *e, struct ward *t)
+{
+	struct owner *was = t->owner;
+
+	if (meter_identity(e->o.meter, t->whom.tgid, t->who))
+		lg_row_init(t->who);
+	t->owner = owner_of(e, t->whom.tgid, t->who->uid);
+	t->ignores = (t->who->flags & LG_ROW_IGNORED_BUDGET) != 0;
+	owner_drop(e, was);
+}
+
+void ward_judge(struct enforce *e, struct ward *t, bool force)
+{
+	enum lg_foresight was = t->is;
+	bool near;
+
+	judge_ward(t, &near);
+	act_verdict(e, t, near, force);
+	if (e->o.hard != ENFORCE_DENY && e->o.hard != ENFORCE_RESET)
+		return;
+	act_deny(e, t, t->is == LG_FORESEE_YES);
+	if (t->is == LG_FORESEE_YES && was != t->is &&
+	    e->o.hard == ENFORCE_RESET)
+		act_reset_calls(e, t);
+}
+
+struct ward *ward_add(struct enforce *e, uint32_t tgid)
+{
+	struct ward **slot = &e->wards[tgid % ENFORCE_SLOTS];
+	struct ward *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->who = malloc(sizeof(*t->who));
+	if (!t->who || rung_whom_open(tgid, &t->whom)) {
+		free(t->who);
+		free(t);
+		return NULL;
+	}
+	t->next = *slot;
+	*slot = t;
+	ward_identify(e, t);
+	ward_judge(e, t, true);
+	return t;
+}
+
+static void ward_free(struct enforce *e, struct ward *t)
+{
+	act_count_denied(e, t);
+	act_deny(e, t, false);
+	ward_forget_calls(t);
+	owner_drop(e, t->owner);
+	rung_whom_close(&t->whom);
+	free(t->who);
+	free(t);
+}
+
+void ward_drop(struct enforce *e, uint32_t tgid)
+{
+	struct ward **at = &e->wards[tgid % ENFORCE_SLOTS], *t;
+
+	while ((t = *at) && t->whom.tgid != tgid)
+		at = &t->next;
+	if (!t)
+		return;
+	*at = t->next;
+	ward_free(e, t);
+}
+
+void wards_each(struct enforce *e,
+		void (*fn)(struct enforce *e, struct ward *t, int64_t now_ms),
+		int64_t now_ms)
+{
+	for (unsigned i = 0; i < ENFORCE_SLOTS; i++) {
+		struct ward *next, *t;
+
+		for (t = e->wards[i]; t; t = next) {
+			next = t->next;
+			fn(e, t, now_ms);
+		}
+	}
+}
