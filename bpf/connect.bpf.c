@@ -2,7 +2,7 @@
  * Denies new connections, and datagrams, to LLM peers for processes and
  * control groups under verdict. All else passes after one look-up.
  */
-#include <linux/bpf.h>
+#include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,10 @@
 #ifndef LG_BPF_CONNECT_H
 #define LG_BPF_CONNECT_H
 
+/* There vmlinux.h comes first. */
+#ifndef __bpf__
 #include <linux/types.h>
+#endif
 
 /* What connect.bpf.c and the tracer say to each other. */
 struct connect_peer {

@@ -17,7 +17,7 @@
 #define NPROGS 4
 
 struct rung_deny {
-	struct connect_bpf *skel;
+	struct connect *skel;
 	struct bpf_link *link[NPROGS];
 };
 
@@ -79,7 +79,7 @@ int rung_deny_open(struct rung_deny **out, char *why_not)
 	int err = d ? 0 : -ENOMEM, root = -1;
 
 	if (d)
-		d->skel = connect_bpf__open_and_load();
+		d->skel = connect__open_and_load();
 	if (d && !d->skel)
 		err = -errno;
 	libbpf_set_print(was);
@@ -112,7 +112,7 @@ void rung_deny_close(struct rung_deny *d)
 		return;
 	for (unsigned i = 0; i < NPROGS; i++)
 		bpf_link__destroy(d->link[i]);
-	connect_bpf__destroy(d->skel);
+	connect__destroy(d->skel);
 	free(d);
 }
 
