@@ -117,7 +117,9 @@ static void show(struct lg_flow *f, struct view *v, size_t n)
 		lg_buf_put(&f->synth, v->p + v->at, n);
 		return;
 	}
-	memmove(v->p + v->shown, v->p + v->at, n);
+	/* what stays where it is may stand in memory that is only read */
+	if (v->shown != v->at)
+		memmove(v->p + v->shown, v->p + v->at, n);
 	v->shown += n;
 }
 

@@ -97,7 +97,7 @@ class Tracer:
                  ready=True, own=True, env=None):
         self.box, self.code, self.ready = box, code, ready
         self.pids = [pid] if isinstance(pid, int) else list(pid)
-        argv = [TRACE] + ([output] if output else [])
+        argv = [TRACE, '--verbose'] + ([output] if output else [])
         if own:
             argv += ['--config', box.config_path, '--state-dir', box.state,
                      '--region', box.region]
@@ -146,12 +146,11 @@ class Tracer:
     def rows(self, n=0, timeout=10):
         """Calls that --json printed, waiting for n of them."""
         def enough(a):
-            return sum(x.startswith('{') and '"kind":"' not in x
-                       for x in a) >= n
+            return sum('"kind":"call"' in x for x in a) >= n
         if n and not self.out.wait(enough, timeout * SCALE):
             raise Failed('%d calls of %d: %s' % (
                 len(self.rows()), n, self.said()))
-        return [r for r in self.records() if r.get('kind', 'call') == 'call']
+        return [r for r in self.records() if r['kind'] == 'call']
 
     def summary(self):
         """The last record of --summary --json, after the end."""
