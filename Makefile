@@ -193,6 +193,7 @@ $(B)/gen/%.bpf.o: bpf/%.bpf.c Makefile
 		-MF $(@:.o=.d) -c $< -o $@.tmp
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
 
+.PRECIOUS: $(B)/gen/%.bpf.o
 $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@.tmp && mv $@.tmp $@

@@ -1,6 +1,10 @@
 #ifndef LG_BPF_READER_H
 #define LG_BPF_READER_H
 
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
 /*
  * What the ring's reader does, a word that both sides see: who writes a
  * record wakes him only where he waits for it.
