@@ -22,6 +22,7 @@
 #include "json.h"
 #include "table.h"
 #include "tool.h"
+#include "tracer_show.h"
 
 enum { O_ALL, O_RESET, O_JSON };
 static const struct opt opts[] = {
@@ -193,7 +194,8 @@ static void conds_json(struct json *j, const struct cover *cv)
 	json_close(j, ']');
 }
 
-static void program_json(struct json *j, const struct cover *cv, int pid)
+static void program_json(struct json *j, const struct cover *cv, int pid,
+			 const struct tracer_answer *tracer)
 {
 	const struct tls_copy *main = cover_main_copy(cv);
 
@@ -216,6 +218,8 @@ static void program_json(struct json *j, const struct cover *cv, int pid)
 	conds_json(j, cv);
 	darks_json(j, region(), real_name(cv));
 	json_text(j, "preload", cover_guard()->preload);
+	if (tracer)
+		tracer_show_json(tracer, j);
 	json_close(j, '}');
 	json_line(j);
 }
@@ -254,7 +258,8 @@ static void line(struct lg_buf *out, const char *title, const char *text)
 	lg_buf_puts(out, "\n");
 }
 
-static void program_text(const struct cover *cv, struct lg_buf *out)
+static void program_text(const struct cover *cv, int pid,
+			 const struct tracer_answer *tracer, struct lg_buf *out)
 {
 	const char *lib = cover_guard()->preload;
 
@@ -265,6 +270,8 @@ static void program_text(const struct cover *cv, struct lg_buf *out)
 	line(out, ": ", cv->why);
 	line(out, "to do    ", cover_remedy(cv));
 	line(out, "preload  ", *lib ? lib : "libllmguard.so was not found");
+	if (tracer)
+		tracer_show_text(tracer, pid, out);
 	copies_text(cv, out);
 	darks_text(out, region(), real_name(cv));
 	for (unsigned i = 0; i < cv->nconds; i++) {
@@ -304,7 +311,9 @@ static const char *reason(int err)
 
 static int one(struct call *c)
 {
+	static struct tracer_answer answer;
 	static struct cover cv;
+	const struct tracer_answer *tracer = NULL;
 	struct lg_buf out;
 	struct json j;
 	int pid = 0, err = look_at(c, &cv, &pid), ret;
@@ -312,13 +321,17 @@ static int one(struct call *c)
 	if (err)
 		return tool_fail("%s: %s", c->argv[0], reason(err));
 	look_guard(&cv);
+	if (cv.is_pid) {
+		tracer_ask(pid, &answer);
+		tracer = &answer;
+	}
 	if (c->v[O_JSON].set) {
 		json_init(&j);
-		program_json(&j, &cv, pid);
+		program_json(&j, &cv, pid, tracer);
 		ret = tool_print(&j.b);
 	} else {
 		lg_buf_init(&out, (size_t)1 << 20);
-		program_text(&cv, &out);
+		program_text(&cv, pid, tracer, &out);
 		ret = tool_print(&out);
 	}
 	if (ret)
@@ -375,7 +388,7 @@ static int all(struct call *c)
 		if (err)
 			continue; /* a kernel thread, or gone by now */
 		if (c->v[O_JSON].set)
-			program_json(&j, &cv, atoi(entry->d_name));
+			program_json(&j, &cv, atoi(entry->d_name), NULL);
 		else
 			row(&t, &cv, atoi(entry->d_name));
 	}

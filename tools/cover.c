@@ -79,7 +79,6 @@ const struct cover_guard *cover_guard(void)
 {
 	static struct cover_guard g;
 	static bool looked;
-	char tracer[1100];
 	struct elf e;
 
 	if (looked)
@@ -91,7 +90,6 @@ const struct cover_guard *cover_guard(void)
 	}
 	if (!beside(g.preload, "llmguard-patch.so", g.patch, sizeof(g.patch)))
 		g.patch[0] = 0;
-	g.tracer = beside(g.preload, "llmguard-trace", tracer, sizeof(tracer));
 	if (!elf_open(g.preload, &e)) {
 		g.hooks = e.exports;
 		elf_close(&e);
@@ -209,11 +207,11 @@ static void judge_copy(const struct cover *c, struct tls_copy *t)
 	else if (t->kind == TLS_OPENSSL || t->kind == TLS_BORINGSSL)
 		judge_static(c, t);
 	else if (t->kind == TLS_GO)
-		set(t, REACH_NONE,
+		set(t, REACH_TRACER,
 		    "Go programs have a TLS of their own, and make their "
 		    "system calls themselves",
-		    "Set a spending limit at the provider: its plain HTTP is "
-		    "not seen either.");
+		    "Watch it with llmguard-trace, which finds the functions "
+		    "of Go's crypto/tls.");
 	else if (t->kind == TLS_JSSE)
 		set(t, REACH_NONE, "Java has a TLS of its own (JSSE)",
 		    provider_limit);
@@ -240,7 +238,12 @@ static void judge_unloadable(struct cover *c)
 
 	for (unsigned i = 0; i < c->ncopies; i++) {
 		struct tls_copy *t = &c->copy[i];
-		bool named = t->form == TLS_EXPORTED || t->form == TLS_SYMBOLS;
+		bool named =
+			t->form == TLS_EXPORTED || t->form == TLS_SYMBOLS ||
+			t->kind == TLS_GO ||
+			(t->form == TLS_SHARED &&
+			 (t->kind == TLS_OPENSSL || t->kind == TLS_BORINGSSL ||
+			  t->kind == TLS_GNUTLS));
 
 		set(t, named ? REACH_TRACER : REACH_NONE,
 		    k ? k->text : "libllmguard.so is not loaded",

@@ -59,8 +59,7 @@ const char *cover_remedy(const struct cover *c);
 struct cover_guard {
 	char preload[1024]; /* "": not found */
 	char patch[1024];   /* llmguard-patch.so, "" */
-	bool tracer;
-	unsigned hooks; /* ELF_BIT of what it exports */
+	unsigned hooks;	    /* ELF_BIT of what it exports */
 };
 const struct cover_guard *cover_guard(void);
 
