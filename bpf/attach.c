@@ -1,3 +1,4 @@
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -99,6 +100,45 @@ static void copy_text(char *dst, size_t cap, const char *src)
 	snprintf(dst, cap, "%s", src);
 }
 
+/* A program without a loader that moves itself: DF_1_PIE, no PT_INTERP. */
+static bool is_static_pie(const struct attach_file *f)
+{
+	Elf64_Ehdr e;
+	Elf64_Phdr p = {0}, dyn = {0};
+	Elf64_Dyn d;
+
+	if (pread(f->fd, &e, sizeof(e), 0) != sizeof(e) || e.e_type != ET_DYN ||
+	    e.e_phentsize != sizeof(p))
+		return false;
+	for (unsigned i = 0; i < e.e_phnum; i++) {
+		if (pread(f->fd, &p, sizeof(p),
+			  (off_t)(e.e_phoff + i * sizeof(p))) != sizeof(p) ||
+		    p.p_type == PT_INTERP)
+			return false;
+		if (p.p_type == PT_DYNAMIC)
+			dyn = p;
+	}
+	for (uint64_t at = 0; at + sizeof(d) <= dyn.p_filesz; at += sizeof(d)) {
+		if (pread(f->fd, &d, sizeof(d), (off_t)(dyn.p_offset + at)) !=
+			    sizeof(d) ||
+		    d.d_tag == DT_NULL)
+			return false;
+		if (d.d_tag == DT_FLAGS_1)
+			return d.d_un.d_val & DF_1_PIE;
+	}
+	return false;
+}
+
+/* Who gave offsets knows the file; all else would be a guess there. */
+static void refuse_static_pie(struct object *o)
+{
+	if (o->kinds & OBJECT_OFFSETS)
+		return;
+	o->kinds = o->npoints = 0;
+	snprintf(o->note, sizeof(o->note),
+		 "is a static-pie program: not probed without --offsets");
+}
+
 int attach_read(struct attach_file *f, bool may_return)
 {
 	struct object *o = &f->owner->object;
@@ -112,6 +152,8 @@ int attach_read(struct attach_file *f, bool may_return)
 		err = 0; /* mapped code without an ELF head: a JIT's, a VM's */
 	if (err)
 		return err;
+	if (o->npoints && is_static_pie(f))
+		refuse_static_pie(o);
 	f->kinds = o->npoints ? o->kinds : 0;
 	copy_text(f->what, sizeof(f->what), o->what);
 	copy_text(f->note, sizeof(f->note), o->note);

@@ -51,7 +51,7 @@ bool choose_fits(const struct target_options *o, const struct proc *p,
 	return (!o->comm || glob(p->comm, o->comm)) &&
 	       (!o->exe || exe_fits(exe, o->exe)) &&
 	       (o->uid < 0 || p->uid == (uint64_t)o->uid) &&
-	       (!o->cgroup || proc_cgroup(p->pid) == o->cgroup);
+	       (!o->cgroup || proc_in_cgroup(p->pid, o->cgroup));
 }
 
 /* With a pattern, or a program's path, only user space can tell. */

@@ -141,18 +141,25 @@ static uint64_t cgroup_id(const char *path)
 	return 0;
 }
 
-uint64_t proc_cgroup(uint32_t pid)
+bool proc_in_cgroup(uint32_t pid, uint64_t id)
 {
-	char text[8192], *p;
+	char text[8192], *p, *slash;
 
 	if (slurp(pid, "cgroup", text, sizeof(text)) <= 0)
-		return 0;
+		return false;
 	p = !strncmp(text, "0::", 3) ? text : strstr(text, "\n0::");
 	if (!p)
-		return 0;
+		return false;
 	p += *p == '\n' ? 4 : 3;
 	p[strcspn(p, "\n")] = 0;
-	return cgroup_id(p);
+	/* upwards, the root last */
+	while (cgroup_id(p) != id) {
+		slash = strrchr(p, '/');
+		if (!slash || !p[0])
+			return false;
+		*slash = 0;
+	}
+	return true;
 }
 
 void proc_root(uint32_t pid, char out[32])

@@ -23,8 +23,8 @@ struct proc {
 int proc_get(uint32_t pid, struct proc *out);
 /* Where its program stands, " (deleted)" cut off. 0, -errno. */
 int proc_exe(uint32_t pid, char *out, size_t cap);
-/* Its cgroup's id (version 2), 0 unknown. */
-uint64_t proc_cgroup(uint32_t pid);
+/* Is it in the cgroup (version 2) of this id, or below? */
+bool proc_in_cgroup(uint32_t pid, uint64_t id);
 /* "/proc/PID/root" where it has a root of its own, else "". */
 void proc_root(uint32_t pid, char out[32]);
 /* The value of a variable that it started with, cut to cap. */
