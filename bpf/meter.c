@@ -131,8 +131,9 @@ static void gap(void *arg, bool is_up, uint64_t missing)
 {
 	struct conn *c = arg;
 
-	(void)is_up;
 	c->meter->totals.lost_bytes += missing;
+	if (c->flow)
+		lg_flow_gap(c->flow, is_up, missing);
 }
 
 static void eof(void *arg)
@@ -256,6 +257,7 @@ static void open_flow(struct conn *c)
 	struct lg_flow_peer peer = {
 		.host = lg_slice_str(c->host),
 		.observe_only = true,
+		.late = c->is_late,
 		.who = &c->who,
 	};
 

@@ -30,6 +30,11 @@ struct lg_flow *lg_flow_new(struct lg_engine *e,
 	f->sleeper = peer->arg;
 	f->who = peer->who;
 	f->in = peer->guarded ? LG_IN_HEAD : LG_IN_LOOK;
+	f->named = peer->guarded;
+	f->late = f->astray = peer->observe_only && peer->late;
+	f->late_flags = LG_ROW_JOINED_LATE;
+	if (f->late)
+		f->in = LG_IN_LOOK;
 	f->borrows = peer->memo;
 	f->memo = f->borrows ? peer->memo : lg_mem_alloc(sizeof(*f->memo));
 	if (!f->memo) {
@@ -55,6 +60,8 @@ static void abandon(struct lg_flow *f, struct lg_exchange *x)
 	}
 	if (!x->released && !x->denial)
 		x->quiet = true;
+	if (x->unsure)
+		lg_watch_end(f, x);
 	if (!x->closed)
 		lg_exchange_answer_end(x, false);
 	lg_settle(x);
@@ -75,6 +82,7 @@ void lg_flow_del(struct lg_flow *f)
 		lg_exchange_del(x);
 	}
 	lg_exchange_del(f->writing);
+	lg_watch_del(f->watch);
 	lg_framer_fini(&f->req);
 	lg_framer_fini(&f->resp);
 	lg_buf_fini(&f->held);

@@ -32,6 +32,7 @@ struct lg_flow_peer {
 	struct lg_slice host; /* SNI, or "" (then the Host field decides) */
 	bool guarded;	      /* lg_engine_guards(host) */
 	bool observe_only;    /* tracer: never hold, never block */
+	bool late;	      /* with it: it was there before we were */
 	/*
 	 * May the program's write wait a little (a blocking descriptor)? Asked
 	 * during an offer, when a budget slows calls down. NULL: it may not.
@@ -147,6 +148,12 @@ bool lg_flow_is_bound(const struct lg_flow *f);
 bool lg_flow_is_guarding(const struct lg_flow *f);
 /* Requests that were seen to begin. */
 uint32_t lg_flow_begun(const struct lg_flow *f);
+/*
+ * Bytes of the program (up) or of the server are missing here; 0: nobody knows
+ * how many. The call that they belong to is flagged `lost`, and what can still
+ * be read of it is.
+ */
+void lg_flow_gap(struct lg_flow *f, bool up, uint64_t missing);
 /*
  * The newest request was not written whole, and waits (unsent), or was after
  * all: should it end without an answer, the server never had it.

@@ -5,12 +5,14 @@
 #include "guard/exchange.h"
 #include "guard/flow.h"
 #include "guard/framer.h"
+#include "guard/head.h"
 #include "guard/who.h"
 #include "guard/windows.h"
 
 /* Private to flow.c, request.c, response.c and h2*.c. */
 
 struct lg_h2conn;
+struct lg_watch;
 
 #define LG_FLOW_NOT_H2 255
 
@@ -38,6 +40,9 @@ struct lg_flow {
 	bool ending;	/* it was the last answer */
 	bool shut;
 	bool deaf;	 /* answers cannot be read any more */
+	bool named;	 /* guarded by its name */
+	bool late;	 /* an answer may come whose request was not seen */
+	bool astray;	 /* where an answer begins is not known */
 	bool stream;	 /* one of several in an HTTP/2 connection */
 	uint8_t preface; /* bytes of HTTP/2's that are taken */
 	uint32_t forks;	 /* lg_self_forks() of the owner */
@@ -60,7 +65,9 @@ struct lg_flow {
 	struct lg_windows wins;
 	struct lg_memo *memo;
 	bool borrows; /* it is the memo of the connection of this stream */
-	struct lg_h2conn *h2; /* then all goes there; NULL: HTTP/1 */
+	struct lg_watch *watch; /* of an unsure exchange, NULL none */
+	uint32_t late_flags;	/* LG_ROW_* of such */
+	struct lg_h2conn *h2;	/* then all goes there; NULL: HTTP/1 */
 };
 
 /* A fork came between: take over what is ours now. */
@@ -89,7 +96,40 @@ void lg_request_give_up(struct lg_flow *f);
 bool lg_flow_may_leave(const struct lg_flow *f, const struct lg_exchange *x);
 void lg_flow_leave(struct lg_flow *f, struct lg_exchange *x);
 
+/* flow_row.c: what a request's row says before it is decided. */
+const struct lg_self *lg_row_self(const struct lg_flow *f);
+/* To whom it belongs, by its process and head. */
+void lg_row_attribute(struct lg_flow *f, struct lg_exchange *x,
+		      const struct lg_head *fields, struct lg_slice target);
+void lg_row_read_tier(struct lg_exchange *x, struct lg_slice head);
+void lg_row_name_model(struct lg_exchange *x);
+
+/* A request of which nothing was seen: NULL without memory. */
+struct lg_exchange *lg_request_unseen(struct lg_flow *f);
+/* It is known whose it is: attributed, priced, held. */
+void lg_request_settle_on(struct lg_flow *f, struct lg_exchange *x);
+/* Does a request of an LLM begin at p? Then it is read. */
+bool lg_request_finds(struct lg_flow *f, const char *p, size_t len);
+/* f->req is at an end without knowing it. */
+void lg_request_drain(struct lg_flow *f);
+
+/* flow_watch.c: observing what was not seen from its begin. */
+void lg_watch_del(struct lg_watch *w);
+/* An answer's head came, and nobody had asked: its exchange, or NULL. */
+struct lg_exchange *lg_watch_head(struct lg_flow *f);
+/* Bytes of the answer of x, which is unsure. */
+void lg_watch_body(struct lg_flow *f, struct lg_exchange *x,
+		   struct lg_slice body);
+/* It is over: if nothing said whose it is, that is said. */
+void lg_watch_end(struct lg_flow *f, struct lg_exchange *x);
+/* f->astray: does an answer begin, or go on, at p? */
+bool lg_watch_finds(struct lg_flow *f, const char *p, size_t len);
+
 /* response.c */
+/* The answers of all requests so far are over, as far as they were seen. */
+void lg_response_forget(struct lg_flow *f);
+/* Tells what f->resp has to say without more bytes. */
+void lg_response_drain(struct lg_flow *f);
 size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n);
 void lg_response_eof(struct lg_flow *f);
 

@@ -1,5 +1,14 @@
 #include "guard/flow_state.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "guard/host.h"
+#include "guard/routing.h"
+#include "llm/shape.h"
+#include "wire/content.h"
+
 bool lg_flow_is_guarding(const struct lg_flow *f)
 {
 	return f->h2 || f->first || f->begun ||
@@ -34,4 +43,255 @@ void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
 
 	for (; x; x = x->next)
 		mark(x, verdict, reason);
+}
+
+/* -- an answer whose request was not seen -----------------------------------
+ */
+
+/* So much of an answer is looked at before it is given up. */
+#define TEXT_MAX ((size_t)16 << 10)
+#define RAW_MAX ((size_t)256 << 10)
+
+struct lg_watch {
+	struct lg_content *content; /* NULL: it is not coded */
+	struct lg_buf head;	    /* of the answer */
+	struct lg_buf raw;	    /* its body as it came */
+	struct lg_buf text;	    /* the same decoded */
+};
+
+void lg_watch_del(struct lg_watch *w)
+{
+	if (!w)
+		return;
+	lg_content_del(w->content);
+	lg_buf_fini(&w->head);
+	lg_buf_fini(&w->raw);
+	lg_buf_fini(&w->text);
+	lg_mem_free(w, sizeof(*w));
+}
+
+static void drop_watch(struct lg_flow *f)
+{
+	lg_watch_del(f->watch);
+	f->watch = NULL;
+}
+
+static void keep_text(void *ctx, const char *p, size_t len)
+{
+	struct lg_buf *b = ctx;
+	size_t room = TEXT_MAX - b->len;
+
+	lg_buf_put(b, p, len < room ? len : room);
+}
+
+static struct lg_exchange *begin_unseen(struct lg_flow *f, struct lg_slice head)
+{
+	struct lg_slice coding =
+		lg_http1_field(head, LG_SLICE("content-encoding"), 0);
+	struct lg_exchange *x;
+
+	drop_watch(f);
+	f->watch = lg_mem_alloc(sizeof(*f->watch));
+	if (!f->watch)
+		return NULL;
+	lg_buf_init(&f->watch->head, LG_HTTP1_HEAD_MAX);
+	lg_buf_init(&f->watch->raw, RAW_MAX);
+	lg_buf_init(&f->watch->text, TEXT_MAX);
+	lg_buf_put(&f->watch->head, head.p, head.len);
+	x = lg_request_unseen(f);
+	if (!x || lg_content_new(coding, keep_text, &f->watch->text,
+				 &f->watch->content) == -ENOMEM)
+		return NULL;
+	x->row.response_bytes += head.len;
+	return x;
+}
+
+struct lg_exchange *lg_watch_head(struct lg_flow *f)
+{
+	return begin_unseen(f, lg_framer_head(&f->resp));
+}
+
+/* What is known of where it went: the name of the connection. */
+static void find_host(struct lg_flow *f, struct lg_exchange *x,
+		      const struct lg_dialect *d)
+{
+	struct lg_slice host = lg_route_host_name(lg_slice_str(f->host));
+	struct lg_host_hit hit = {NULL, NULL};
+	const char *owner = lg_shape_owner(d);
+
+	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
+	if (lg_host_find(x->world, host, &hit) && hit.provider)
+		lg_slice_copy(lg_slice_str(hit.provider), x->route.provider,
+			      sizeof(x->route.provider));
+	else if (host.len)
+		lg_slice_copy(host, x->route.provider,
+			      sizeof(x->route.provider));
+	else if (owner)
+		lg_slice_copy(lg_slice_str(owner), x->route.provider,
+			      sizeof(x->route.provider));
+}
+
+/* It is known as well as it ever will be: the answer is read as such. */
+static void settle_on(struct lg_flow *f, struct lg_exchange *x,
+		      const struct lg_dialect *d)
+{
+	struct lg_watch *w = f->watch;
+	struct lg_http1 m;
+
+	x->unsure = false;
+	x->quiet = !d && !f->host[0];
+	x->route.kind = d ? LG_ROUTE_PAID : LG_ROUTE_UNKNOWN;
+	x->route.dialect = d;
+	x->route.type = d && strstr(d->name, "embeddings")
+				? LG_REQUEST_EMBED
+				: LG_REQUEST_GENERATE;
+	find_host(f, x, d);
+	lg_request_settle_on(f, x);
+	m = f->resp.m;
+	lg_exchange_answer_head(x, lg_buf_slice(&w->head),
+				m.status ? m.status : 200);
+	lg_exchange_answer_body(x, w->raw.p, w->raw.len);
+	drop_watch(f);
+}
+
+void lg_watch_body(struct lg_flow *f, struct lg_exchange *x,
+		   struct lg_slice body)
+{
+	struct lg_watch *w = f->watch;
+	const struct lg_dialect *d;
+
+	lg_buf_put(&w->raw, body.p, body.len);
+	if (w->content)
+		lg_content_feed(w->content, body.p, body.len);
+	else
+		keep_text(&w->text, body.p, body.len);
+	d = lg_shape_answer(lg_buf_slice(&w->text));
+	if (d || w->text.len == TEXT_MAX || w->raw.overflow)
+		settle_on(f, x, d);
+}
+
+void lg_watch_end(struct lg_flow *f, struct lg_exchange *x)
+{
+	settle_on(f, x, lg_shape_answer(lg_buf_slice(&f->watch->text)));
+}
+
+/* -- bytes that are missing ---------------------------------------------------
+ */
+
+#define SSE_HEAD                                                               \
+	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"               \
+	"Transfer-Encoding: chunked\r\n\r\n"
+
+static bool is_status_line(const char *p, size_t n)
+{
+	return n >= 13 && !memcmp(p, "HTTP/1.", 7) && p[8] == ' ' &&
+	       p[9] >= '1' && p[9] <= '5' && (p[12] == ' ' || p[12] == '\r');
+}
+
+/* Its head is not known: it can only be a stream of events. */
+static bool join_stream(struct lg_flow *f, const char *p, size_t len)
+{
+	const struct lg_slice text = {p, len};
+	struct lg_exchange *x = f->first;
+	enum lg_http1_event ev;
+	struct lg_slice body;
+
+	if (!lg_shape_is_sse(text) || (!x && !lg_shape_answer(text)))
+		return false;
+	if (x && !x->released)
+		return false;
+	lg_framer_next(&f->resp);
+	lg_framer_feed(&f->resp, SSE_HEAD, sizeof(SSE_HEAD) - 1, &ev, &body);
+	if (ev != LG_HTTP1_HEAD || !lg_http1_join(&f->resp.m, p, len))
+		return false;
+	if (!x)
+		return begin_unseen(f, LG_SLICE(SSE_HEAD));
+	x->row.flags |= LG_ROW_LOST;
+	lg_exchange_answer_head(x, LG_SLICE(SSE_HEAD), 200);
+	return true;
+}
+
+bool lg_watch_finds(struct lg_flow *f, const char *p, size_t len)
+{
+	struct lg_exchange *x = f->first;
+
+	if (is_status_line(p, len)) {
+		if (x && x->answered)
+			lg_response_forget(f);
+		lg_framer_next(&f->resp);
+		f->astray = false;
+	} else if (x && x->answered && f->resp.in_body &&
+		   f->resp.m.framing == LG_HTTP1_CHUNKED) {
+		f->astray = !lg_http1_join(&f->resp.m, p, len);
+	} else if ((!x && f->late) || (x && !x->answered)) {
+		f->astray = !join_stream(f, p, len);
+	}
+	return !f->astray;
+}
+
+/* What comes behind the hole can be read only of a stream as it is. */
+static void make_hole(struct lg_exchange *x)
+{
+	if (x->body.kind == LG_BODY_SSE && !x->body.content)
+		lg_body_answer_feed(&x->body, "\n\n", 2);
+	else
+		x->holed = true;
+}
+
+static void gap_down(struct lg_flow *f, uint64_t missing)
+{
+	struct lg_exchange *x =
+		f->first && f->first->released ? f->first : NULL;
+
+	if (x)
+		x->row.flags |= LG_ROW_LOST;
+	if (x && x->unsure)
+		lg_watch_end(f, x);
+	if (x && f->resp.in_body)
+		make_hole(x);
+	if (!f->astray && f->resp.in_body && missing &&
+	    lg_http1_skip(&f->resp.m, missing)) {
+		if (x)
+			x->row.response_bytes += missing;
+		lg_response_drain(f);
+		return;
+	}
+	f->astray = f->late = true;
+	f->late_flags |= LG_ROW_LOST;
+}
+
+static void gap_up(struct lg_flow *f, uint64_t missing)
+{
+	struct lg_exchange *x = f->writing;
+
+	if (x)
+		x->row.flags |= LG_ROW_LOST;
+	if (f->in == LG_IN_HOLD && x)
+		lg_request_release(f);
+	if (f->in == LG_IN_BODY && missing &&
+	    lg_http1_skip(&f->req.m, missing)) {
+		if (x)
+			x->row.request_bytes += missing;
+		lg_request_drain(f);
+		return;
+	}
+	if (x)
+		x->written = true;
+	f->writing = NULL;
+	if (x && x->closed)
+		lg_exchange_del(x);
+	lg_framer_next(&f->req);
+	f->in = LG_IN_LOOK;
+	f->late = true;
+	f->late_flags |= LG_ROW_LOST;
+}
+
+void lg_flow_gap(struct lg_flow *f, bool up, uint64_t missing)
+{
+	if (f->in == LG_IN_PASSING || f->deaf)
+		return;
+	if (up)
+		gap_up(f, missing);
+	else
+		gap_down(f, missing);
 }

@@ -75,16 +75,6 @@ static void route(struct lg_flow *f, struct lg_exchange *x,
 	x->quiet = true;
 }
 
-static void read_tier(struct lg_exchange *x, struct lg_slice head)
-{
-	const char *name = x->d ? x->d->tier_field : NULL;
-
-	if (name)
-		lg_slice_copy(lg_slice_trim(lg_http1_field(
-				      head, lg_slice_str(name), 0)),
-			      x->facts.tier, sizeof(x->facts.tier));
-}
-
 static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 		    struct lg_slice type)
 {
@@ -95,25 +85,6 @@ static bool is_held(const struct lg_exchange *x, const struct lg_http1 *m,
 }
 
 static void decide(struct lg_flow *f, struct lg_exchange *x);
-
-static const struct lg_self *self_of(const struct lg_flow *f)
-{
-	return f->who ? f->who->self : lg_engine_self(f->engine);
-}
-
-/* To whom it belongs, by its process and head. */
-static void attribute(struct lg_flow *f, struct lg_exchange *x,
-		      const struct lg_head *fields, struct lg_slice target)
-{
-	const struct lg_env *env =
-		f->who ? f->who->env : lg_engine_env(f->engine);
-
-	lg_attribution_head(env, self_of(f), fields, target, f->memo, &x->row);
-	if (!f->who)
-		return;
-	x->row.pid = f->who->pid;
-	x->row.ppid = f->who->ppid;
-}
 
 /*
  * A head that nobody can frame. What it asks for is decided on its line, its
@@ -137,7 +108,7 @@ static void begin_unread(struct lg_flow *f, uint32_t flag)
 	if (x->route.kind == LG_ROUTE_NONE)
 		x->route.kind = LG_ROUTE_UNKNOWN;
 	lg_routing_name(x);
-	attribute(f, x, &fields, target);
+	lg_row_attribute(f, x, &fields, target);
 	lg_exchange_request_end(x, false);
 	enqueue(f, x);
 	decide(f, x);
@@ -177,13 +148,42 @@ void lg_request_give_up(struct lg_flow *f)
 		give_up(f, LG_ROW_BAD_HTTP);
 }
 
+struct lg_exchange *lg_request_unseen(struct lg_flow *f)
+{
+	struct lg_exchange *x = new_exchange(f);
+
+	if (!x)
+		return NULL;
+	x->row.flags |= f->late_flags;
+	x->unsure = x->released = x->written = true;
+	enqueue(f, x);
+	f->writing = NULL;
+	return x;
+}
+
+void lg_request_settle_on(struct lg_flow *f, struct lg_exchange *x)
+{
+	const struct lg_slice none = {"", 0};
+	struct lg_head fields;
+
+	lg_head_read(none, &fields);
+	lg_routing_name(x);
+	lg_row_attribute(f, x, &fields, none);
+	lg_exchange_request_end(x, false);
+	decide(f, x);
+}
+
 /* The head is complete and stands in `held` as it will go out. */
 static void begin(struct lg_flow *f)
 {
 	struct lg_slice head = lg_framer_head(&f->req), method, target;
-	struct lg_exchange *x = new_exchange(f);
+	struct lg_exchange *x;
 	struct lg_head fields;
 
+	/* who asks again has had his answers */
+	if (f->astray)
+		lg_response_forget(f);
+	x = new_exchange(f);
 	if (!x && must_end(f)) {
 		f->held.len = f->sent = 0;
 		f->in = LG_IN_SWALLOW;
@@ -199,8 +199,8 @@ static void begin(struct lg_flow *f)
 	lg_http1_request_line(head, &method, &target);
 	route(f, x, &fields, method, target);
 	lg_routing_name(x);
-	read_tier(x, head);
-	attribute(f, x, &fields, target);
+	lg_row_read_tier(x, head);
+	lg_row_attribute(f, x, &fields, target);
 	lg_phase_switched(x->world, fields.phase, &x->row);
 	if (!f->observe && fields.own)
 		lg_attribution_strip(&f->held);
@@ -232,17 +232,6 @@ static void refuse(struct lg_flow *f, struct lg_exchange *x)
 	lg_flow_turn(f);
 }
 
-/* What was asked for: the body's word; what will answer: the URL's. */
-static void name_model(struct lg_exchange *x)
-{
-	struct lg_slice body = lg_slice_str(x->facts.model);
-	struct lg_slice url = lg_slice_str(x->route.model);
-
-	lg_slice_copy(body.len ? body : url, x->row.model_requested,
-		      sizeof(x->row.model_requested));
-	lg_slice_copy(url.len ? url : body, x->row.model, sizeof(x->row.model));
-}
-
 static void degrade(struct lg_flow *f, struct lg_exchange *x)
 {
 	const struct lg_degrade_means means = {
@@ -263,12 +252,12 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 	if (lg_gateway_model(&x->route, x->facts.model))
 		lg_slice_copy(lg_slice_str(x->route.provider), row->provider,
 			      sizeof(row->provider));
-	name_model(x);
+	lg_row_name_model(x);
 	row->stream = x->facts.stream;
 	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
 		      sizeof(row->tier));
 	lg_phase_of_model(x->world, row);
-	lg_attribution_body(self_of(f), &x->facts, row);
+	lg_attribution_body(lg_row_self(f), &x->facts, row);
 	if (x->route.kind == LG_ROUTE_PAID) {
 		lg_tariff_requested(x);
 		lg_admit(x, &f->wins, f->observe);
@@ -509,14 +498,53 @@ static void consume(struct lg_flow *f, const char *p, size_t n)
 	}
 }
 
+static bool is_lost(const struct lg_flow *f)
+{
+	return f->in == LG_IN_LOOK || f->in == LG_IN_SKIP ||
+	       ((f->in == LG_IN_BODY || f->in == LG_IN_HOLD) && f->writing &&
+		f->writing->closed);
+}
+
+/* Of a host that is guarded by its name any request is ours. */
+static bool begins_named(const struct lg_flow *f, const char *p, size_t len)
+{
+	return f->observe && f->named && lg_http1_sniff(p, len) == 1;
+}
+
+bool lg_request_finds(struct lg_flow *f, const char *p, size_t len)
+{
+	if (!is_lost(f))
+		return false;
+	if (!lg_look_begins(f->engine, p, len) && !begins_named(f, p, len)) {
+		/* the next answer is that of this one */
+		f->late &= lg_http1_sniff(p, len) != 1;
+		return false;
+	}
+	written(f);
+	lg_framer_next(&f->req);
+	f->in = LG_IN_HEAD;
+	f->late = false;
+	return true;
+}
+
+void lg_request_drain(struct lg_flow *f)
+{
+	enum lg_http1_event ev;
+	struct lg_slice body;
+
+	lg_framer_feed(&f->req, NULL, 0, &ev, &body);
+	if (ev != LG_HTTP1_MORE)
+		on_event(f, ev, body, true);
+}
+
 size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
 			enum lg_flow_gate *gate)
 {
 	size_t n;
 
 	*gate = LG_FLOW_PASS;
-	if (f->in == LG_IN_LOOK && lg_look_begins(f->engine, p, len))
-		f->in = LG_IN_HEAD;
+	if (f->in == LG_IN_LOOK || f->observe)
+		lg_request_finds(f, p, len);
 	switch (f->in) {
 	case LG_IN_LOOK:
 	case LG_IN_SKIP:

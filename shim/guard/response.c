@@ -18,17 +18,33 @@ static bool is_interim(const struct lg_http1 *m)
 
 static void finish(struct lg_flow *f, struct lg_exchange *x, bool complete)
 {
+	if (x->unsure)
+		lg_watch_end(f, x);
 	lg_exchange_answer_end(x, complete);
 	lg_settle(x);
 	lg_flow_retire(f, x);
 	lg_flow_turn(f);
 }
 
+/* An answer to what was not seen whole, or not at all. */
+static struct lg_exchange *unasked(struct lg_flow *f)
+{
+	if (f->first && f->in == LG_IN_HOLD)
+		lg_request_release(f);
+	if (!f->first && f->late)
+		return lg_watch_head(f);
+	return answering(f);
+}
+
 static void on_head(struct lg_flow *f, struct lg_exchange *x)
 {
 	const struct lg_http1 *m = &f->resp.m;
 
-	if (!x || is_interim(m))
+	if (is_interim(m))
+		return;
+	if (!x && f->observe)
+		x = unasked(f);
+	if (!x)
 		return;
 	x->row.response_bytes += m->head_len;
 	lg_exchange_answer_head(x, lg_framer_head(&f->resp), m->status);
@@ -56,8 +72,17 @@ static void on_upgrade(struct lg_flow *f, struct lg_exchange *x)
 	finish(f, x, true);
 }
 
-static void on_body(struct lg_exchange *x, struct lg_slice body)
+static void on_body(struct lg_flow *f, struct lg_exchange *x,
+		    struct lg_slice body)
 {
+	if (x->unsure) {
+		lg_watch_body(f, x, body);
+		return;
+	}
+	if (x->holed) {
+		x->row.response_bytes += body.len;
+		return;
+	}
 	lg_exchange_answer_body(x, body.p, body.len);
 	lg_later_note(x);
 }
@@ -71,7 +96,7 @@ static void on_event(struct lg_flow *f, struct lg_exchange *x,
 		break;
 	case LG_HTTP1_BODY:
 		if (x)
-			on_body(x, body);
+			on_body(f, x, body);
 		break;
 	case LG_HTTP1_END:
 		if (x && !is_interim(&f->resp.m))
@@ -227,7 +252,7 @@ static enum lg_http1_event edit(struct lg_flow *f, struct lg_exchange *x,
 	}
 	used = lg_framer_feed(&f->resp, v->p + v->at, n - v->at, &ev, &body);
 	if (ev == LG_HTTP1_BODY) {
-		on_body(x, body);
+		on_body(f, x, body);
 		v->at += used;
 		if (is_cut(x, ev))
 			cut_edited(f, x, body);
@@ -291,9 +316,11 @@ size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n)
 		return 0;
 	if (f->in == LG_IN_SKIP && n)
 		wait_for_answer(f, p, n);
+	if (f->astray && (!n || !lg_watch_finds(f, p, n)))
+		return n;
 	if (f->deaf || !n ||
-	    (!f->first && f->in != LG_IN_HEAD && f->in != LG_IN_HOLD &&
-	     f->in != LG_IN_BODY))
+	    (!f->first && !f->late && f->in != LG_IN_HEAD &&
+	     f->in != LG_IN_HOLD && f->in != LG_IN_BODY))
 		return n;
 	do {
 		ev = advance(f, &v, n);
@@ -317,9 +344,26 @@ void lg_response_eof(struct lg_flow *f)
 		return;
 	if (x->edit)
 		lg_inject_answer_end(x->edit, false, &f->synth);
-	end = f->deaf ? LG_HTTP1_BAD : lg_http1_eof(&f->resp.m);
+	end = f->deaf || f->astray ? LG_HTTP1_BAD : lg_http1_eof(&f->resp.m);
 	finish(f, x, x->answered && end == LG_HTTP1_END);
 	f->deaf = true;
 	while ((x = answering(f)))
 		finish(f, x, false);
+}
+
+void lg_response_forget(struct lg_flow *f)
+{
+	struct lg_exchange *x;
+
+	while ((x = answering(f)))
+		finish(f, x, false);
+	lg_framer_next(&f->resp);
+}
+
+void lg_response_drain(struct lg_flow *f)
+{
+	enum lg_http1_event ev;
+	struct lg_slice body;
+
+	step(f, answering(f), NULL, 0, &ev, &body);
 }

@@ -481,3 +481,38 @@ enum lg_http1_event lg_http1_eof(struct lg_http1 *m)
 		return LG_HTTP1_BAD;
 	}
 }
+
+bool lg_http1_skip(struct lg_http1 *m, uint64_t missing)
+{
+	bool counts = m->state == BODY || m->state == CHUNK_DATA;
+
+	if (m->state != ENDLESS && (!counts || m->left < missing))
+		return false;
+	m->body_bytes += missing;
+	if (!counts)
+		return true;
+	m->left -= missing;
+	if (!m->left)
+		m->state = m->state == BODY ? ENDING : CHUNK_DATA_CR;
+	return true;
+}
+
+bool lg_http1_join(struct lg_http1 *m, const char *p, size_t len)
+{
+	size_t at = len > 2 && !memcmp(p, "\r\n", 2) ? 2 : 0, i = at;
+	uint64_t n = 0;
+
+	while (i < len && i - at < 7 && hex_digit(p[i]) >= 0)
+		n = n << 4 | (uint64_t)hex_digit(p[i++]);
+	if (i == at || len - i < 2 || memcmp(p + i, "\r\n", 2))
+		return false;
+	i += 2;
+	if (!n ? len - i != 2 || memcmp(p + i, "\r\n", 2)
+	       : len - i >= n + 2 && memcmp(p + i + n, "\r\n", 2))
+		return false;
+	m->framing = LG_HTTP1_CHUNKED;
+	m->state = at ? CHUNK_DATA_CR : CHUNK_SIZE;
+	m->left = 0;
+	m->line = 0;
+	return true;
+}

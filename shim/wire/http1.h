@@ -65,6 +65,16 @@ void lg_http1_next(struct lg_http1 *m);
 size_t lg_http1_feed(struct lg_http1 *m, const char *p, size_t len,
 		     enum lg_http1_event *ev, struct lg_slice *body);
 /*
+ * So many bytes are missing here: true when it is known what stands behind
+ * them, because all of them belong to the body or the chunk at hand.
+ */
+bool lg_http1_skip(struct lg_http1 *m, uint64_t missing);
+/*
+ * In the midst of a chunked body: does a chunk begin at p, as far as these
+ * bytes can tell? Then the message goes on there.
+ */
+bool lg_http1_join(struct lg_http1 *m, const char *p, size_t len);
+/*
  * The peer closed. END when that ends the message (until-close), MORE when
  * nothing had begun, else BAD (cut short).
  */
