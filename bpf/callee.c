@@ -9,9 +9,10 @@
 
 /* What a register holds of what the function began with. */
 enum value { OTHER, ARG, ARG_INT, ZERO, STACK };
+#define NOWHERE 0x10000 /* on the stack, not known where */
 struct held {
 	enum value is;
-	unsigned arg;
+	unsigned arg; /* its number; STACK: how far above rsp */
 };
 
 static unsigned number(ZydisRegister reg)
@@ -57,6 +58,20 @@ static struct held copied(const struct code *c, const struct held *r)
 	return h;
 }
 
+static struct held on_stack(const struct code *c)
+{
+	const ZydisDecodedOperandMem *m = &c->op[1].mem;
+
+	if (m->base == ZYDIS_REGISTER_RBP)
+		return (struct held){STACK, NOWHERE};
+	if (m->base != ZYDIS_REGISTER_RSP)
+		return (struct held){OTHER, 0};
+	if (m->index != ZYDIS_REGISTER_NONE || m->disp.value < 0 ||
+	    m->disp.value >= NOWHERE)
+		return (struct held){STACK, NOWHERE};
+	return (struct held){STACK, (unsigned)m->disp.value};
+}
+
 /* What its first operand holds behind it. */
 static struct held result(const struct code *c, const struct held *r)
 {
@@ -65,10 +80,7 @@ static struct held result(const struct code *c, const struct held *r)
 	case ZYDIS_MNEMONIC_MOVSXD:
 		return copied(c, r);
 	case ZYDIS_MNEMONIC_LEA:
-		if (c->op[1].mem.base == ZYDIS_REGISTER_RSP ||
-		    c->op[1].mem.base == ZYDIS_REGISTER_RBP)
-			return (struct held){STACK, 0};
-		break;
+		return on_stack(c);
 	case ZYDIS_MNEMONIC_XOR:
 		if (is_gpr(&c->op[1]) &&
 		    c->op[1].reg.value == c->op[0].reg.value)
@@ -87,6 +99,10 @@ static void apply(const struct code *c, struct held *r)
 	if (is_gpr(&c->op[0]) &&
 	    (c->op[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 		h = result(c, r);
+	for (unsigned i = 0; i < NREGS && code_writes(c, ZYDIS_REGISTER_RSP);
+	     i++)
+		if (r[i].is == STACK)
+			r[i].arg = NOWHERE;
 	for (unsigned i = 0; i < c->z.operand_count; i++)
 		if (is_gpr(&c->op[i]) &&
 		    (c->op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
@@ -135,27 +151,64 @@ static enum probe_fn as_which(const struct held *r, enum probe_fn fn)
 	}
 }
 
+/* Up to the first call; r is what the registers hold there. */
+static int find_call(const struct site_text *text, uint64_t at,
+		     struct held r[static NREGS + 1], struct code *c)
+{
+	begin(r);
+	for (unsigned i = 0; i < LOOK_MAX; i++) {
+		if (!code_decode(text, at, c))
+			return -EILSEQ;
+		if (c->flow == CODE_CALL || c->flow == CODE_JMP)
+			return 0;
+		at = c->next;
+		if (c->flow == CODE_NEXT)
+			apply(c, r);
+		else if (c->flow != CODE_JCC)
+			return -ENOENT;
+		else if (c->z.mnemonic == ZYDIS_MNEMONIC_JNS ||
+			 c->z.mnemonic == ZYDIS_MNEMONIC_JNL)
+			at = c->target; /* where num is not negative */
+	}
+	return -ENOENT;
+}
+
 int site_callee(const struct site_text *text, uint64_t fn_addr,
 		enum probe_fn fn, uint64_t *callee, enum probe_fn *as)
 {
 	struct held r[NREGS + 1];
-	uint64_t at = fn_addr;
 	struct code c;
+	int err = find_call(text, fn_addr, r, &c);
 
-	begin(r);
-	for (unsigned i = 0; i < LOOK_MAX; i++, at = c.next) {
-		if (!code_decode(text, at, &c))
-			return -EILSEQ;
-		if (c.flow == CODE_CALL || c.flow == CODE_JMP) {
-			*as = as_which(r, fn);
-			*callee = c.target;
-			return *as == PROBE_NONE ? -ENOENT : 0;
-		}
-		if (c.flow == CODE_JCC) /* the other way is for errors */
-			continue;
-		if (c.flow != CODE_NEXT)
-			return -ENOENT;
-		apply(&c, r);
-	}
-	return -ENOENT;
+	if (err)
+		return err;
+	*as = as_which(r, fn);
+	*callee = c.target;
+	return *as == PROBE_NONE ? -ENOENT : 0;
+}
+
+bool site_count(const struct site_text *text, uint64_t fn_addr,
+		enum probe_fn fn, uint64_t *jcc, uint16_t *above_rsp)
+{
+	struct held r[NREGS + 1];
+	struct code c;
+	enum probe_fn as;
+	unsigned done;
+
+	if ((fn != PROBE_READ && fn != PROBE_WRITE) ||
+	    find_call(text, fn_addr, r, &c) || c.flow != CODE_CALL)
+		return false;
+	as = as_which(r, fn);
+	done = arg_regs[as == PROBE_WRITE_EX2 ? 4 : 3];
+	if (as == PROBE_NONE || r[done].is != STACK || r[done].arg >= NOWHERE ||
+	    !code_decode(text, c.next, &c) ||
+	    c.z.mnemonic != ZYDIS_MNEMONIC_TEST ||
+	    c.op[0].reg.value != ZYDIS_REGISTER_EAX ||
+	    c.op[1].reg.value != ZYDIS_REGISTER_EAX ||
+	    !code_decode(text, c.next, &c) || c.flow != CODE_JCC ||
+	    code_cost(&c) != CODE_EMULATED)
+		return false;
+	*jcc = c.at;
+	*above_rsp = (uint16_t)r[done].arg;
+	return true;
 }

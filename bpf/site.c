@@ -157,7 +157,7 @@ static int find_entry(const struct walk *w, uint64_t fn_addr, enum probe_fn fn,
 		if (!i || (i->branches && at != fn_addr) ||
 		    !code_decode(w->text, at, &c))
 			break;
-		if (is_cheap(&c, at == fn_addr) && !i->branches) {
+		if (is_cheap(&c, at == fn_addr)) {
 			out->entry_at = file_at(w->text, at);
 			out->entry_is_cheap = true;
 			return 0;
@@ -341,6 +341,25 @@ static void by_return(const struct walk *w, uint64_t fn_addr, struct site *out)
 	}
 }
 
+/* Every call that can have moved bytes passes it. */
+static bool by_count(const struct walk *w, uint64_t fn_addr, struct site *out)
+{
+	const struct walk_insn *i;
+	uint64_t jcc;
+
+	if (!site_count(w->text, fn_addr, out->fn, &jcc, &out->end_arg))
+		return false;
+	i = walk_at(w, jcc);
+	if (!i || i->branches)
+		return false;
+	out->end = PROBE_END_STACK;
+	out->end_is_cheap = true;
+	out->end_is_return = out->leaves = false;
+	out->nends = 1;
+	out->ends[0] = file_at(w->text, jcc);
+	return true;
+}
+
 /* Cheap first, then what sees every call, then what hijacks nothing. */
 static void find_end(const struct walk *w, uint64_t fn_addr, bool may_return,
 		     struct site *out)
@@ -348,7 +367,8 @@ static void find_end(const struct walk *w, uint64_t fn_addr, bool may_return,
 	struct site other = *out;
 
 	find_rets(w, out);
-	if (!may_return || (out->end_is_cheap && !out->leaves))
+	if ((out->end_is_cheap && !out->leaves) || by_count(w, fn_addr, out) ||
+	    !may_return)
 		return;
 	by_return(w, fn_addr, &other);
 	if (other.end_is_cheap || out->leaves)

@@ -61,6 +61,12 @@ int site_find(const struct site_text *text, uint64_t fn_addr, size_t fn_len,
  */
 int site_callee(const struct site_text *text, uint64_t fn_addr,
 		enum probe_fn fn, uint64_t *callee, enum probe_fn *as);
+/*
+ * The jcc behind that call at which eax > 0 says that the count stands so far
+ * above rsp. False: none. Any thread.
+ */
+bool site_count(const struct site_text *text, uint64_t fn_addr,
+		enum probe_fn fn, uint64_t *jcc, uint16_t *above_rsp);
 /* How many of its arguments are looked at. */
 unsigned site_nargs(enum probe_fn fn);
 bool site_is_read(enum probe_fn fn);
