@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bpf/probe_link.h"
 #include "bpf/reader.h"
+#include "bpf/reap.h"
 #include "bpf/ring.h"
 #include "tls.skel.h"
 
@@ -21,11 +23,15 @@
 struct loader {
 	struct tls *skel;
 	struct ring ring;
+	struct reap reap;
 	uint32_t ncgroup_verdicts, exits;
+	bool is_multi; /* uprobe_multi links, not perf events */
 };
 
 struct loader_link {
-	struct bpf_link *link;
+	struct loader *loader;
+	struct bpf_link *link; /* NULL: */
+	int fd;
 };
 
 /* libbpf knows one place for its words, for the whole process. */
@@ -96,7 +102,17 @@ static int attach_tracepoints(struct loader *l, const struct loader_options *o)
 	return s->links.process_forked ? 0 : -errno;
 }
 
-static int load(struct loader *l, const struct loader_options *o)
+static void set_multi(struct loader *l)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p,
+				     l->skel->obj) if (bpf_program__type(p) ==
+						       BPF_PROG_TYPE_KPROBE)
+		bpf_program__set_expected_attach_type(p, PROBE_LINK_MULTI);
+}
+
+static int load_programs(struct loader *l, const struct loader_options *o)
 {
 	int err;
 
@@ -104,8 +120,25 @@ static int load(struct loader *l, const struct loader_options *o)
 	if (!l->skel)
 		return -errno;
 	err = settle(l, o);
-	if (!err)
-		err = tls__load(l->skel);
+	if (err)
+		return err;
+	if (l->is_multi)
+		set_multi(l);
+	return tls__load(l->skel);
+}
+
+static int load(struct loader *l, const struct loader_options *o)
+{
+	int err;
+
+	l->is_multi = probe_link_may_be_multi();
+	err = load_programs(l, o);
+	if (err && l->is_multi) {
+		tls__destroy(l->skel);
+		l->is_multi = false;
+		*last_words = '\0';
+		err = load_programs(l, o);
+	}
 	if (!err)
 		err = ring_open(&l->ring, bpf_map__fd(l->skel->maps.ring),
 				l->skel->rodata->ring_bytes,
@@ -126,6 +159,7 @@ int loader_open(const struct loader_options *o, struct loader **out, char *text,
 	if (!l)
 		return -ENOMEM;
 	l->ring.fd = -1;
+	reap_init(&l->reap);
 	*last_words = '\0';
 	aloud = o->verbose;
 	libbpf_set_print(words);
@@ -145,6 +179,7 @@ void loader_close(struct loader *l)
 {
 	if (!l)
 		return;
+	reap_fini(&l->reap);
 	ring_close(&l->ring);
 	tls__destroy(l->skel);
 	free(l);
@@ -186,25 +221,41 @@ static struct bpf_program *program_of(struct loader *l, uint64_t cookie,
 	return NULL;
 }
 
+static int attach_perf(struct loader_link *link, struct bpf_program *prog,
+		       const char *path, uint64_t file_at, uint32_t pid,
+		       bool is_return, uint64_t cookie)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = is_return,
+		    .bpf_cookie = cookie);
+
+	link->link = bpf_program__attach_uprobe_opts(prog, pid ? (int)pid : -1,
+						     path, file_at, &opts);
+	return link->link ? 0 : errno ? -errno : -EINVAL;
+}
+
 int loader_attach(struct loader *l, const char *path, uint64_t file_at,
 		  uint32_t pid, bool is_return, uint64_t cookie,
 		  struct loader_link **out)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = is_return,
-		    .bpf_cookie = cookie);
 	struct bpf_program *prog = program_of(l, cookie, is_return);
 	struct loader_link *link;
+	int err = 0;
 
 	if (!prog)
 		return -EINVAL;
 	link = calloc(1, sizeof(*link));
 	if (!link)
 		return -ENOMEM;
-	link->link = bpf_program__attach_uprobe_opts(prog, pid ? (int)pid : -1,
-						     path, file_at, &opts);
-	if (!link->link) {
-		int err = errno ? -errno : -EINVAL;
-
+	link->loader = l;
+	if (l->is_multi) {
+		link->fd = probe_link_multi(bpf_program__fd(prog), path,
+					    file_at, pid, is_return, cookie);
+		err = link->fd < 0 ? link->fd : 0;
+	} else {
+		err = attach_perf(link, prog, path, file_at, pid, is_return,
+				  cookie);
+	}
+	if (err) {
 		free(link);
 		return err;
 	}
@@ -216,7 +267,7 @@ void loader_detach(struct loader_link *link)
 {
 	if (!link)
 		return;
-	bpf_link__destroy(link->link);
+	reap_link(&link->loader->reap, link->link, link->fd);
 	free(link);
 }
 

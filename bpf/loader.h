@@ -35,6 +35,8 @@ void loader_close(struct loader *l);
 int loader_attach(struct loader *l, const char *path, uint64_t file_at,
 		  uint32_t pid, bool is_return, uint64_t cookie,
 		  struct loader_link **out);
+/* Returns at once: the probe is gone some 0.1 s later, when loader_close
+ * returns at the latest. Before loader_close. */
 void loader_detach(struct loader_link *link);
 
 typedef void loader_event_fn(void *arg, const struct probe_event *ev,

@@ -504,12 +504,22 @@ def case_go():
     both(run)
 
 
-def probes():
-    """Programs and links that the kernel has now."""
-    p = subprocess.run(['bpftool', '-j', 'perf', 'list'], env=dict(
+def programs():
+    """Numbers of the programs that the kernel has."""
+    p = subprocess.run(['bpftool', '-j', 'prog', 'list'], env=dict(
         os.environ, PATH=os.environ['PATH'] + ':/usr/sbin'),
         capture_output=True, text=True)
-    return {e['pid'] for e in json.loads(p.stdout or '[]')}
+    return {e['id'] for e in json.loads(p.stdout or '[]')}
+
+
+def programs_of(pid):
+    """Those that a process holds."""
+    held = set()
+    for fd in os.listdir('/proc/%d/fdinfo' % pid):
+        with open('/proc/%d/fdinfo/%s' % (pid, fd)) as f:
+            held |= {int(line.split()[1]) for line in f
+                     if line.startswith('prog_id:')}
+    return held
 
 
 def case_killed():
@@ -517,7 +527,8 @@ def case_killed():
     calls = Calls()
     try:
         seen = Seen(calls)
-        ok(seen.pid in probes(), 'it is attached')
+        held = programs_of(seen.pid)
+        ok(held and held <= programs(), 'it is attached')
         calls.do('post 8 100 100')
         eq(kinds(seen.take()), [WRITE], 'and sees')
         with open('/proc/%d/maps' % calls.pid) as f:
@@ -525,7 +536,7 @@ def case_killed():
         os.kill(seen.pid, signal.SIGKILL)
         seen.p.wait()
         calls.do('many 8 100 100')
-        ok(seen.pid not in probes(), 'probes that stayed')
+        until(lambda: not held & programs(), 'programs that stayed')
         at = [int(m.split('-')[0], 16) for m in before if ' r-xp ' in m][0]
         off = [int(m.split()[2], 16) for m in before if ' r-xp ' in m][0]
         with open('/proc/%d/mem' % calls.pid, 'rb') as f:
