@@ -1,0 +1,443 @@
+/* The probe points of real libraries, hit by real TLS; offsets; bad files. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/edge.h"
+#include "tests/unit/trap_rig.h"
+
+#define LIBSSL "/usr/lib/x86_64-linux-gnu/libssl.so.3"
+#define LIBGNUTLS "/usr/lib/x86_64-linux-gnu/libgnutls.so.30"
+#define LIBBORING "/usr/lib/x86_64-linux-gnu/android/libssl.so.0"
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+
+static unsigned count(const struct object *o, enum probe_fn fn, bool ends)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < o->npoints; i++)
+		n += o->points[i].fn == fn &&
+		     (o->points[i].end != PROBE_END_NONE) == ends;
+	return n;
+}
+
+static void need(const char *path)
+{
+	if (access(path, R_OK)) {
+		print_message("no %s\n", path);
+		skip();
+	}
+}
+
+/* Of the build that this program belongs to. */
+static const char *built(const char *name)
+{
+	static char path[512];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	path[n > 0 ? n : 0] = 0;
+	for (int i = 0; i < 3; i++)
+		*(strrchr(path, '/') ? strrchr(path, '/') : path) = 0;
+	strncat(path, name, sizeof(path) - strlen(path) - 1);
+	return path;
+}
+
+static void test_libssl(void **state)
+{
+	struct object o;
+
+	(void)state;
+	need(LIBSSL);
+	assert_int_equal(object_read(LIBSSL, true, NULL, &o), 0);
+	assert_int_equal(o.kinds, OBJECT_OPENSSL);
+	assert_string_equal(o.what, "OpenSSL, libssl.so.3");
+	assert_int_equal(strlen(o.build_id), 40);
+	assert_string_equal(o.note, "");
+	for (unsigned i = 0; i < o.npoints; i++)
+		assert_true(o.points[i].is_cheap);
+	/* one pair for SSL_write and SSL_write_ex, one for reading */
+	assert_int_equal(count(&o, PROBE_WRITE, false), 0);
+	assert_int_equal(count(&o, PROBE_WRITE_EX, false), 1);
+	assert_int_equal(count(&o, PROBE_READ, false), 0);
+	assert_int_equal(count(&o, PROBE_READ_EX, false), 1);
+	assert_int_equal(count(&o, PROBE_READ_EX, true), 1);
+	assert_int_equal(count(&o, PROBE_FREE, false), 2);
+	assert_int_equal(count(&o, PROBE_CTRL, false), 1);
+	/* in a sandbox no return probe: the internal function ends by a jump */
+	assert_int_equal(object_read(LIBSSL, false, NULL, &o), 0);
+	assert_int_equal(count(&o, PROBE_READ, true), 1);
+	assert_int_equal(count(&o, PROBE_READ_EX, true), 1);
+	for (unsigned i = 0; i < o.npoints; i++)
+		assert_false(o.points[i].is_return);
+}
+
+static void test_others(void **state)
+{
+	struct object o;
+
+	(void)state;
+	if (!access(LIBGNUTLS, R_OK)) {
+		assert_int_equal(object_read(LIBGNUTLS, false, NULL, &o), 0);
+		assert_int_equal(o.kinds, OBJECT_GNUTLS);
+		/* gnutls_record_send jumps to gnutls_record_send2 */
+		assert_int_equal(count(&o, PROBE_GNUTLS_SEND, false), 1);
+		assert_true(count(&o, PROBE_GNUTLS_RECV, true) > 1);
+		assert_string_equal(o.note, "");
+	}
+	if (!access(LIBBORING, R_OK)) {
+		assert_int_equal(object_read(LIBBORING, false, NULL, &o), 0);
+		assert_int_equal(o.kinds, OBJECT_BORINGSSL);
+		assert_int_equal(count(&o, PROBE_HOST, false), 1);
+		assert_true(o.has_reads && o.has_writes);
+	}
+	if (!access(LOADER, R_OK)) {
+		assert_int_equal(object_read(LOADER, true, NULL, &o), 0);
+		assert_int_equal(o.kinds, OBJECT_LOADER);
+		assert_int_equal(count(&o, PROBE_LOADED, false), 1);
+	}
+	if (!access(built("/tests/e2e/cclient-static"), R_OK)) {
+		assert_int_equal(object_read(built("/tests/e2e/cclient-static"),
+					     true, NULL, &o),
+				 0);
+		assert_int_equal(o.kinds, OBJECT_OPENSSL);
+		assert_string_equal(o.what, "OpenSSL, static");
+	}
+	/* the preload exports everybody's functions and calls the real ones */
+	if (!access(built("/libllmguard.so"), R_OK)) {
+		assert_int_equal(
+			object_read(built("/libllmguard.so"), true, NULL, &o),
+			0);
+		assert_int_equal(o.npoints, 0);
+	}
+	assert_int_equal(object_read("/proc/self/exe", true, NULL, &o), 0);
+	assert_int_equal(o.npoints, 0);
+	assert_int_equal(object_read("/dev/null", true, NULL, &o), -ENOEXEC);
+	assert_int_equal(object_read("/proc/self/status", true, NULL, &o),
+			 -ENOEXEC);
+	assert_int_equal(object_read("/", true, NULL, &o), -ENOEXEC);
+	assert_int_equal(object_read("/nowhere", true, NULL, &o), -ENOENT);
+}
+
+/* TLS 1.2 with a shared key, both sides in memory, by a library's own names. */
+struct tls {
+	void *lib;
+	void *ctx, *client, *server;
+	int (*write)(void *, const void *, int);
+	int (*read)(void *, void *, int);
+	int (*write_ex)(void *, const void *, size_t, size_t *);
+	int (*read_ex)(void *, void *, size_t, size_t *);
+	int (*handshake)(void *);
+	void (*free)(void *);
+};
+
+static unsigned client_key(void *ssl, const char *hint, char *id, unsigned nid,
+			   unsigned char *key, unsigned nkey)
+{
+	(void)ssl;
+	(void)hint;
+	snprintf(id, nid, "us");
+	memset(key, 7, nkey < 16 ? nkey : 16);
+	return 16;
+}
+
+static unsigned server_key(void *ssl, const char *id, unsigned char *key,
+			   unsigned nkey)
+{
+	(void)ssl;
+	(void)id;
+	memset(key, 7, nkey < 16 ? nkey : 16);
+	return 16;
+}
+
+#define CALL(t, type, name) ((type)dlsym((t)->lib, name))
+typedef void *new_fn(const void *);
+typedef void two_fn(void *, void *);
+typedef void three_fn(void *, void *, void *);
+typedef void one_fn(void *);
+
+static bool tls_open(struct tls *t, const char *path)
+{
+	void *a, *b;
+
+	memset(t, 0, sizeof(*t));
+	t->lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!t->lib)
+		return false;
+	t->write = CALL(t, int (*)(void *, const void *, int), "SSL_write");
+	t->read = CALL(t, int (*)(void *, void *, int), "SSL_read");
+	t->write_ex = CALL(t, int (*)(void *, const void *, size_t, size_t *),
+			   "SSL_write_ex");
+	t->read_ex = CALL(t, int (*)(void *, void *, size_t, size_t *),
+			  "SSL_read_ex");
+	t->handshake = CALL(t, int (*)(void *), "SSL_do_handshake");
+	t->free = CALL(t, one_fn *, "SSL_free");
+	t->ctx = CALL(t, new_fn *, "SSL_CTX_new")(
+		CALL(t, void *(*)(void), "TLSv1_2_method")());
+	CALL(t, int (*)(void *, const char *), "SSL_CTX_set_cipher_list")
+	(t->ctx, "PSK-AES128-CBC-SHA");
+	CALL(t, two_fn *, "SSL_CTX_set_psk_client_callback")
+	(t->ctx, client_key);
+	CALL(t, two_fn *, "SSL_CTX_set_psk_server_callback")
+	(t->ctx, server_key);
+	t->client = CALL(t, new_fn *, "SSL_new")(t->ctx);
+	t->server = CALL(t, new_fn *, "SSL_new")(t->ctx);
+	a = CALL(t, new_fn *,
+		 "BIO_new")(CALL(t, void *(*)(void), "BIO_s_mem")());
+	b = CALL(t, new_fn *,
+		 "BIO_new")(CALL(t, void *(*)(void), "BIO_s_mem")());
+	CALL(t, one_fn *, "BIO_up_ref")(a);
+	CALL(t, one_fn *, "BIO_up_ref")(b);
+	CALL(t, three_fn *, "SSL_set_bio")(t->client, a, b);
+	CALL(t, three_fn *, "SSL_set_bio")(t->server, b, a);
+	CALL(t, one_fn *, "SSL_set_connect_state")(t->client);
+	CALL(t, one_fn *, "SSL_set_accept_state")(t->server);
+	for (int i = 0; i < 10; i++) {
+		t->handshake(t->client);
+		t->handshake(t->server);
+	}
+	return t->handshake(t->client) == 1 && t->handshake(t->server) == 1;
+}
+
+static void tls_close(struct tls *t)
+{
+	t->free(t->client);
+	t->free(t->server);
+	CALL(t, one_fn *, "SSL_CTX_free")(t->ctx);
+}
+
+static void one_call(bool is_read, void *ssl, const void *buf, size_t num,
+		     long moved)
+{
+	const struct rig_hit *in = rig_entry(is_read, 0);
+	const struct rig_hit *end = rig_end(is_read, 0);
+
+	assert_non_null(in);
+	assert_null(rig_entry(is_read, 1));
+	assert_ptr_equal(in->arg[0], ssl);
+	assert_ptr_equal(in->arg[1], buf);
+	assert_int_equal((uint32_t)in->arg[2], num);
+	if (!(in->p.end_arg & PROBE_ARG_ENDS))
+		return;
+	assert_non_null(end);
+	assert_null(rig_end(is_read, 1));
+	if (moved > 0)
+		assert_int_equal(end->result, moved);
+	else
+		assert_true(end->result <= 0);
+}
+
+static void talk(struct tls *t)
+{
+	char out[5000], in[5000];
+	size_t n = 0;
+	int r;
+
+	memset(out, 'x', sizeof(out));
+	for (int i = 0; i < 3; i++) {
+		rig_clear();
+		r = t->read(t->server, in, 100); /* nothing there */
+		assert_true(r < 0);
+		one_call(true, t->server, in, 100, r);
+		rig_clear();
+		assert_int_equal(t->write(t->client, out, 4321), 4321);
+		one_call(false, t->client, out, 4321, 4321);
+		rig_clear();
+		assert_int_equal(t->read(t->server, in, 1000), 1000);
+		one_call(true, t->server, in, 1000, 1000);
+		rig_clear();
+		assert_int_equal(t->read(t->server, in, 5000), 3321);
+		one_call(true, t->server, in, 5000, 3321);
+		if (!t->write_ex)
+			continue;
+		rig_clear();
+		assert_int_equal(t->write_ex(t->server, out, 99, &n), 1);
+		one_call(false, t->server, out, 99, 99);
+		rig_clear();
+		assert_int_equal(t->read_ex(t->client, in, 200, &n), 1);
+		one_call(true, t->client, in, 200, 99);
+		rig_clear();
+		assert_int_equal(t->read_ex(t->client, in, 200, &n), 0);
+		one_call(true, t->client, in, 200, 0);
+	}
+}
+
+static void with_library(const char *path, const char *name)
+{
+	struct object o;
+	struct tls t;
+
+	need(path);
+	if (!tls_open(&t, path)) {
+		print_message("%s: no TLS to be had\n", path);
+		skip();
+	}
+	for (int may_return = 0; may_return < 2; may_return++) {
+		assert_int_equal(object_read(path, may_return, NULL, &o), 0);
+		assert_true(rig_arm(name, &o));
+		talk(&t);
+		rig_disarm();
+	}
+	tls_close(&t);
+}
+
+static void test_openssl_calls(void **state)
+{
+	(void)state;
+	with_library(LIBSSL, "/libssl.so.3");
+}
+
+static void test_boringssl_calls(void **state)
+{
+	(void)state;
+	with_library(LIBBORING, "android/libssl.so.0");
+}
+
+static char *slurp(const char *path, size_t *n)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat st;
+	char *p;
+
+	assert_true(fd >= 0 && !fstat(fd, &st));
+	*n = (size_t)st.st_size;
+	p = malloc(*n);
+	assert_non_null(p);
+	assert_int_equal(read(fd, p, *n), *n);
+	close(fd);
+	return p;
+}
+
+/* A cut file, and one with any word of its headers made large. */
+static void test_damaged(void **state)
+{
+	struct object o;
+	struct edge e;
+	size_t n;
+	char *p;
+
+	(void)state;
+	need(LIBSSL);
+	p = slurp(LIBSSL, &n);
+	e = edge_new(n);
+	for (size_t cut = 0; cut < n; cut = cut < 4096 ? cut + 7 : cut * 9 / 8)
+		object_parse(edge_put(&e, p, cut), cut, true, NULL, &o);
+	for (size_t at = 0; at < 900; at += 4) {
+		char *q = edge_put(&e, p, n);
+
+		memset(q + at, 0xff, 4);
+		object_parse(q, n, at & 4, NULL, &o);
+		assert_true(o.npoints <= OBJECT_POINTS_MAX);
+	}
+	edge_del(&e);
+	free(p);
+}
+
+/* Somebody cuts the file while it is read. */
+static void test_shrunk(void **state)
+{
+	char path[] = "/tmp/lg-object-XXXXXX";
+	int fd = mkstemp(path);
+	struct object o;
+	char *p, *map;
+	size_t n;
+
+	(void)state;
+	need(LIBSSL);
+	p = slurp(LIBSSL, &n);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, p, n), n);
+	map = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(object_parse(map, n, true, NULL, &o), 0);
+	for (size_t left = n - 4096; left > 4096; left = left * 3 / 4) {
+		int err;
+
+		assert_int_equal(ftruncate(fd, (off_t)left), 0);
+		err = object_parse(map, n, true, NULL, &o);
+		assert_true(err == 0 || err == -EIO);
+	}
+	assert_int_equal(object_parse(map, n, true, NULL, &o), -EIO);
+	assert_int_equal(o.npoints, 0);
+	munmap(map, n);
+	close(fd);
+	unlink(path);
+	free(p);
+}
+
+static unsigned long address_of(const char *name)
+{
+	struct rig_where w = {.name = "/libssl.so.3"};
+	void *lib = dlopen(LIBSSL, RTLD_NOW | RTLD_LOCAL);
+
+	assert_non_null(lib);
+	assert_true(dl_iterate_phdr(rig_find, &w));
+	return (uintptr_t)dlsym(lib, name) - w.base;
+}
+
+/* A stripped program: the same points by the user's offsets. */
+static void test_offsets(void **state)
+{
+	char text[2000], why[200];
+	struct object o, by;
+	struct offsets *user;
+	size_t n;
+	char *p;
+	int len;
+
+	(void)state;
+	need(LIBSSL);
+	p = slurp(LIBSSL, &n);
+	assert_int_equal(object_parse(p, n, false, NULL, &o), 0);
+	len = snprintf(text, sizeof(text), "build-id %s\n", o.build_id);
+	for (unsigned i = 0; i < n - 9; i++) /* no name is found any more */
+		if (!memcmp(p + i, "\0SSL_", 5))
+			p[i + 1] = 'X';
+	assert_int_equal(object_parse(p, n, false, NULL, &by), 0);
+	assert_int_equal(by.npoints, 0);
+	len += snprintf(text + len, sizeof(text) - (size_t)len,
+			"SSL_read %#lx # as nm says\n", address_of("SSL_read"));
+	assert_int_equal(
+		offsets_parse("o", text, (size_t)len, &user, why, sizeof(why)),
+		0);
+	assert_int_equal(object_parse(p, n, false, user, &by), 0);
+	assert_int_equal(by.kinds & OBJECT_OFFSETS, OBJECT_OFFSETS);
+	assert_int_equal(count(&by, PROBE_READ, true), 1);
+	assert_string_equal(by.note, "no function that writes is known");
+	offsets_close(user);
+	/* an address that is nowhere */
+	len = snprintf(text, sizeof(text),
+		       "build-id %s\nSSL_write 0x70000000\n", o.build_id);
+	assert_int_equal(
+		offsets_parse("o", text, (size_t)len, &user, why, sizeof(why)),
+		0);
+	assert_int_equal(object_parse(p, n, false, user, &by), 0);
+	assert_int_equal(by.npoints, 0);
+	assert_non_null(strstr(by.note, "0x70000000 (line 2"));
+	offsets_close(user);
+	free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_libssl),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_openssl_calls),
+		cmocka_unit_test(test_boringssl_calls),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_shrunk),
+		cmocka_unit_test(test_offsets),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
