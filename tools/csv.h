@@ -13,7 +13,7 @@
  * front, tabs or semicolons instead of commas where the first line has more of
  * them. Memory is bounded by one record.
  */
-#define CSV_RECORD_MAX 65536
+#define CSV_RECORD_MAX 1048576
 #define CSV_FIELDS_MAX 128
 
 struct csv;

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "guard/attribution.h"
 #include "guard/engine.h"
 #include "guard/exchange.h"
 #include "guard/head.h"
-#include "guard/host.h"
+#include "guard/memo.h"
+#include "guard/phase.h"
+#include "guard/routing.h"
 #include "llm/gateway.h"
 #include "price_find.h"
 #include "wire/http1_head.h"
@@ -37,6 +40,8 @@ static const struct {
 
 struct parts {
 	struct lg_slice method, host, target, type, coding, body;
+	struct lg_slice head; /* empty: a body alone */
+	struct lg_head fields;
 };
 
 static struct lg_exchange *fail(struct explain_request *r, const char *what)
@@ -49,6 +54,8 @@ static bool is_http(struct lg_slice text)
 {
 	struct lg_slice line;
 
+	if (text.len && strchr("{[", text.p[0]))
+		return false;
 	lg_slice_cut(text, '\n', &line);
 	return memmem(line.p, line.len, " HTTP/1", 7);
 }
@@ -83,7 +90,6 @@ static const char *read_http(struct doc_arena *a, struct lg_slice text,
 			     struct parts *p)
 {
 	struct lg_slice head, coding;
-	struct lg_head fields;
 
 	if (!split_head(a, text, &head, &p->body))
 		return "the head is too large";
@@ -92,12 +98,13 @@ static const char *read_http(struct doc_arena *a, struct lg_slice text,
 	coding = lg_http1_field(head, LG_SLICE("transfer-encoding"), 0);
 	if (coding.len && !lg_slice_ieq(coding, LG_SLICE("identity")))
 		return "its body is chunked; give it plain";
-	lg_head_read(head, &fields);
-	if (!fields.host.len)
+	p->head = head;
+	lg_head_read(head, &p->fields);
+	if (!p->fields.host.len)
 		return "it has no Host";
-	p->host = fields.host;
-	p->type = fields.type;
-	p->coding = fields.coding;
+	p->host = p->fields.host;
+	p->type = p->fields.type;
+	p->coding = p->fields.coding;
 	return NULL;
 }
 
@@ -191,6 +198,7 @@ static const char *read_body(struct lg_engine *e, struct doc_arena *a,
 		return r->err.text;
 	if (body->kind != DOC_MAP)
 		return "must be a JSON object or an HTTP request";
+	r->body = body;
 	why = r->url ? read_url(a, r->url, p) : guess(e, a, r, body, p);
 	p->method = LG_SLICE("POST");
 	p->type = LG_SLICE("application/json");
@@ -207,34 +215,45 @@ static void name(struct lg_exchange *x)
 	if (lg_gateway_model(&x->route, x->facts.model))
 		lg_slice_copy(lg_slice_str(x->route.provider), x->row.provider,
 			      sizeof(x->row.provider));
-	body = lg_slice_str(x->facts.model);
 	lg_slice_copy(body.len ? body : url, x->row.model_requested,
 		      sizeof(x->row.model_requested));
 	lg_slice_copy(url.len ? url : body, x->row.model, sizeof(x->row.model));
 }
 
-/* The same steps as guard/request.c, without a connection. */
-static void feed(struct lg_exchange *x, const struct parts *p)
+static void read_tier(struct lg_exchange *x, struct lg_slice head)
 {
-	struct lg_host_hit hit = {NULL, NULL};
-	struct lg_slice host = lg_route_host_name(p->host), path;
+	const char *field = x->d ? x->d->tier_field : NULL;
 
-	lg_host_find(x->world, p->host, &hit);
-	lg_route_request(hit.family, hit.provider, host, p->method, p->target,
-			 &x->route);
-	lg_slice_cut(p->target, '?', &path);
-	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
-	lg_slice_copy(path, x->row.endpoint, sizeof(x->row.endpoint));
-	lg_slice_copy(lg_slice_str(x->route.provider), x->row.provider,
-		      sizeof(x->row.provider));
-	if (x->route.kind != LG_ROUTE_PAID)
-		return;
-	x->d = x->route.dialect;
-	lg_body_speak(&x->body, x->d);
-	lg_exchange_request_head(x, p->type, p->coding);
-	lg_exchange_request_body(x, p->body.p, p->body.len);
-	lg_exchange_request_end(x, true);
-	name(x);
+	if (field && head.len)
+		lg_slice_copy(lg_slice_trim(lg_http1_field(
+				      head, lg_slice_str(field), 0)),
+			      x->facts.tier, sizeof(x->facts.tier));
+}
+
+/* The same steps as guard/request.c, without a connection. */
+static void feed(struct lg_engine *e, struct lg_exchange *x,
+		 const struct parts *p)
+{
+	static struct lg_memo memo; /* batches repeat themselves */
+	struct lg_row *row = &x->row;
+
+	x->memo = &memo;
+	lg_routing_find(x, LG_SLICE(""), p->host, p->method, p->target);
+	lg_routing_name(x);
+	read_tier(x, p->head);
+	lg_attribution_head(lg_engine_env(e), lg_engine_self(e), &p->fields,
+			    p->target, x->memo, row);
+	lg_phase_switched(x->world, p->fields.phase, row);
+	if (x->route.kind == LG_ROUTE_PAID) {
+		lg_exchange_request_head(x, p->type, p->coding);
+		lg_exchange_request_body(x, p->body.p, p->body.len);
+		lg_exchange_request_end(x, true);
+		name(x);
+	}
+	lg_slice_copy(lg_slice_str(x->facts.tier), row->tier,
+		      sizeof(row->tier));
+	lg_phase_of_model(x->world, row);
+	lg_attribution_body(lg_engine_self(e), &x->facts, row);
 }
 
 struct lg_exchange *explain_request_read(struct lg_engine *e,
@@ -254,13 +273,18 @@ struct lg_exchange *explain_request_text(struct lg_engine *e,
 					 struct lg_slice text)
 {
 	struct parts p = {0};
+	struct doc_error ignored;
 	struct lg_exchange *x;
 	const char *why;
 
+	r->body = NULL;
 	if (is_http(text)) {
 		why = read_http(a, text, &p);
 		if (!why && r->url)
 			why = read_url(a, r->url, &p);
+		if (!why && !p.coding.len)
+			(void)doc_parse_json(a, r->file, p.body, &r->body,
+					     &ignored);
 	} else {
 		why = read_body(e, a, r, text, &p);
 	}
@@ -270,6 +294,6 @@ struct lg_exchange *explain_request_text(struct lg_engine *e,
 	if (!x)
 		return fail(r, "not enough memory");
 	x->row.ts_ms = lg_clock_real_ms();
-	feed(x, &p);
+	feed(e, x, &p);
 	return x;
 }

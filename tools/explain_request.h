@@ -11,13 +11,16 @@ struct explain_request {
 	const char *file;     /* "-" is stdin */
 	const char *url;      /* of a JSON body; NULL: guessed */
 	const char *provider; /* likewise */
+	/* Read from it: the JSON body, NULL where it is none. In the arena. */
+	struct doc *body;
 	struct doc_error err;
 };
 
 /*
  * A JSON body, or an HTTP/1 request with its head (lines may end in LF). NULL
- * with err filled; else an exchange whose route and facts are known, to be
- * deleted by the caller. Memory of the text is the arena's.
+ * with err filled; else an exchange whose route, facts and attribution (as if
+ * this environment sent it) are known, to be deleted by the caller. Memory of
+ * the text is the arena's.
  */
 struct lg_exchange *explain_request_read(struct lg_engine *e,
 					 struct doc_arena *a,

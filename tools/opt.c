@@ -145,6 +145,8 @@ int opt_parse(struct call *c, const struct cmd *cmd, int argc, char **argv)
 				return err;
 			continue;
 		}
+		rest_is_command |=
+			!kept && cmd->rest && !strcmp(argv[i], cmd->rest);
 		if (rest_is_command)
 			break;
 		argv[kept++] = argv[i];

@@ -43,6 +43,7 @@ struct cmd {
 	const char *program; /* the program that it is; NULL: llmguard */
 	const struct opt *opts;
 	int min_args, max_args; /* max -1: the rest belongs to a command */
+	const char *rest; /* so does it behind this first word; NULL: none */
 	int (*run)(struct call *c);
 };
 

@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace"
+    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -19,6 +19,7 @@ _llmguard()
     'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --warn-train-usd --warn-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
+    'estimate'*) opts='--model --prompt-file --system-file --max-tokens --output-tokens --column --url --provider --tier --compare --buffer --tokenizer --project --user --tags --conversation --yes --json --help' ;;
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
     'budget raise'*) opts='--until --json --help' ;;
     'budget import'*) opts='--help' ;;

@@ -387,22 +387,52 @@ static void get_name(const struct lg_stat *s, char out[97])
 			*out = '?';
 }
 
-int lg_stats_view(const struct lg_region *r, unsigned i,
-		  struct lg_stats_view *out)
+/* Each sample counts as the middle of its bucket. */
+static uint32_t mean(const struct scale *s)
 {
-	const struct lg_stat *s = &r->map->stat[i % LG_STATS];
+	uint64_t sum = 0, n = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		uint64_t c = lg_load_relaxed(&s->count[i]);
+		uint32_t end = i + 1 < s->n ? s->low(i + 1) : s->end;
+
+		sum += c * (s->low(i) + end - 1);
+		n += c;
+	}
+	return n < LG_STATS_ENOUGH ? 0 : (uint32_t)((sum / 2 + n / 2) / n);
+}
+
+static int view(const struct lg_stat *s, struct lg_stats_view *out)
+{
 	struct scale outs = outputs_of(s), ratios = ratios_of(s);
 	uint64_t hi = lg_load_acquire(&s->id.hi);
 
 	memset(out, 0, sizeof(*out));
-	if (i >= LG_STATS || !lg_load_relaxed(&s->id.lo) || hi & EMPTYING)
+	if (!lg_load_relaxed(&s->id.lo) || hi & EMPTYING)
 		return -ENOENT;
 	get_name(s, out->name);
 	out->learned = compute(s);
 	out->outputs = total_of(&outs);
 	out->unfinished = outs.above;
 	out->ratios = total_of(&ratios);
+	out->output_mean = mean(&outs);
+	out->ratio_low = quantile(&ratios, 50);
+	out->ratio_high = quantile(&ratios, 950);
 	out->seen = lg_load_relaxed(&s->seen);
 	out->touched_s = lg_load_relaxed(&s->touched_s);
 	return 0;
+}
+
+int lg_stats_view(const struct lg_region *r, unsigned i,
+		  struct lg_stats_view *out)
+{
+	return i < LG_STATS ? view(&r->map->stat[i], out) : -ENOENT;
+}
+
+int lg_stats_look(const struct lg_region *r, struct lg_hash128 id,
+		  struct lg_stats_view *out)
+{
+	const struct lg_stat *s = find(r, id);
+
+	return s ? view(s, out) : -ENOENT;
 }

@@ -15,6 +15,7 @@
 #define HOSTS_MAX 1024u
 #define RULES_MAX 1024u
 #define FILES_MAX 64u
+#define TOKENIZERS_MAX 16u
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -313,6 +314,22 @@ static int read_rules(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return err;
 }
 
+/* For `llmguard estimate` alone: a vocabulary file, or several. */
+static int read_tokenizer(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	struct lg_slice s;
+	int err = 0;
+
+	(void)dst;
+	if (v->kind != LG_YAML_LIST)
+		return lg_conf_text(c, v, 1024, &s);
+	if (v->n > TOKENIZERS_MAX)
+		return lg_conf_fail(c, v, "must be at most 16 files");
+	for (v = v->child; v && !err; v = v->next)
+		err = lg_conf_text(c, v, 1024, &s);
+	return err;
+}
+
 #define AT(f) offsetof(struct target, f)
 static const struct lg_conf_key keys[] = {
 	{"version", read_version, AT(ignored)},
@@ -328,6 +345,7 @@ static const struct lg_conf_key keys[] = {
 	{"hold_max_bytes", read_hold_max, AT(s.hold_max_bytes)},
 	{"admit_wait_ms", read_wait, AT(s.admit_wait_ms)},
 	{"pricing", read_pricing, 0},
+	{"tokenizer", read_tokenizer, 0},
 	{"hosts", read_hosts, AT(ignored)},
 	{"plain_http", lg_conf_plain, AT(ignored)},
 	{"programs", lg_conf_programs, AT(ignored)},

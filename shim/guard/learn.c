@@ -40,6 +40,17 @@ void lg_learn_get(const struct lg_exchange *x, struct lg_learned *out)
 		     out);
 }
 
+bool lg_learn_look(const struct lg_exchange *x, struct lg_stats_view *out)
+{
+	struct name n;
+
+	if (!is_learned(x) || !x->world->region)
+		return false;
+	n = name_of(x);
+	return !lg_stats_look(x->world->region->r,
+			      lg_stats_id(n.provider, n.model), out);
+}
+
 /* Did text alone make the input's tokens? */
 static bool is_plain(const struct lg_exchange *x)
 {

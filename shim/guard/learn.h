@@ -13,6 +13,8 @@
 /* All 0 where nothing is known, or the call is of a kind that does not learn
  * (batches, embeddings, pictures, ...). No store. */
 void lg_learn_get(const struct lg_exchange *x, struct lg_learned *out);
+/* All that was seen of such calls, for estimates; false: nothing. */
+bool lg_learn_look(const struct lg_exchange *x, struct lg_stats_view *out);
 /*
  * A settled call: its row is filled. Only exact counts of one whole answer
  * that the provider made; of the prompt only where it was nothing but text. A

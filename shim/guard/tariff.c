@@ -290,6 +290,7 @@ void lg_tariff_estimate(const struct lg_exchange *x, struct lg_estimate *out)
 		out->expected_pusd = 0;
 	out_ok = worst_output(x, &most);
 	things_ok = worst_things(x, &things);
+	out->worst_output = most;
 	out->worst_pusd = lg_price_worst(p, in, most);
 	if (__builtin_add_overflow(out->worst_pusd, things, &out->worst_pusd))
 		out->worst_pusd = INT64_MAX;

@@ -39,6 +39,7 @@ struct lg_estimate {
 	int64_t expected_pusd; /* adaptive: what the call will likely cost */
 	int64_t worst_pusd;    /* strict: what it cannot exceed */
 	bool bounded;	       /* worst_pusd is proven */
+	uint64_t worst_output; /* tokens, all choices */
 };
 
 /*

@@ -101,6 +101,36 @@ static void needs_enough(void **state)
 	assert_int_equal(learned("other").output_p99, 0);
 }
 
+/* What estimates are made of: the average, and where 9 of 10 prompts lie. */
+static void tells_spread(void **state)
+{
+	struct lg_stats_view v;
+
+	(void)state;
+	assert_int_equal(lg_stats_look(r, id_of("m"), &v), -ENOENT);
+	for (unsigned i = 0; i < 100; i++) {
+		output("m", i < 90 ? 100 : 2000);
+		prompt("m", 1000, i < 4 ? 900 : i < 96 ? 250 : 125);
+	}
+	assert_int_equal(lg_stats_look(r, id_of("m"), &v), 0);
+	assert_near(v.output_mean, 290, 7);
+	assert_near(v.learned.output_p50, 100, 12);
+	assert_near(v.learned.ratio, 4 * 1024, 8);
+	assert_near(v.ratio_low, 4 * 1024, 8);
+	assert_near(v.ratio_high, 4 * 1024, 8);
+	for (unsigned i = 0; i < 20; i++)
+		prompt("m", 1000, i < 10 ? 500 : 125);
+	assert_int_equal(lg_stats_look(r, id_of("m"), &v), 0);
+	assert_near(v.ratio_low, 2 * 1024, 8);
+	assert_near(v.ratio_high, 8 * 1024, 8);
+	assert_near(v.learned.ratio, 4 * 1024, 8);
+	for (unsigned i = 1; i < LG_STATS_ENOUGH; i++)
+		output("few", 100);
+	assert_int_equal(lg_stats_look(r, id_of("few"), &v), 0);
+	assert_int_equal(v.output_mean, 0);
+	assert_int_equal(v.ratio_low, 0);
+}
+
 static int by_size(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -443,11 +473,11 @@ static void readonly_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(needs_enough),     T(quantiles_match), T(scale_is_tight),
-		T(forgets),	     T(keeps_the_tail),	 T(cut_off_is_unknown),
-		T(learns_text),	     T(makes_room),	 T(ends_half_emptied),
-		T(survives_garbage), T(threads_agree),	 T(survives_kills),
-		T(readonly_is_read),
+		T(needs_enough),       T(tells_spread),	    T(quantiles_match),
+		T(scale_is_tight),     T(forgets),	    T(keeps_the_tail),
+		T(cut_off_is_unknown), T(learns_text),	    T(makes_room),
+		T(ends_half_emptied),  T(survives_garbage), T(threads_agree),
+		T(survives_kills),     T(readonly_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
