@@ -26,12 +26,14 @@ ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-Ishim -I.
 STATIC := -Wl,-Bstatic -lyaml -lz -lbrotlidec -lbrotlicommon -lzstd -lnghttp2 \
 	-Wl,-Bdynamic
+# The command's own: the index of the ledger, static like the rest.
+TOOL_LIBS := -ljansson -Wl,-Bstatic -lsqlite3 -Wl,-Bdynamic -lm
 say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 	libzydis-dev libzstd-dev libnghttp2-dev libjansson-dev \
-	libcurl4-openssl-dev \
+	libcurl4-openssl-dev libsqlite3-dev \
 	$(if $(X86_64),clang bpftool libbpf-dev libelf-dev)
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang bpftrace \
@@ -177,7 +179,7 @@ $(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
 
 $(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) -ljansson -ldl -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) $(TOOL_LIBS) -ldl -lpthread
 
 # The tools without their main(), for tests of their parsers.
 $(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
@@ -215,7 +217,7 @@ $(B)/llmguard-trace: $(filter $(B)/obj/bpf/main.o,$(BPF_OBJ)) \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) $(BPF_LIBS) -ldl -lpthread
 
-LIBS-unit := -lcmocka -ljansson -lnettle -lbrotlienc $(if $(X86_64),-lZydis)
+LIBS-unit := -lcmocka $(TOOL_LIBS) -lnettle -lbrotlienc $(if $(X86_64),-lZydis)
 LIBS-golden := -lcmocka -ljansson -lbrotlienc -lm
 LIBS-stress := -ljansson
 LIBS-shim := -lssl -lcrypto
@@ -286,6 +288,12 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_BIN)
 	$(Q)B=$(B) $(PYTHON) tests/bench/bench.py
 
+# A million rows over a year: the index, the reports, every sum checked.
+LEDGER_ROWS ?= 1000000
+bench-bill: all $(B)/tests/e2e/make_ledger
+	$(Q)B=$(B) LEDGER_ROWS=$(LEDGER_ROWS) LEDGER_DAYS=365 \
+	    LEDGER_FIRST=2025-11-23 $(PYTHON) tests/e2e/test_bill.py
+
 style:
 	$(Q)CC=$(CC) tests/style.sh
 
@@ -305,7 +313,7 @@ $(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes \
 		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
 		$(B)/libtrace.a $(B)/libtools.a $(B)/libengine.a $(STATIC) \
-		-ljansson $(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
+		$(TOOL_LIBS) $(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
 		-ldl -lpthread
 
 deps:
@@ -377,6 +385,7 @@ help:
 	@echo "make demo       a guarded curl and python until one is blocked"
 	@echo "make check      all tests; SUITES='unit e2e' chooses"
 	@echo "make bench      the figures, with and without the guard"
+	@echo "make bench-bill a million rows: index, reports, every sum checked"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make chaos      many programs killed at random, CHAOS_SECONDS"
 	@echo "make coverage   docs/coverage.md: real clients, one by one"
@@ -391,5 +400,5 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench chaos suites coverage style \
+.PHONY: man all unit tests check e2e demo bench bench-bill chaos suites coverage style \
 	fuzz deps fuzz-programs install help clean FORCE

@@ -42,6 +42,9 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_reconcile,
 	&cmd_replay,
 	&cmd_trace,
+	&cmd_index,
+	&cmd_costs,
+	&cmd_report,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

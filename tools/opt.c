@@ -1,6 +1,7 @@
 #include "opt.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/money.h"
@@ -42,6 +43,21 @@ static bool is_listed(const char *list, const char *text)
 	return false;
 }
 
+/* Kept until the next one for the same option. */
+static const char *join(unsigned at, const char *a, const char *b)
+{
+	static char *kept[OPTS_MAX];
+	size_t n = strlen(a) + strlen(b) + 2;
+	char *text = malloc(n);
+
+	if (!text)
+		return b;
+	snprintf(text, n, "%s,%s", a, b);
+	free(kept[at]);
+	kept[at] = text;
+	return text;
+}
+
 static int set(struct call *c, const struct opt *o, const char *text)
 {
 	struct opt_value *v = &c->v[o - c->cmd->opts];
@@ -67,6 +83,8 @@ static int set(struct call *c, const struct opt *o, const char *text)
 		c->more[c->nmore].opt = o;
 		c->more[c->nmore++].text = text;
 	}
+	if (o->type == OPT_COMMAS && v->set)
+		text = join((unsigned)(o - c->cmd->opts), v->text, text);
 	v->set = true;
 	v->text = text;
 	return -1;
@@ -118,6 +136,11 @@ static int take(struct call *c, int argc, char **argv, int *i)
 			return tool_usage(c->cmd, "%s: takes no value", a);
 		return set(c, o, "");
 	}
+	if (!text && o->type == OPT_MAYBE)
+		text = *i + 1 < argc && argv[*i + 1][0] >= '0' &&
+				       argv[*i + 1][0] <= '9'
+			       ? argv[++*i]
+			       : "";
 	if (!text) {
 		if (*i + 1 >= argc)
 			return tool_usage(c->cmd, "%s: needs %s", a, o->arg);

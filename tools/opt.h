@@ -11,9 +11,11 @@
 enum opt_type {
 	OPT_FLAG,
 	OPT_TEXT,
-	OPT_MONEY, /* a decimal amount of USD, 0..9000000; text is kept */
-	OPT_COUNT, /* a whole number */
-	OPT_LIST,  /* text that may be given again and again: opt_more() */
+	OPT_MONEY,  /* a decimal amount of USD, 0..9000000; text is kept */
+	OPT_COUNT,  /* a whole number */
+	OPT_LIST,   /* text that may be given again and again: opt_more() */
+	OPT_COMMAS, /* a text; given again, they are joined by commas */
+	OPT_MAYBE,  /* a text that begins with a digit, or nothing: "" */
 };
 
 struct opt {

@@ -1,0 +1,75 @@
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cmds.h"
+#include "guard/engine.h"
+#include "index.h"
+#include "json.h"
+#include "tool.h"
+
+enum { O_REBUILD, O_JSON };
+static const struct opt opts[] = {
+	[O_REBUILD] = {"rebuild", 0, OPT_FLAG, NULL,
+		       "throw it away and make it anew from the ledger"},
+	[O_JSON] = OPT_JSON,
+	OPT_END,
+};
+
+static int show_json(const struct index *x, const struct index_stats *s,
+		     uint64_t bytes)
+{
+	struct json j;
+
+	json_init(&j);
+	json_open(&j, NULL, '{');
+	json_text(&j, "index", index_path(x));
+	json_bool(&j, "in_memory", index_is_volatile(x));
+	json_u64(&j, "bytes", bytes);
+	json_u64(&j, "new_rows", s->rows);
+	json_u64(&j, "torn_rows", s->torn);
+	json_u64(&j, "duplicates", s->duplicates);
+	json_close(&j, '}');
+	json_line(&j);
+	return tool_print(&j.b);
+}
+
+static int run(struct call *c)
+{
+	struct index_stats s;
+	struct lg_engine *e;
+	struct index *x;
+	struct stat st = {0};
+	int ret = tool_open(&e);
+
+	if (ret >= 0)
+		return ret;
+	ret = c->v[O_REBUILD].set ? index_rebuild(e, &x) : index_open(e, &x);
+	if (ret >= 0) {
+		lg_engine_close(e);
+		return ret;
+	}
+	index_stats(x, &s);
+	if (stat(index_path(x), &st))
+		st.st_size = 0;
+	if (c->v[O_JSON].set) {
+		ret = show_json(x, &s, (uint64_t)st.st_size);
+	} else {
+		printf("%s: %llu new rows, %.1f MB\n", index_path(x),
+		       (unsigned long long)s.rows, (double)st.st_size / 1e6);
+		ret = EXIT_OK;
+	}
+	index_close(x);
+	lg_engine_close(e);
+	return ret;
+}
+
+const struct cmd cmd_index = {
+	.name = "index",
+	.args = "",
+	.summary = "bring the index of the ledger up to date",
+	.about = "Reports read an SQLite database beside the ledger "
+		 "(docs/index.md) and bring it up\nto date themselves. This "
+		 "does the same, and makes it anew when asked.",
+	.opts = opts,
+	.run = run,
+};

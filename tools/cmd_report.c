@@ -1,0 +1,138 @@
+#include <string.h>
+
+#include "cmds.h"
+#include "report.h"
+#include "tool.h"
+
+enum {
+	O_MONTH = ASK_OPTIONS,
+	O_YEAR,
+	O_WEEK,
+	O_BY,
+	O_DETAILED,
+	O_TOP,
+	O_CHART,
+	O_CHART_TOO,
+	O_FORMAT,
+};
+static const struct opt opts[] = {
+	ASK_OPTS,
+	[O_MONTH] = {"month", 'm', OPT_MAYBE, "[MONTH]",
+		     "2026-11; without one this month"},
+	[O_YEAR] = {"year", 'y', OPT_MAYBE, "[YEAR]",
+		    "2026; without one this year"},
+	[O_WEEK] = {"week", 'w', OPT_MAYBE, "[WEEK]",
+		    "2026-W47, or a day in it; without one this week"},
+	[O_BY] = {"by", 'b', OPT_COMMAS, "WHAT",
+		  "model project tag user endpoint provider phase conversation "
+		  "hour day week month ...; several with commas"},
+	[O_DETAILED] = {"detailed", 'd', OPT_FLAG, NULL,
+			"by model, project, user, tag, day and weekday"},
+	[O_TOP] = {"top", 'n', OPT_COUNT, "N",
+		   "so many of each at most; 0: all (table: 50)"},
+	[O_CHART] = {"chart", 'c', OPT_FLAG, NULL, "bars below each table"},
+	[O_CHART_TOO] = {"include-chart", 0, OPT_FLAG, NULL, "the same"},
+	[O_FORMAT] = {"format", 0, OPT_TEXT, "table|json|csv",
+		      "how it is printed"},
+	OPT_END,
+};
+
+#define TOP_SHOWN 50
+
+static int take_span(struct ask *a)
+{
+	static const struct {
+		unsigned option;
+		int (*span)(const struct span_calendar *, const char *,
+			    struct span *);
+		const char *want;
+	} kinds[] = {
+		{O_MONTH, span_month, "a month like 2026-11"},
+		{O_YEAR, span_year, "a year like 2026"},
+		{O_WEEK, span_week, "a week like 2026-W47, or a day"},
+	};
+	const struct opt_value *v = a->c->v;
+	unsigned n = v[ASK_FROM].set || v[ASK_TO].set || v[ASK_LAST].set;
+	struct span s;
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!v[kinds[i].option].set)
+			continue;
+		if (n++)
+			return tool_usage(a->c->cmd,
+					  "more than one stretch of time");
+		if (kinds[i].span(&a->cal, v[kinds[i].option].text, &s))
+			return tool_usage(a->c->cmd, "--%s %s: must be %s",
+					  opts[kinds[i].option].name,
+					  v[kinds[i].option].text,
+					  kinds[i].want);
+		ask_span(a, &s);
+	}
+	if (!n && !span_period(&a->cal, "month", &s))
+		ask_span(a, &s);
+	return -1;
+}
+
+static int prepare(struct ask *a)
+{
+	const struct opt_value *v = a->c->v;
+	int ret = take_span(a);
+
+	if (ret < 0 && v[O_BY].set)
+		ret = ask_by(a, v[O_BY].text);
+	if (ret < 0 && v[O_DETAILED].set)
+		ret = ask_by(a, "model,project,user,tag,day,weekday");
+	if (ret < 0 && !a->q.nby)
+		ret = ask_by(a, "model");
+	return ret;
+}
+
+static int show(struct report *r)
+{
+	const struct opt_value *v = r->a->c->v;
+	const char *format = v[O_FORMAT].set ? v[O_FORMAT].text : "table";
+
+	if (v[ASK_JSON].set)
+		format = "json";
+	if (v[O_TOP].set)
+		r->top = (unsigned)v[O_TOP].n;
+	else if (!strcmp(format, "table"))
+		r->top = TOP_SHOWN;
+	if (!strcmp(format, "json"))
+		return report_json(r);
+	return strcmp(format, "csv") ? report_text(r) : report_csv(r);
+}
+
+static int run(struct call *c)
+{
+	struct ask a;
+	struct report r = {.a = &a, .title = "Report"};
+	int ret = ask_open(&a, c);
+
+	if (ret >= 0)
+		return ret;
+	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
+	ret = prepare(&a);
+	if (ret < 0)
+		ret = report_run(&r);
+	if (ret < 0)
+		ret = show(&r);
+	ask_close(&a);
+	return ret;
+}
+
+const struct cmd cmd_report = {
+	.name = "report",
+	.args = "",
+	.summary = "what a stretch of time cost, by what you ask",
+	.about = "This month without --month, --year, --week, --from, --to or "
+		 "--last. Days, weeks and\nmonths are those of the config's "
+		 "time "
+		 "zone; a call belongs where it began. A call\nwith several "
+		 "tags "
+		 "counts in each of their groups, in the total once. Every "
+		 "total "
+		 "says\nhow much of it is exact.",
+	.opts = opts,
+	.run = run,
+};

@@ -1,0 +1,134 @@
+#include "index_db.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "index_text.h"
+
+#define TEXTS(table, columns, marks)                                           \
+	"INSERT INTO " table " (" columns ") VALUES (" marks ")"
+
+static const char *const sql[ST_COUNT] = {
+	[ST_BEGIN] = "BEGIN IMMEDIATE",
+	[ST_COMMIT] = "COMMIT",
+	[ST_ROLLBACK] = "ROLLBACK",
+	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?",
+	[ST_META_SET] = "REPLACE INTO meta VALUES (?, ?)",
+	[ST_TEXT_FIND] = "SELECT id FROM texts WHERE text = ?",
+	[ST_TEXT_ADD] = "INSERT INTO texts (text) VALUES (?)",
+	[ST_TEXT_GET] = "SELECT text FROM texts WHERE id = ?",
+	[ST_WHO_FIND] = "SELECT id FROM who WHERE project = ? AND user = ? AND"
+			" key = ? AND tags = ? AND experiment = ? AND comm = ?",
+	[ST_WHO_ADD] =
+		TEXTS("who", "project, user, key, tags, experiment, comm",
+		      "?, ?, ?, ?, ?, ?"),
+	[ST_WHAT_FIND] =
+		"SELECT id FROM what WHERE provider = ? AND host = ? AND"
+		" dialect = ? AND endpoint = ? AND model_requested = ? AND"
+		" model = ? AND tier = ? AND phase = ? AND request_type = ? AND"
+		" verdict = ? AND reason = ? AND status = ? AND coverage = ? "
+		"AND"
+		" usage_state = ? AND price_state = ? AND cache_hit = ? AND"
+		" flags = ?",
+	[ST_WHAT_ADD] =
+		TEXTS("what",
+		      "provider, host, dialect, endpoint, model_requested,"
+		      " model, tier, phase, request_type, verdict, reason,"
+		      " status, coverage, usage_state, price_state, cache_hit,"
+		      " flags",
+		      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"),
+	[ST_WHAT_GET] =
+		"SELECT provider, host, dialect, endpoint, model_requested,"
+		" model, tier, phase, request_type, verdict, reason, status,"
+		" coverage, usage_state, price_state, cache_hit, flags"
+		" FROM what WHERE id = ?",
+	[ST_CALL_ADD] =
+		"INSERT OR IGNORE INTO calls VALUES (NULL, ?, ?, ?, ?, ?, ?, ?,"
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_CALL_FIND] =
+		"SELECT seq, ts_ms, who, what, conversation, run, cost_pusd,"
+		" input_cost_pusd, economic_pusd, estimate_pusd, input_tokens,"
+		" output_tokens, cache_read_tokens, cache_write_tokens,"
+		" reasoning_tokens, duration_ms FROM calls WHERE id = ?",
+	[ST_CALL_STATE] =
+		"UPDATE calls SET what = ?2, cost_pusd = ?3,"
+		" input_cost_pusd = ?4, economic_pusd = ?5, input_tokens = ?6,"
+		" output_tokens = ?7, cache_read_tokens = ?8,"
+		" cache_write_tokens = ?9, reasoning_tokens = ?10"
+		" WHERE seq = ?1",
+	[ST_ADJUST_ADD] =
+		"INSERT OR IGNORE INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?,"
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_ADJUST_WAITING] =
+		"SELECT id, ts_ms, who, what, conversation, run, cost_pusd,"
+		" input_cost_pusd, economic_pusd, input_tokens, output_tokens,"
+		" cache_read_tokens, cache_write_tokens, reasoning_tokens"
+		" FROM adjustments WHERE ref = ? AND NOT applied"
+		" ORDER BY written_ms, id LIMIT 1",
+	[ST_ADJUST_DONE] = "UPDATE adjustments SET applied = 1 WHERE id = ?",
+	[ST_SEGMENT_GET] = "SELECT offset, torn FROM segments WHERE file = ?",
+	[ST_SEGMENT_SET] = "REPLACE INTO segments VALUES (?, ?, ?)",
+	[ST_CHUNK_LAST] = "SELECT id, n FROM chunks ORDER BY id DESC LIMIT 1",
+	[ST_CHUNK_ADD] = "REPLACE INTO chunks VALUES (?, ?, ?, ?)",
+	[ST_FACT_ADD] = "REPLACE INTO facts VALUES (?, ?)",
+	[ST_FACT_GET] = "SELECT data FROM facts WHERE id = ?",
+};
+
+int index_exec(struct index *x, const char *text)
+{
+	return sqlite3_exec(x->db, text, NULL, NULL, NULL);
+}
+
+sqlite3_stmt *index_statement(struct index *x, enum index_statement which)
+{
+	sqlite3_stmt **st = &x->st[which];
+
+	if (!*st && sqlite3_prepare_v3(x->db, sql[which], -1,
+				       SQLITE_PREPARE_PERSISTENT, st, NULL))
+		return NULL;
+	return *st;
+}
+
+int index_step(sqlite3_stmt *st)
+{
+	int code;
+
+	if (!st)
+		return SQLITE_ERROR;
+	code = sqlite3_step(st);
+	sqlite3_reset(st);
+	return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+int64_t index_meta(struct index *x, const char *key)
+{
+	sqlite3_stmt *st = index_statement(x, ST_META_GET);
+	int64_t v = 0;
+
+	if (!st)
+		return 0;
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		v = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return v;
+}
+
+int index_set_meta(struct index *x, const char *key, int64_t v)
+{
+	sqlite3_stmt *st = index_statement(x, ST_META_SET);
+
+	if (!st)
+		return sqlite3_errcode(x->db);
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 2, v);
+	return index_step(st);
+}
+
+bool index_is_damage(int code)
+{
+	code &= 0xff;
+	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+	       code == SQLITE_SCHEMA || code == SQLITE_FORMAT ||
+	       code == SQLITE_ERROR || code == SQLITE_MISMATCH;
+}

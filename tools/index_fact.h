@@ -1,0 +1,36 @@
+#ifndef LG_TOOLS_INDEX_FACT_H
+#define LG_TOOLS_INDEX_FACT_H
+
+#include "index_db.h"
+
+/*
+ * Facts: what reports add up, as signed differences that are never changed. A
+ * call is a fact; a correction takes the call as it stood back (all its
+ * numbers negative) and enters it as it stands. Stored in chunks of at most
+ * FACT_CHUNK, one blob a column: facts.id = chunk * FACT_COLUMNS + column. A
+ * blob is: width in bytes of a number (0 1 2 4 8), base (8 bytes, little
+ * endian), then numbers - base.
+ */
+
+/* Kept in memory until index_fact_flush. SQLITE_OK or an error. */
+int index_fact_add(struct index *x, const int64_t fact[FACT_COLUMNS]);
+int index_fact_flush(struct index *x);
+/* Those that wait are forgotten: their transaction is. */
+void index_fact_drop(struct index *x);
+void index_fact_fini(struct index *x);
+
+/* One column of one chunk, borrowed until the next one is opened on st. */
+struct fact_column {
+	const uint8_t *p;
+	unsigned width;
+	int64_t base;
+};
+
+/* n: rows of the chunk. SQLITE_OK; SQLITE_CORRUPT it is not that long. */
+int fact_column_open(sqlite3_stmt *st, int64_t id, unsigned n,
+		     struct fact_column *out);
+/* Rows [from, from + n). */
+void fact_column_read(const struct fact_column *c, unsigned from, unsigned n,
+		      int64_t *out);
+
+#endif

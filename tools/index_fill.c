@@ -1,0 +1,238 @@
+#include "index_fill.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "index_fact.h"
+#include "index_row.h"
+#include "ledger/field.h"
+#include "ledger/month.h"
+#include "ledger/scan.h"
+#include "progress.h"
+
+/* Of the ledger, in one transaction. */
+#define BATCH ((uint64_t)96 << 20)
+
+struct fill {
+	struct index *x;
+	int dir;
+	struct lg_row *row;
+	struct lg_ledger_stats stats;
+	struct progress bar;
+	uint64_t done; /* bytes of segments that lie behind */
+	int code;      /* of sqlite */
+	bool changed;
+};
+
+static int take(void *ctx, struct lg_slice text, uint64_t after)
+{
+	struct fill *f = ctx;
+
+	if (lg_row_read(text, f->row)) {
+		f->stats.torn++;
+		return 0;
+	}
+	f->code = index_row_add(f->x, f->row);
+	if ((f->stats.rows++ & 1023) == 0)
+		progress_show(&f->bar, f->done + after);
+	return f->code ? -ECANCELED : 0;
+}
+
+static int get_segment(struct index *x, const char *name, uint64_t *offset,
+		       uint64_t *torn)
+{
+	sqlite3_stmt *st = index_statement(x, ST_SEGMENT_GET);
+	int code;
+
+	*offset = *torn = 0;
+	if (!st)
+		return sqlite3_errcode(x->db);
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW) {
+		*offset = (uint64_t)sqlite3_column_int64(st, 0);
+		*torn = (uint64_t)sqlite3_column_int64(st, 1);
+	}
+	sqlite3_reset(st);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int set_segment(struct index *x, const char *name, uint64_t offset,
+		       uint64_t torn)
+{
+	sqlite3_stmt *st = index_statement(x, ST_SEGMENT_SET);
+
+	if (!st)
+		return sqlite3_errcode(x->db);
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 2, (int64_t)offset);
+	sqlite3_bind_int64(st, 3, (int64_t)torn);
+	return index_step(st);
+}
+
+/* Others may have written since: what we interned may have other numbers. */
+static int begin(struct fill *f)
+{
+	struct index *x = f->x;
+	int code = index_step(index_statement(x, ST_BEGIN));
+	int64_t seq;
+
+	if (code)
+		return code;
+	seq = index_meta(x, "seq");
+	if (seq != x->seq)
+		index_forget(x);
+	x->seq = seq;
+	x->orphans = (uint64_t)index_meta(x, "orphans");
+	return SQLITE_OK;
+}
+
+static int commit(struct fill *f)
+{
+	struct index *x = f->x;
+	int code = index_fact_flush(x);
+
+	if (!code)
+		code = index_set_meta(x, "seq", ++x->seq);
+	if (!code)
+		code = index_step(index_statement(x, ST_COMMIT));
+	return code;
+}
+
+static void undo(struct fill *f)
+{
+	if (!sqlite3_get_autocommit(f->x->db))
+		index_step(index_statement(f->x, ST_ROLLBACK));
+	index_fact_drop(f->x);
+	index_forget(f->x);
+	f->x->seq = -1;
+}
+
+/* One transaction's worth of a segment. *more: it does not end there. */
+static int batch(struct fill *f, int fd, const char *name, bool closed,
+		 bool *more)
+{
+	uint64_t offset, torn, start, end = UINT64_MAX;
+	struct stat st;
+	int err, code = begin(f);
+
+	*more = false;
+	if (code)
+		return code;
+	code = get_segment(f->x, name, &offset, &torn);
+	if (code)
+		return code;
+	if (fstat(fd, &st))
+		return -errno;
+	if ((uint64_t)st.st_size < offset)
+		return INDEX_STALE;
+	if ((uint64_t)st.st_size - offset > BATCH) {
+		end = offset + BATCH;
+		*more = true;
+	}
+	start = offset;
+	f->stats.torn = 0;
+	err = lg_scan_file(fd, &offset, end, closed && !*more, take, f,
+			   &f->stats);
+	if (err)
+		return f->code ? f->code : err;
+	if (offset == start && *more) {
+		offset = end; /* a line without an end, as long as that */
+	} else if (offset == start) {
+		return index_step(index_statement(f->x, ST_ROLLBACK));
+	}
+	code = set_segment(f->x, name, offset, torn + f->stats.torn);
+	return code ? code : commit(f);
+}
+
+static int segment(struct fill *f, const char *name, bool closed)
+{
+	int fd = lg_month_open(f->dir, name), code = SQLITE_OK;
+	bool more = true;
+	struct stat st;
+
+	if (fd < 0)
+		return fd == -ENOENT ? SQLITE_OK : fd;
+	while (!code && more)
+		code = batch(f, fd, name, closed, &more);
+	if (!fstat(fd, &st))
+		f->done += (uint64_t)st.st_size;
+	close(fd);
+	return code;
+}
+
+/* Nothing to do is found out without a lock. */
+static int is_current(struct fill *f, const char *name, uint64_t size,
+		      bool *current)
+{
+	uint64_t offset, torn;
+	int code = get_segment(f->x, name, &offset, &torn);
+
+	*current = !code && offset == size;
+	return code;
+}
+
+/* Ends with -ENOENT behind the last month. */
+static int look_through(struct fill *f, bool measure)
+{
+	char name[LG_MONTH_NAME] = "", next[LG_MONTH_NAME];
+	int err = lg_month_next(f->dir, name), code;
+	struct stat st;
+	bool current;
+
+	while (!err) {
+		memcpy(next, name, sizeof(next));
+		err = lg_month_next(f->dir, next);
+		if (fstatat(f->dir, name, &st, AT_SYMLINK_NOFOLLOW))
+			st.st_size = 0;
+		code = is_current(f, name, (uint64_t)st.st_size, &current);
+		if (!code && measure && !current) {
+			f->changed = true;
+			f->bar.total += (uint64_t)st.st_size;
+		} else if (!code && !measure && !current) {
+			code = segment(f, name, err == -ENOENT);
+		}
+		if (code)
+			return code;
+		memcpy(name, next, sizeof(name));
+	}
+	return err == -ENOENT ? SQLITE_OK : err;
+}
+
+static int fill_all(struct fill *f)
+{
+	int code = look_through(f, true);
+
+	if (code || !f->changed)
+		return code;
+	f->row = lg_mem_alloc(sizeof(*f->row));
+	if (!f->row)
+		return SQLITE_NOMEM;
+	progress_init(&f->bar, "indexing the ledger", f->bar.total);
+	code = look_through(f, false);
+	progress_fini(&f->bar);
+	if (code)
+		undo(f);
+	lg_mem_free(f->row, sizeof(*f->row));
+	return code;
+}
+
+int index_fill(struct index *x, const char *ledger_dir, int ms_allowed)
+{
+	struct fill f = {.x = x};
+	int code;
+
+	f.dir = open(ledger_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f.dir < 0)
+		return errno == ENOENT ? SQLITE_OK : -errno;
+	sqlite3_busy_timeout(x->db, ms_allowed);
+	code = fill_all(&f);
+	close(f.dir);
+	return code;
+}

@@ -1,0 +1,77 @@
+#ifndef LG_TOOLS_QUERY_WORK_H
+#define LG_TOOLS_QUERY_WORK_H
+
+#include "index_db.h"
+#include "query.h"
+
+/* One row of `who` or `what`. */
+struct query_tuple {
+	uint32_t text[WHAT_COLUMNS];
+	bool passes, refused;
+	uint8_t coverage;
+};
+
+struct query_tuples {
+	struct query_tuple *t; /* by id */
+	uint32_t n;	       /* ids below that */
+	unsigned columns;
+};
+
+/* Sums by a number: a tuple's id, a text's id, a local day or hour. */
+struct query_base {
+	struct sums *s;
+	uint32_t *slot; /* of sparse ones: number to index in s, + 1 */
+	uint32_t *number;
+	int64_t first; /* number of s[0] of dense ones */
+	size_t n, cap;
+	bool wanted;
+};
+
+enum query_base_kind {
+	BASE_DAY,
+	BASE_HOUR,
+	BASE_WHO,
+	BASE_WHAT,
+	BASE_CONVERSATION,
+	BASE_RUN,
+	BASES
+};
+
+struct query_work {
+	struct query_tuples who, what;
+	bool who_filtered;
+	char **text; /* by id; NULL: not asked yet */
+	uint32_t ntexts;
+	uint8_t *fact_passes[2]; /* conversation, run: by text id, NULL: all */
+	struct query_base base[BASES];
+};
+
+/* -- query_text.c ------------------------------------------------------- */
+
+/* Tuples, how many texts. SQLITE_OK or an error. */
+int query_load(struct query *q);
+/* NULL: out of memory or damaged. */
+const char *query_text(struct query *q, uint32_t id);
+/* Which tuples and texts pass the filters. SQLITE_OK or an error. */
+int query_filter(struct query *q);
+
+/* -- query_scan.c ------------------------------------------------------- */
+
+/* Adds all facts up in the bases that are wanted. */
+int query_scan(struct query *q);
+
+/* -- query_group.c ------------------------------------------------------ */
+
+/* The answer from the bases. 0, -ENOMEM. */
+int query_group(struct query *q);
+
+static inline int64_t query_sum(int64_t a, int64_t b)
+{
+	int64_t r;
+
+	if (__builtin_add_overflow(a, b, &r))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return r;
+}
+
+#endif

@@ -1,0 +1,66 @@
+#ifndef LG_TOOLS_REPORT_H
+#define LG_TOOLS_REPORT_H
+
+#include "ask.h"
+#include "json.h"
+
+struct lg_buf;
+
+/* What is said of the days of a stretch of time. */
+struct insight {
+	int64_t first_day, last_day;	    /* that count; none: last < first */
+	int64_t weekdays, weekends;	    /* how many of them */
+	int64_t weekday_pusd, weekend_pusd; /* the average day of each */
+	int64_t day_pusd;		    /* of all */
+	const struct group *peak;	    /* dearest day; NULL: none */
+	/* what made it dear: the group furthest above its average */
+	const struct dim *why;
+	char why_key[128];
+	int64_t why_pusd, why_usual_pusd;
+};
+
+struct report {
+	struct ask *a;
+	const char *title;
+	unsigned shown; /* groupings for the reader; the others are ours */
+	unsigned top;	/* groups of one grouping at most; 0: all */
+	bool chart;
+	struct insight in;
+};
+
+/*
+ * Run the query of r->a with what the insight needs besides; nby is then that
+ * of all. -1; else the exit code, said why.
+ */
+int report_run(struct report *r);
+
+int report_text(struct report *r);
+int report_json(struct report *r);
+int report_csv(struct report *r);
+/* As text, into out. */
+void report_put_csv(struct report *r, struct lg_buf *out);
+void report_put_json(struct report *r, struct json *j);
+
+/* Groups of a grouping that are shown. */
+unsigned report_count(const struct report *r, const struct grouping *g);
+
+/* -- pieces for other commands ----------------------------------------- */
+
+/* calls, tokens, money: the members of a total or a group. */
+void sums_json(struct json *j, const struct sums *s);
+/* "coverage": {...}. */
+void sums_json_coverage(struct json *j, const struct sums *s);
+/* "from", "to", "timezone". */
+void ask_json(struct json *j, const struct ask *a);
+/* "Coverage: exact 12 ($1.20), ..." and a line's end. */
+void sums_text_coverage(struct lg_buf *out, const struct sums *s);
+/* "2026-11-01 to 2026-11-22", "all time". Static buffer. */
+const char *span_text(const struct ask *a, const struct span *s);
+/* "12.3 %" of millionths. Four static buffers in turn. */
+const char *ppm_text(int64_t ppm);
+/* "1,234,567". Eight static buffers in turn. */
+const char *count_text(int64_t n);
+/* Rounded half to even, for averages; 0 where n is 0. */
+int64_t money_share(int64_t pusd, int64_t n);
+
+#endif

@@ -1,0 +1,196 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "chart.h"
+#include "report.h"
+#include "table.h"
+#include "tool.h"
+#include "when.h"
+
+void sums_text_coverage(struct lg_buf *out, const struct sums *s)
+{
+	lg_buf_puts(out, "Coverage:");
+	for (unsigned i = SPEND_CLASSES; i-- > 0;) {
+		lg_buf_puts(out, i == SPEND_EXACT ? " " : ", ");
+		lg_buf_puts(out, spend_class_name((enum spend_class)i));
+		lg_buf_puts(out, " ");
+		lg_buf_puts(out, count_text(s->v[SUM_COVER_CALLS + i]));
+		lg_buf_puts(out, " (");
+		lg_buf_puts(out, tool_usd(s->v[SUM_COVER_COST + i]));
+		lg_buf_puts(out, ")");
+	}
+	lg_buf_puts(out, "\n");
+}
+
+static void put_total(struct report *r, struct lg_buf *out)
+{
+	const int64_t *v = r->a->q.total.v;
+	char line[512];
+
+	snprintf(line, sizeof(line), "Total: %s for %s %s",
+		 tool_usd(v[SUM_COST]),
+		 count_text(v[SUM_CALLS] - v[SUM_BLOCKED]),
+		 v[SUM_CALLS] - v[SUM_BLOCKED] == 1 ? "call" : "calls");
+	lg_buf_puts(out, line);
+	if (v[SUM_BLOCKED]) {
+		snprintf(line, sizeof(line), "; %s refused (%s not spent)",
+			 count_text(v[SUM_BLOCKED]), tool_usd(v[SUM_REFUSED]));
+		lg_buf_puts(out, line);
+	}
+	snprintf(line, sizeof(line),
+		 "\nTokens: %s in (%s from a cache), %s out; without caches it "
+		 "would be %s\n",
+		 count_text(v[SUM_INPUT]), count_text(v[SUM_CACHE_READ]),
+		 count_text(v[SUM_OUTPUT]), tool_usd(v[SUM_ECONOMIC]));
+	lg_buf_puts(out, line);
+	sums_text_coverage(out, &r->a->q.total);
+}
+
+/* "4.1 times", "new". */
+static const char *times(int64_t is, int64_t usual)
+{
+	static char text[48];
+	int64_t tenths = usual > 0 ? (int64_t)((__int128)is * 10 / usual) : 0;
+
+	if (usual <= 0)
+		return "new that day";
+	snprintf(text, sizeof(text), "%lld.%lld times its average day",
+		 (long long)(tenths / 10), (long long)(tenths % 10));
+	return text;
+}
+
+static void put_insight(const struct insight *in, struct lg_buf *out)
+{
+	char day[16], line[512];
+
+	if (in->weekdays + in->weekends < 2 || !in->peak)
+		return;
+	snprintf(line, sizeof(line),
+		 "Average day: %s; weekdays %s, weekends %s\n",
+		 tool_usd(in->day_pusd), tool_usd(in->weekday_pusd),
+		 tool_usd(in->weekend_pusd));
+	lg_buf_puts(out, line);
+	when_day_text(in->peak->unit, day);
+	snprintf(line, sizeof(line), "Peak day: %s with %s", day,
+		 tool_usd(in->peak->s.v[SUM_COST]));
+	lg_buf_puts(out, line);
+	if (in->why) {
+		lg_buf_puts(out, ", ");
+		lg_buf_puts(out, tool_usd(in->why_pusd));
+		lg_buf_puts(out, " of it by ");
+		lg_buf_puts(out, in->why->name);
+		lg_buf_puts(out, " ");
+		for (const char *p = in->why_key; *p; p++)
+			lg_buf_putc(out, table_hostile(p) ? '?' : *p);
+		lg_buf_puts(out, ", ");
+		lg_buf_puts(out, times(in->why_pusd, in->why_usual_pusd));
+	}
+	lg_buf_puts(out, "\n");
+}
+
+static void put_rows(struct report *r, const struct grouping *by,
+		     struct lg_buf *out)
+{
+	const struct sums *total = &r->a->q.total;
+	unsigned n = report_count(r, by);
+	struct table t;
+	char head[128];
+
+	snprintf(head, sizeof(head),
+		 "%s\tCALLS\rREFUSED\rINPUT\rOUTPUT\rCOST\rSHARE\rAVERAGE\r",
+		 by->dim->title);
+	table_init(&t, head);
+	for (unsigned i = 0; i < n; i++) {
+		const int64_t *v = by->g[i].s.v;
+
+		table_cell(&t, ask_key(by->dim, &by->g[i]));
+		table_cell(&t, count_text(v[SUM_CALLS]));
+		table_cell(&t, count_text(v[SUM_BLOCKED]));
+		table_cell(&t, count_text(v[SUM_INPUT]));
+		table_cell(&t, count_text(v[SUM_OUTPUT]));
+		table_cell(&t, tool_usd(v[SUM_COST]));
+		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_COST],
+						       total->v[SUM_COST])));
+		table_cell(&t, tool_usd(money_share(v[SUM_COST],
+						    v[SUM_CALLS] -
+							    v[SUM_BLOCKED])));
+	}
+	table_print(&t, out);
+	if (n < by->n) {
+		lg_buf_puts(out, "(");
+		lg_buf_puts(out, count_text(by->n - n));
+		lg_buf_puts(out, " more: --top 0)\n");
+	}
+}
+
+static unsigned columns_of(const char *text)
+{
+	unsigned n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void put_chart(struct report *r, const struct grouping *by,
+		      struct lg_buf *out)
+{
+	unsigned n = report_count(r, by), label = 0, value = 0, w;
+	int64_t max = 0;
+	struct chart c;
+
+	for (unsigned i = 0; i < n; i++) {
+		int64_t cost = by->g[i].s.v[SUM_COST];
+
+		w = columns_of(ask_key(by->dim, &by->g[i]));
+		label = w > label ? w : label;
+		w = columns_of(tool_usd(cost));
+		value = w > value ? w : value;
+		max = cost > max ? cost : max;
+	}
+	chart_init(&c, out, label ? label : 1, value, max);
+	for (unsigned i = 0; i < n; i++) {
+		const char *key = ask_key(by->dim, &by->g[i]);
+
+		chart_bar(&c, *key ? key : "-",
+			  tool_usd(by->g[i].s.v[SUM_COST]),
+			  by->g[i].s.v[SUM_COST]);
+	}
+}
+
+static void put_upper(struct lg_buf *out, const char *text)
+{
+	for (; *text; text++)
+		lg_buf_putc(out, *text == '_'
+					 ? ' '
+					 : (char)(*text >= 'a' && *text <= 'z'
+							  ? *text - 32
+							  : *text));
+}
+
+int report_text(struct report *r)
+{
+	const struct query *q = &r->a->q;
+	struct lg_buf out;
+
+	lg_buf_init(&out, (size_t)1 << 30);
+	lg_buf_puts(&out, r->title);
+	lg_buf_puts(&out, ": ");
+	lg_buf_puts(&out, span_text(r->a, &r->a->span));
+	lg_buf_puts(&out, " (");
+	lg_buf_puts(&out, ask_zone_name(r->a));
+	lg_buf_puts(&out, ")\n\n");
+	put_total(r, &out);
+	put_insight(&r->in, &out);
+	for (unsigned i = 0; i < r->shown && q->total.v[SUM_CALLS]; i++) {
+		lg_buf_puts(&out, "\nBY ");
+		put_upper(&out, q->out[i].dim->name);
+		lg_buf_puts(&out, "\n");
+		put_rows(r, &q->out[i], &out);
+		if (r->chart) {
+			lg_buf_puts(&out, "\n");
+			put_chart(r, &q->out[i], &out);
+		}
+	}
+	return tool_print(&out);
+}
