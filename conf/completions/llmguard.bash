@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace"
+    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -52,6 +52,9 @@ _llmguard()
     'reconcile'*) opts='--format --provider --day-zone --from --to --tolerance --gaps --adjust --yes --json --help' ;;
     'replay'*) opts='--config --since --calls --json --help' ;;
     'trace'*) opts='--pid --comm --exe --uid --cgroup --all --no-children --offsets --config --state-dir --region --on-hard --observe --ring-mb --call-max --duration --print --summary --check --verbose --json --help' ;;
+    'index'*) opts='--rebuild --json --help' ;;
+    'costs'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --period --detailed --top --chart --format --help' ;;
+    'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
@@ -72,6 +75,11 @@ _llmguard()
     *' --format') COMPREPLY=($(compgen -W 'json yaml genai litellm' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'openai anthropic openrouter' -- "$cur")); return ;;
     *' --on-hard') COMPREPLY=($(compgen -W 'warn deny reset stop kill' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --period') COMPREPLY=($(compgen -W 'today yesterday week month year all' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
