@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""The tracer under load: nothing is lost at 2,000 calls a second, and what is
+lost in overload is told exactly.
+"""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                'lib'))
+from live import (  # noqa: E402
+    BUILD, SCALE, Failed, Lines, Skip, Tracer, eq, main, ok, short, until)
+
+LOAD = os.path.join(BUILD, 'tests/bpf/load')
+
+
+class Load:
+    """A server and a client with open connections, outside of the tracer."""
+
+    def __init__(self, box, conns, rate, seconds):
+        if not os.path.exists(LOAD):
+            raise Skip('%s is not built' % LOAD)
+        cert, key = (os.path.join(box.dir, x) for x in ('cert.pem', 'key.pem'))
+        subprocess.run(
+            ['openssl', 'req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt',
+             'ec_paramgen_curve:P-256', '-keyout', key, '-out', cert, '-days',
+             '2', '-subj', '/CN=api.openai.com'], check=True,
+            stderr=subprocess.DEVNULL)
+        self.server = self.start('serve', cert, key)
+        self.port = self.line(self.server)
+        self.client = self.start('ask', self.port, str(conns), str(rate),
+                                 str(seconds))
+        eq(self.line(self.client), 'ready', 'the client')
+
+    @staticmethod
+    def start(*argv):
+        p = subprocess.Popen([LOAD, *argv], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+        p.lines = Lines(p.stdout)
+        return p
+
+    @staticmethod
+    def line(p, i=0, timeout=30):
+        got = p.lines.wait(lambda a: len(a) > i and a[i], timeout * SCALE)
+        if not got:
+            raise Failed('load says nothing more')
+        return got
+
+    def go(self):
+        """(answered, milliseconds) of the client."""
+        self.client.stdin.write('\n')
+        self.client.stdin.flush()
+        return [int(x) for x in self.line(self.client, 1, 60).split()]
+
+    def close(self):
+        """How many whole requests the server got."""
+        for p in (self.client, self.server):
+            p.stdin.close()
+            p.wait(30)
+            p.lines.thread.join()
+        return int(self.line(self.server, 1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in (self.client, self.server):
+            p.kill()
+            p.wait()
+
+
+def case_2000_a_second(box):
+    """2 KB each way, 2,000 times a second: all metered, all exact."""
+    with Load(box, 8, 2000, 5) as load:
+        with Tracer(box, '--observe', '--summary', pid=load.client.pid) as t:
+            n, ms = load.go()
+            until(lambda: len(t.out.all) >= n, 'all are printed', 20)
+        total = load.close()
+        s = t.summary()
+        print('%d calls, %d a second' % (n, n * 1000 // ms))
+        eq((s['total']['calls'], s['lost']['calls'], s['lost']['bytes'],
+            s['lower_bound']), (total, 0, 0, False), 'metered, lost: ' +
+           short(s['lost']))
+        eq(n, total, 'asked')
+        eq((s['total']['input_tokens'], s['total']['output_tokens']),
+           (10 * n, 5 * n), 'tokens')
+        eq(s['coverage']['exact']['calls'], n, 'exact')
+        eq(len(box.rows()), n, 'rows')
+        if n * 1000 < ms * 1900:
+            raise Skip('the machine manages %d calls a second only' %
+                       (n * 1000 // ms))
+
+
+def case_overload(box):
+    """More than a tiny ring takes: metered + lost is what the server had."""
+    with Load(box, 32, 0, 3) as load:
+        with Tracer(box, '--observe', '--summary', '--ring-mb', '1',
+                    pid=load.client.pid) as t:
+            t.proc.send_signal(19)      # SIGSTOP: nobody reads the ring
+            n, ms = load.go()
+            t.proc.send_signal(18)
+        total = load.close()
+        s = t.summary()
+        print('%d calls, %d a second: %d metered, %d lost' % (
+            n, n * 1000 // ms, s['total']['calls'], s['lost']['calls']))
+        eq(n, total, 'asked')
+        ok(s['lost']['calls'] > 0 and s['lower_bound'], 'nothing was lost')
+        ok(s['lost']['reasons']['ring']['records'] > 0, s['lost'])
+        eq(s['total']['calls'] + s['lost']['calls'], total,
+           'metered and lost: ' + short(s))
+        st = box.status()['tracer']
+        eq((st['live'], st['lost_calls'], st['lower_bound']),
+           (False, s['lost']['calls'], True), 'status')
+        ok(b'lower bound' in box.cli('status').stdout, 'status says so')
+
+
+main(globals())
