@@ -274,8 +274,9 @@ void loader_detach(struct loader_link *link)
 int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 		void *arg)
 {
-	int n = ring_poll(&l->ring, timeout_ms, fn, arg);
+	/* those whose EXIT has been handed out when the sweep comes */
 	uint32_t exits = __atomic_load_n(&l->skel->bss->exits, 0);
+	int n = ring_poll(&l->ring, timeout_ms, fn, arg);
 
 	if (exits - l->exits >= 64 || (exits != l->exits && !n)) {
 		l->exits = exits;

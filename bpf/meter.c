@@ -169,10 +169,24 @@ static void count_lost(struct conn *c)
 {
 	uint32_t seen = c->flow ? lg_flow_begun(c->flow) : 0;
 
-	if (!c->flow || c->state != PROBE_CONN_LLM)
+	if (c->state == PROBE_CONN_DROP ||
+	    (c->state == PROBE_CONN_NEW && !c->has_lost))
 		return;
-	if (c->begun - c->begun_at > seen)
-		c->meter->totals.lost_calls += c->begun - c->begun_at - seen;
+	if (c->begun > seen)
+		c->meter->totals.lost_calls += c->begun - seen;
+}
+
+void meter_conn(struct meter *m, const struct probe_conn_key *key,
+		const struct probe_conn *conn)
+{
+	struct conn *c = find_conn(m, key->tgid, key->ssl);
+
+	if (c && c->id == conn->id) {
+		c->begun = conn->begun;
+		c->has_lost = conn->lost != 0;
+	} else if (conn->lost && conn->state != PROBE_CONN_DROP) {
+		m->totals.lost_calls += conn->begun;
+	}
 }
 
 /* The flow's work is done as its user; all else as root. */
@@ -302,16 +316,12 @@ static bool is_data(const struct probe_event *ev)
 static void feed_conn(struct conn *c, const struct probe_event *ev,
 		      const void *payload)
 {
-	bool first = !c->stream.begun;
 
 	if (ev->kind == PROBE_EV_NAME && ev->cap)
 		set_host(c, payload, ev->cap);
 	c->ts_ns = ev->ts_ns;
 	c->who.now_ns = (int64_t)ev->ts_ns;
 	c->begun = ev->begun;
-	if (first)
-		c->begun_at = ev->begun - (ev->kind == PROBE_EV_WRITE &&
-					   ev->begun && !ev->at);
 	if (c->proc->one)
 		conn_enter(c);
 	if (is_data(ev))
@@ -391,13 +401,18 @@ int meter_new(const struct meter_options *o, struct meter **out)
 	return 0;
 }
 
+void meter_end(struct meter *m)
+{
+	for (unsigned i = 0; i < METER_PROCS; i++)
+		while (m->procs[i])
+			del_proc(m, m->procs[i]);
+}
+
 void meter_del(struct meter *m)
 {
 	if (!m)
 		return;
-	for (unsigned i = 0; i < METER_PROCS; i++)
-		while (m->procs[i])
-			del_proc(m, m->procs[i]);
+	meter_end(m);
 	engines_fini(&m->engines);
 	free(m);
 }

@@ -32,7 +32,9 @@ struct meter_totals {
 
 /* 0 with *out, -ENOMEM. */
 int meter_new(const struct meter_options *o, struct meter **out);
-/* Settles what is under way as if every connection had ended. */
+/* Settles what is under way as if every connection had ended: the totals are
+ * final then. meter_del does it too. */
+void meter_end(struct meter *m);
 void meter_del(struct meter *m);
 /* One record and its payload (ev->cap bytes, at most PROBE_PIECE). */
 void meter_feed(struct meter *m, const struct probe_event *ev,
@@ -41,6 +43,12 @@ void meter_feed(struct meter *m, const struct probe_event *ev,
 void meter_process_gone(struct meter *m, uint32_t tgid);
 /* Housekeeping: refresh engines, sweep, close what has been idle. */
 void meter_tick(struct meter *m, int64_t now_ms);
+/*
+ * At the end, with the probes gone and the ring read: what the kernel counted
+ * on a connection. Requests that never came up are lost calls.
+ */
+void meter_conn(struct meter *m, const struct probe_conn_key *key,
+		const struct probe_conn *conn);
 void meter_totals(const struct meter *m, struct meter_totals *out);
 
 /*

@@ -19,10 +19,11 @@ struct conn {
 	struct proc *proc;
 	struct probe_conn_key key;
 	uint64_t id, ts_ns;
-	uint32_t begun, begun_at; /* as the kernel counts requests */
+	uint32_t begun; /* requests, as the kernel counts them */
 	enum probe_conn_state state;
 	unsigned looks; /* requests that were none of ours */
 	bool is_late, guarded, wrote;
+	bool has_lost; /* known at the end alone */
 	char host[256];
 	struct stream stream;
 	struct lg_flow *flow;

@@ -137,6 +137,40 @@ static void on_object(void *arg, const char *path, const char *what,
 	tell_object(path, what, nprobes);
 }
 
+static uint64_t lost_requests(const struct tally_loss *l)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < PROBE_LOSSES; i++)
+		n += l->why[i].requests;
+	return n;
+}
+
+struct leaver {
+	struct trace *t;
+	uint32_t tgid;
+};
+
+static void count_conn_of(void *arg, const struct probe_conn_key *key,
+			  const struct probe_conn *conn)
+{
+	const struct leaver *l = arg;
+
+	if (key->tgid == l->tgid)
+		meter_conn(l->t->meter, key, conn);
+}
+
+/* What it lost is known to the kernel a moment longer. */
+static void gone(struct trace *t, uint32_t tgid)
+{
+	struct leaver l = {t, tgid};
+
+	loader_losses(t->loader, t->loss.why);
+	if (lost_requests(&t->loss))
+		loader_conns(t->loader, count_conn_of, &l);
+	meter_process_gone(t->meter, tgid);
+}
+
 static void on_event(void *arg, const struct probe_event *ev,
 		     const void *payload)
 {
@@ -145,7 +179,8 @@ static void on_event(void *arg, const struct probe_event *ev,
 	switch (ev->kind) {
 	case PROBE_EV_EXEC:
 	case PROBE_EV_EXIT:
-		meter_process_gone(t->meter, ev->tgid);
+		if (!t->closing)
+			gone(t, ev->tgid);
 		/* fall through */
 	case PROBE_EV_FORK:
 	case PROBE_EV_LOADED:
@@ -348,12 +383,22 @@ static void flush(struct trace *t)
 
 static void count_loss(struct trace *t)
 {
+	uint64_t requests, bytes = 0;
 	struct meter_totals m;
 
 	meter_totals(t->meter, &m);
 	loader_losses(t->loader, t->loss.why);
 	t->loss.calls = m.lost_calls;
 	t->loss.bytes = m.lost_bytes;
+	requests = lost_requests(&t->loss);
+	for (unsigned i = 0; i < PROBE_LOSSES; i++)
+		bytes += t->loss.why[i].bytes;
+	/* what the meter cannot know before the end; of some it saw the answer
+	   alone, and made a call of that */
+	if (!t->closing && t->loss.calls < requests)
+		t->loss.calls = requests;
+	if (t->loss.bytes < bytes)
+		t->loss.bytes = bytes;
 }
 
 static void tick(struct trace *t, int64_t now)
@@ -422,6 +467,51 @@ static void drain(struct trace *t)
 	} while (n > 0 && all < DRAIN_MAX);
 }
 
+/* The connections as they were when the probes went. */
+struct last_look {
+	struct {
+		struct probe_conn_key key;
+		struct probe_conn conn;
+	} * p;
+	size_t n, cap;
+};
+
+static void keep_conn(void *arg, const struct probe_conn_key *key,
+		      const struct probe_conn *conn)
+{
+	struct last_look *l = arg;
+	size_t cap = l->cap ? l->cap * 2 : 64;
+	void *p;
+
+	if (!conn->lost)
+		return;
+	if (l->n == l->cap) {
+		p = reallocarray(l->p, cap, sizeof(*l->p));
+		if (!p)
+			return;
+		l->p = p;
+		l->cap = cap;
+	}
+	l->p[l->n].key = *key;
+	l->p[l->n++].conn = *conn;
+}
+
+/* No probe fires any more: what the ring has, then what never got there. */
+static void finish(struct trace *t)
+{
+	struct last_look look = {0};
+
+	drain(t);
+	t->closing = true;
+	targets_del(t->targets);
+	t->targets = NULL;
+	loader_conns(t->loader, keep_conn, &look);
+	drain(t);
+	for (size_t i = 0; i < look.n; i++)
+		meter_conn(t->meter, &look.p[i].key, &look.p[i].conn);
+	free(look.p);
+}
+
 static void summary(struct trace *t, const struct enforce_totals *done)
 {
 	int64_t ms = now_ms() - t->began_ms;
@@ -448,19 +538,18 @@ static bool has_interfered(const struct enforce_totals *e)
 /* The probes go first; what they sent is taken, then settled, then told. */
 static void detach(struct trace *t, struct enforce_totals *done)
 {
+	if (t->targets)
+		finish(t);
 	t->closing = true;
-	if (t->targets) {
-		targets_del(t->targets);
-		t->targets = NULL;
-		drain(t);
-	}
 	if (t->enforce) {
 		enforce_totals(t->enforce, done);
 		enforce_del(t->enforce);
 	}
 	t->enforce = NULL;
-	if (t->loader && t->meter)
+	if (t->meter) {
+		meter_end(t->meter);
 		count_loss(t);
+	}
 	meter_del(t->meter);
 	t->meter = NULL;
 }
