@@ -120,6 +120,9 @@ static void on_target(void *arg, uint32_t tgid, bool on, const char *reason)
 
 	if (t->o->verbose || (t->o->pids_only && !t->closing))
 		tell_target(tgid, on, reason);
+	/* who it is must be read while it lives */
+	if (on && !t->closing)
+		(void)meter_engine(t->meter, tgid);
 	if (t->enforce && !t->closing && (on || !reason || !*reason))
 		enforce_target(t->enforce, tgid, on);
 	dir = on ? meter_state_dir(t->meter, tgid) : NULL;
