@@ -54,7 +54,7 @@ static struct proc *find_proc(struct meter *m, uint32_t tgid)
 
 static bool is_let_alone(struct proc *p)
 {
-	return p->person.is_disabled || !p->one;
+	return !p->one;
 }
 
 static struct proc *get_proc(struct meter *m, uint32_t tgid, uint32_t uid)
@@ -67,8 +67,8 @@ static struct proc *get_proc(struct meter *m, uint32_t tgid, uint32_t uid)
 	if (!p)
 		return NULL;
 	person_read(&p->person, tgid, uid);
-	if (!p->person.is_disabled)
-		p->one = engines_get(&m->engines, &p->person);
+	/* LLMGUARD_DISABLE switches the preload off, not who watches it */
+	p->one = engines_get(&m->engines, &p->person);
 	p->let_alone = is_let_alone(p);
 	p->next = m->procs[tgid % METER_PROCS];
 	m->procs[tgid % METER_PROCS] = p;

@@ -141,11 +141,6 @@ static const char *rooted(const char *path)
 	return path && path[0] == '/' ? path : NULL;
 }
 
-static bool is_on(const char *v)
-{
-	return v && *v && strcmp(v, "0") != 0;
-}
-
 static void read_vars(struct person *p)
 {
 	struct lg_env *e = &p->env;
@@ -161,7 +156,6 @@ static void read_vars(struct person *p)
 	e->xdg_config = rooted(person_var(p, "XDG_CONFIG_HOME"));
 	e->xdg_state = rooted(person_var(p, "XDG_STATE_HOME"));
 	e->foreign = true;
-	p->is_disabled = is_on(person_var(p, "LLMGUARD_DISABLE"));
 }
 
 static bool has_run_budget(const struct lg_env *e)

@@ -16,8 +16,7 @@
 struct person {
 	uint32_t tgid, uid;
 	int32_t ppid;
-	uint64_t start;	  /* clock ticks after boot, 0 unknown */
-	bool is_disabled; /* LLMGUARD_DISABLE */
+	uint64_t start; /* clock ticks after boot, 0 unknown */
 	struct lg_self self;
 	struct lg_env env; /* points into text */
 	char run_id[64];   /* of a run budget without a LLMGUARD_RUN_ID */

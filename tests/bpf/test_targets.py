@@ -484,14 +484,22 @@ def case_cgroup(box):
 # -- below the preload --------------------------------------------------------------
 
 def case_preload(box):
-    """Who is guarded by its preload is not counted twice."""
+    """Who is guarded by its preload is not counted twice; a preload that is
+    switched off, or leaves this program alone, guards nobody."""
+    denied = named(box, PY)
+    box.config('programs: {deny: [%s]}\n' % os.path.basename(denied))
+    with Client(box, argv=python(denied, 'requests'), guard=True) as c, \
+            Tracer(box, pid=c.pid) as t:
+        c.send(request(test='in=7;out=7'))
+        t.rows(1)
+    eq(tokens(t.rows()), [(7, 7)], 'one that is let alone')
     exe = named(box, PY)
     with Client(box, argv=python(exe, 'requests'), guard=True) as a, \
             Client(box, argv=python(exe, 'http.client'), guard=True,
                    LLMGUARD_DISABLE=1) as b:
         a.send(request(test='in=1;out=1'))
         b.send(request(test='in=2;out=2'))
-        eq(tokens(box.rows()), [(1, 1)], 'before')
+        eq(tokens(box.rows()), [(7, 7), (1, 1)], 'before')
         with Tracer(box, '--verbose', '--comm',
                     os.path.basename(exe)) as t:
             t.wait_said('guards it already')
@@ -500,7 +508,7 @@ def case_preload(box):
             b.send(request(test='in=4;out=4'))
             t.rows(1)
         eq(tokens(t.rows()), [(4, 4)], 'the tracer\'s')
-        eq(tokens(box.rows()), [(1, 1), (3, 3), (4, 4)], 'all')
+        eq(tokens(box.rows()), [(7, 7), (1, 1), (3, 3), (4, 4)], 'all')
 
 
 # -- detach -----------------------------------------------------------------------------
