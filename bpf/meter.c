@@ -108,7 +108,8 @@ static void up(void *arg, const char *p, size_t n, bool first)
 		enum lg_flow_gate gate;
 		size_t took = lg_flow_offer(c->flow, p, n, &gate);
 
-		lg_flow_passed(c->flow, p, took);
+		if (gate == LG_FLOW_PASS)
+			lg_flow_passed(c->flow, p, took);
 		p += took;
 		n -= took;
 	}

@@ -6,6 +6,7 @@
 #include "guard/block.h"
 #include "guard/flow_state.h"
 #include "guard/h2.h"
+#include "guard/h2_watch.h"
 #include "guard/self.h"
 #include "guard/settle.h"
 #include "wire/h2.h"
@@ -74,6 +75,7 @@ void lg_flow_del(struct lg_flow *f)
 	if (!f)
 		return;
 	lg_h2conn_del(f->h2);
+	lg_h2watch_del(f->h2w);
 	for (x = f->first; x; x = next) {
 		next = x->next;
 		abandon(f, x);
@@ -209,6 +211,8 @@ size_t lg_flow_offer(struct lg_flow *f, const char *p, size_t len,
 	size_t n;
 
 	lg_flow_own(f);
+	if (f->observe)
+		return lg_watch_offer(f, p, len, gate);
 	if (f->h2 && f->preface == LG_H2_PREFACE_LEN)
 		return lg_h2conn_offer(f->h2, p, len, gate);
 	n = take_preface(f, p, len);
@@ -330,6 +334,8 @@ void lg_flow_release(struct lg_flow *f)
 size_t lg_flow_arrived(struct lg_flow *f, char *p, size_t n)
 {
 	lg_flow_own(f);
+	if (f->observe)
+		return lg_watch_arrived(f, p, n);
 	/* HTTP/2's servers may speak first, and so begins what they say */
 	if (!f->h2 && !f->first && n && !*p && may_be_h2(f))
 		f->h2 = lg_h2conn_new(f);
@@ -356,7 +362,8 @@ void lg_flow_eof(struct lg_flow *f)
 		return;
 	}
 	lg_flow_own(f);
-	lg_response_eof(f);
+	if (!f->h2w)
+		lg_response_eof(f);
 }
 
 bool lg_flow_synth(const struct lg_flow *f, struct lg_slice *out)

@@ -12,6 +12,7 @@
 /* Private to flow.c, request.c, response.c and h2*.c. */
 
 struct lg_h2conn;
+struct lg_h2watch;
 struct lg_watch;
 
 #define LG_FLOW_NOT_H2 255
@@ -65,9 +66,11 @@ struct lg_flow {
 	struct lg_windows wins;
 	struct lg_memo *memo;
 	bool borrows; /* it is the memo of the connection of this stream */
-	struct lg_watch *watch; /* of an unsure exchange, NULL none */
-	uint32_t late_flags;	/* LG_ROW_* of such */
-	struct lg_h2conn *h2;	/* then all goes there; NULL: HTTP/1 */
+	struct lg_watch *watch;	   /* of an unsure exchange, NULL none */
+	uint32_t late_flags;	   /* LG_ROW_* of such */
+	struct lg_slice late_body; /* its request's, as far as it was seen */
+	struct lg_h2watch *h2w;	   /* observed HTTP/2; NULL: HTTP/1 */
+	struct lg_h2conn *h2;	   /* then all goes there; NULL: HTTP/1 */
 };
 
 /* A fork came between: take over what is ours now. */
@@ -115,6 +118,10 @@ void lg_request_drain(struct lg_flow *f);
 
 /* flow_watch.c: observing what was not seen from its begin. */
 void lg_watch_del(struct lg_watch *w);
+/* lg_flow_offer and lg_flow_arrived of a flow that only observes. */
+size_t lg_watch_offer(struct lg_flow *f, const char *p, size_t len,
+		      enum lg_flow_gate *gate);
+size_t lg_watch_arrived(struct lg_flow *f, char *p, size_t n);
 /* An answer's head came, and nobody had asked: its exchange, or NULL. */
 struct lg_exchange *lg_watch_head(struct lg_flow *f);
 /* Bytes of the answer of x, which is unsure. */

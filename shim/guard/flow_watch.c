@@ -4,14 +4,109 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "guard/h2_watch.h"
 #include "guard/host.h"
 #include "guard/routing.h"
 #include "llm/shape.h"
 #include "wire/content.h"
+#include "wire/h2.h"
+
+/* -- which protocol
+ * ------------------------------------------------------------ */
+
+static bool may_be_h2(const struct lg_flow *f)
+{
+	return f->preface != LG_FLOW_NOT_H2 && !f->stream && !f->begun &&
+	       (f->named || !f->host[0]) &&
+	       (f->in == LG_IN_HEAD || f->in == LG_IN_LOOK);
+}
+
+/* What was taken for the preface was not. */
+static void not_h2(struct lg_flow *f)
+{
+	size_t n = f->preface;
+	enum lg_flow_gate gate;
+
+	f->preface = LG_FLOW_NOT_H2;
+	if (!n)
+		return;
+	lg_request_offer(f, LG_H2_PREFACE, n, &gate);
+	lg_request_passed(f, LG_H2_PREFACE, n);
+}
+
+static bool begin_h2(struct lg_flow *f, bool late)
+{
+	f->h2w = lg_h2watch_new(f, late);
+	if (!f->h2w)
+		f->in = LG_IN_PASSING;
+	return f->h2w;
+}
+
+/* How much of these bytes may be HTTP/2's preface. */
+static size_t take_preface(struct lg_flow *f, const char *p, size_t len)
+{
+	size_t at = f->preface, n = 0;
+
+	while (n < len && at + n < LG_H2_PREFACE_LEN &&
+	       p[n] == LG_H2_PREFACE[at + n])
+		n++;
+	if (n < len && at + n < LG_H2_PREFACE_LEN) {
+		not_h2(f);
+		return 0;
+	}
+	f->preface += (uint8_t)n;
+	if (f->preface == LG_H2_PREFACE_LEN && !f->h2w)
+		begin_h2(f, false);
+	return n;
+}
+
+/* Does what was there before us look like HTTP/2's frames? */
+static bool joins_h2(struct lg_flow *f, const char *p, size_t len)
+{
+	if (!f->late || !may_be_h2(f) || f->first || lg_h2_find(p, len) == len)
+		return false;
+	f->preface = LG_H2_PREFACE_LEN;
+	return begin_h2(f, true);
+}
+
+size_t lg_watch_offer(struct lg_flow *f, const char *p, size_t len,
+		      enum lg_flow_gate *gate)
+{
+	size_t n = 0;
+
+	*gate = LG_FLOW_TAKEN;
+	if (f->h2w && f->preface == LG_H2_PREFACE_LEN) {
+		lg_h2watch_up(f->h2w, p, len);
+		return len;
+	}
+	if (joins_h2(f, p, len))
+		return lg_watch_offer(f, p, len, gate);
+	if (f->preface != LG_FLOW_NOT_H2 && may_be_h2(f))
+		n = take_preface(f, p, len);
+	else if (f->preface != LG_FLOW_NOT_H2)
+		not_h2(f);
+	return n ? n : lg_request_offer(f, p, len, gate);
+}
+
+size_t lg_watch_arrived(struct lg_flow *f, char *p, size_t n)
+{
+	/* HTTP/2's servers may speak first, and so begins what they say */
+	if (!f->h2w && !f->late && n && !*p && may_be_h2(f))
+		begin_h2(f, false);
+	else if (!f->h2w && n)
+		joins_h2(f, p, n);
+	if (!f->h2w)
+		return lg_response_arrived(f, p, n);
+	lg_h2watch_down(f->h2w, p, n);
+	return n;
+}
+
+/* -- what is asked
+ * ---------------------------------------------------------------- */
 
 bool lg_flow_is_guarding(const struct lg_flow *f)
 {
-	return f->h2 || f->first || f->begun ||
+	return f->h2w || f->first || f->begun ||
 	       (f->in != LG_IN_LOOK && f->in != LG_IN_SKIP &&
 		f->in != LG_IN_PASSING);
 }
@@ -25,6 +120,8 @@ void lg_flow_unsent(struct lg_flow *f, bool unsent)
 {
 	struct lg_exchange *x = f->last;
 
+	if (f->h2w)
+		lg_h2watch_unsent(f->h2w, unsent);
 	if (x && !x->answered && x != f->writing)
 		x->written = !unsent;
 }
@@ -41,6 +138,8 @@ void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
 {
 	struct lg_exchange *x = newest ? f->last : f->first;
 
+	if (f->h2w)
+		lg_h2watch_mark(f->h2w, verdict, reason, newest);
 	for (; x; x = x->next)
 		mark(x, verdict, reason);
 }
@@ -249,6 +348,11 @@ static void gap_down(struct lg_flow *f, uint64_t missing)
 		lg_watch_end(f, x);
 	if (x && f->resp.in_body)
 		make_hole(x);
+	if (f->stream) {
+		/* its frames go on saying where it ends */
+		lg_http1_skip(&f->resp.m, missing);
+		return;
+	}
 	if (!f->astray && f->resp.in_body && missing &&
 	    lg_http1_skip(&f->resp.m, missing)) {
 		if (x)
@@ -288,7 +392,9 @@ static void gap_up(struct lg_flow *f, uint64_t missing)
 
 void lg_flow_gap(struct lg_flow *f, bool up, uint64_t missing)
 {
-	if (f->in == LG_IN_PASSING || f->deaf)
+	if (f->h2w)
+		lg_h2watch_gap(f->h2w, up, missing);
+	if (f->h2w || f->in == LG_IN_PASSING || f->deaf)
 		return;
 	if (up)
 		gap_up(f, missing);

@@ -169,7 +169,11 @@ void lg_request_settle_on(struct lg_flow *f, struct lg_exchange *x)
 	lg_head_read(none, &fields);
 	lg_routing_name(x);
 	lg_row_attribute(f, x, &fields, none);
-	lg_exchange_request_end(x, false);
+	if (f->late_body.len) {
+		lg_exchange_request_head(x, LG_SLICE("application/json"), none);
+		lg_exchange_request_body(x, f->late_body.p, f->late_body.len);
+	}
+	lg_exchange_request_end(x, f->late_body.len);
 	decide(f, x);
 }
 

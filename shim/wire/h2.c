@@ -251,3 +251,60 @@ bool lg_h2_next_setting(struct lg_slice *content, unsigned *id, uint32_t *value)
 	content->len -= 6;
 	return true;
 }
+
+/* Flags that each type has (RFC 9113 6). */
+static const uint8_t known_flags[] = {
+	[LG_H2_DATA] = LG_H2_END_STREAM | LG_H2_PADDED,
+	[LG_H2_HEADERS] = LG_H2_END_STREAM | LG_H2_END_HEADERS | LG_H2_PADDED |
+			  LG_H2_PRIO,
+	[LG_H2_SETTINGS] = LG_H2_ACK,
+	[LG_H2_PUSH_PROMISE] = LG_H2_END_HEADERS | LG_H2_PADDED,
+	[LG_H2_PING] = LG_H2_ACK,
+	[LG_H2_CONTINUATION] = LG_H2_END_HEADERS,
+};
+
+/* A head that can be one; the frame's length, 0: it cannot. */
+static size_t frame_at(const char *p, size_t len)
+{
+	struct lg_h2 h;
+
+	if (len < LG_H2_HEAD_LEN || *p)
+		return 0;
+	memcpy(h.head, p, LG_H2_HEAD_LEN);
+	read_head(&h);
+	if (h.f.len > LG_H2_FRAME_MAX || p[5] & 0x80 ||
+	    !is_length_right(&h.f) || !is_stream_right(&h.f))
+		return 0;
+	if (h.f.type == LG_H2_PRIORITY_UPDATE)
+		return LG_H2_HEAD_LEN + h.f.len;
+	if (h.f.type >= sizeof(known_flags) ||
+	    h.f.flags & ~known_flags[h.f.type])
+		return 0;
+	return LG_H2_HEAD_LEN + h.f.len;
+}
+
+size_t lg_h2_find(const char *p, size_t len)
+{
+	for (size_t at = 0; at < len; at++) {
+		size_t n = frame_at(p + at, len - at);
+
+		if (!n)
+			continue;
+		if (n == len - at ||
+		    (n < len - at && frame_at(p + at + n, len - at - n)))
+			return at;
+		/* at the begin of a write or a read it may be longer */
+		if (!at && n > len && p[3] == LG_H2_DATA)
+			return at;
+	}
+	return len;
+}
+
+bool lg_h2_skip(struct lg_h2 *h, uint64_t missing)
+{
+	if (h->state != CONTENT || h->left < h->pad ||
+	    h->left - h->pad < missing)
+		return false;
+	h->left -= (uint32_t)missing;
+	return true;
+}

@@ -92,6 +92,14 @@ void lg_h2_init(struct lg_h2 *h);
  */
 size_t lg_h2_feed(struct lg_h2 *h, const char *p, size_t len,
 		  enum lg_h2_event *ev, struct lg_slice *run);
+/*
+ * Where frames begin in bytes from the midst of a connection: an offset at
+ * which a head stands that can be one, with another behind its content or at
+ * the end of the bytes; len: nowhere.
+ */
+size_t lg_h2_find(const char *p, size_t len);
+/* So many bytes are missing: true when they are of the content at hand. */
+bool lg_h2_skip(struct lg_h2 *h, uint64_t missing);
 /* Between two frames, no header block open. */
 bool lg_h2_at_edge(const struct lg_h2 *h);
 

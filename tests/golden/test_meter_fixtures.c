@@ -7,6 +7,7 @@
 
 #include "bpf/meter.h"
 #include "llm/dialect.h"
+#include "tests/golden/as_h2.h"
 #include "tests/golden/expect.h"
 #include "tests/golden/records.h"
 #include "tests/unit/flow_rig.h"
@@ -80,6 +81,58 @@ static void replay(struct rig *r, struct meter *m, const char *dir,
 	free(a);
 }
 
+/*
+ * The same over HTTP/2, three times on one connection: what the first request
+ * put into the header tables is used by the next ones.
+ */
+static void replay_h2(struct rig *r, struct meter *m, const char *dir,
+		      json_t *want, size_t step)
+{
+	struct nghttp2_hd_deflater *uw = lg_hpack_writer_new();
+	struct nghttp2_hd_deflater *dw = lg_hpack_writer_new();
+	const struct lg_h2_frame set = {0, LG_H2_SETTINGS, 0, 0};
+	size_t qlen, alen;
+	char *q = read_file(dir, "request.http", &qlen);
+	char *a = read_file(dir, "response.http", &alen);
+	struct records rec;
+	struct lg_buf b;
+	char host[256];
+	unsigned n;
+
+	host_of(want, host, sizeof(host));
+	records_open(&rec, m, host);
+	lg_buf_init(&b, 64 << 20);
+	lg_buf_puts(&b, LG_H2_PREFACE);
+	lg_h2_put(&b, &set, "");
+	for (uint32_t i = 0; i < 3; i++) {
+		struct lg_row row = {0};
+
+		rig_forget(r);
+		as_h2(q, qlen, true, host, 2 * i + 1, uw, &b);
+		records_write(&rec, b.p, b.len, step, 0, false);
+		b.len = 0;
+		if (!i)
+			lg_h2_put(&b, &set, "");
+		as_h2(a, alen, false, host, 2 * i + 1, dw, &b);
+		records_read(&rec, b.p, b.len, step);
+		b.len = 0;
+		n = new_rows(r, &row);
+		if (n != 1)
+			complain("rows over HTTP/2", n, 1);
+		check_row(want, &row);
+		if (row.cost_pusd != first.cost_pusd &&
+		    row.usage_state == LG_USAGE_EXACT)
+			complain("cost over HTTP/2", row.cost_pusd,
+				 first.cost_pusd);
+	}
+	records_close(&rec, false);
+	lg_hpack_writer_del(uw);
+	lg_hpack_writer_del(dw);
+	lg_buf_fini(&b);
+	free(q);
+	free(a);
+}
+
 static void one(struct rig *r, struct meter *m, const char *group,
 		const char *exchange)
 {
@@ -98,6 +151,8 @@ static void one(struct rig *r, struct meter *m, const char *group,
 		if (!ways[i].wstep || ways[i].wstep > 8192 ||
 		    is_listed(r, host))
 			replay(r, m, dir, want, &ways[i]);
+	for (size_t i = 0; i < 3 && is_listed(r, host); i++)
+		replay_h2(r, m, dir, want, (size_t[]){0, 1, 1000}[i]);
 	ran++;
 	json_decref(want);
 }
