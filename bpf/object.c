@@ -408,7 +408,8 @@ int object_read(const char *path, bool may_return, const struct offsets *user,
 	else if (!S_ISREG(st.st_mode) || st.st_size <= 0)
 		err = -ENOEXEC;
 	if (!err) {
-		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+		/* shared: private mappings get the kernel's breakpoints */
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd,
 			 0);
 		err = p == MAP_FAILED ? -errno : 0;
 	}

@@ -345,14 +345,16 @@ static void by_return(const struct walk *w, uint64_t fn_addr, struct site *out)
 static bool by_count(const struct walk *w, uint64_t fn_addr, struct site *out)
 {
 	const struct walk_insn *i;
+	uint16_t above_rsp;
 	uint64_t jcc;
 
-	if (!site_count(w->text, fn_addr, out->fn, &jcc, &out->end_arg))
+	if (!site_count(w->text, fn_addr, out->fn, &jcc, &above_rsp))
 		return false;
 	i = walk_at(w, jcc);
 	if (!i || i->branches)
 		return false;
 	out->end = PROBE_END_STACK;
+	out->end_arg = above_rsp;
 	out->end_is_cheap = true;
 	out->end_is_return = out->leaves = false;
 	out->nends = 1;
