@@ -317,7 +317,6 @@ static bool is_data(const struct probe_event *ev)
 static void feed_conn(struct conn *c, const struct probe_event *ev,
 		      const void *payload)
 {
-
 	if (ev->kind == PROBE_EV_NAME && ev->cap)
 		set_host(c, payload, ev->cap);
 	c->ts_ns = ev->ts_ns;

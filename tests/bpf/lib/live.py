@@ -34,7 +34,7 @@ import harness  # noqa: E402
 from harness import (  # noqa: E402,F401
     ANTHROPIC, BUILD, CLI, EMBEDDINGS, NODE, OPENAI, PLAIN, PY, PYTHON_CLIENTS,
     RESPONSES, SHARED, TOP, Box, Failed, Skip, chat_body, eq, have_client, ok,
-    request, short)
+    read, request, short)
 
 TRACE = os.path.join(BUILD, 'llmguard-trace')
 STATIC_NODE = '/usr/bin/node'
