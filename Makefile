@@ -314,6 +314,7 @@ $(FUZZ_BIN): $(B)/%: %.c $(B)/libengine.a $(B)/flags
 		-fsanitize=fuzzer,address,undefined -MMD -MP $< -o $@ \
 		$(B)/libtrace.a $(B)/libtools.a $(B)/libengine.a $(STATIC) \
 		$(TOOL_LIBS) $(if $(wildcard /usr/include/http_parser.h),-lhttp_parser) \
+		$(if $(X86_64),-lZydis) \
 		-ldl -lpthread
 
 deps:

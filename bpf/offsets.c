@@ -108,10 +108,13 @@ static bool is_hex(const char *p, size_t len)
 
 static int end_group(const struct parser *p)
 {
-	const struct group *g = p->o->groups + p->o->ngroups - 1;
+	const struct group *g;
 	struct parser at = *p;
 
-	if (!p->o->ngroups || g->n)
+	if (!p->o->ngroups)
+		return 0;
+	g = &p->o->groups[p->o->ngroups - 1];
+	if (g->n)
 		return 0;
 	at.line = g->line;
 	return wrong(&at, "build-id %s has no functions", g->id);
