@@ -14,9 +14,9 @@
 
 #define ALL_MS 200   /* between two looks at all */
 #define JUDGE_MS 300 /* records of a waiting write that do not come */
-#define SETTLE_MS 50 /* until a stop is seen in /proc */
+#define OBEY_MS 5000 /* until a stop is obeyed */
 #define LATE_MS 300  /* a stop may come after its SIGCONT */
-#define NEAR_CALLS 3
+#define NEAR_CALLS 12
 
 /* -- rungs -------------------------------------------------------------------
  */
@@ -198,7 +198,8 @@ static bool has_room(struct ward *t, const struct lg_row *row)
 
 	if (t->is != LG_FORESEE_NO || t->near || !judge_call(t, row, &why))
 		return false;
-	return why.room_pusd / NEAR_CALLS > t->usual_pusd;
+	return t->nsettled && why.room_pusd / NEAR_CALLS > t->usual_pusd &&
+	       why.room_pusd / NEAR_CALLS > row->estimate_pusd;
 }
 
 static void judge_one(struct enforce *e, struct ward *t, int64_t now_ms)
@@ -324,6 +325,7 @@ static void on_stopped(struct enforce *e, struct ward *t,
 		w = new_wait(t, ev);
 	w->stopped = true;
 	t->stopped = true;
+	t->seen_stopped = false;
 	t->stopped_ms = lg_clock_boot_ns() / 1000000;
 }
 
@@ -370,6 +372,7 @@ void enforce_conn(struct enforce *e, const struct probe_conn_key *key, int fd)
 	c = t ? dial_get(t, key, true) : NULL;
 	if (!c)
 		return;
+	c->is_llm = true;
 	if (fd >= 0)
 		c->fd = fd;
 	if (e->deny)
@@ -381,13 +384,17 @@ void enforce_conn(struct enforce *e, const struct probe_conn_key *key, int fd)
 
 static void tick_stopped(struct enforce *e, struct ward *t, int64_t now_ms)
 {
-	if (now_ms - t->stopped_ms < SETTLE_MS)
+	bool is = rung_is_stopped(&t->whom);
+
+	/* On a busy machine it takes a while until the signal is obeyed. */
+	if (!is && !t->seen_stopped && now_ms - t->stopped_ms < OBEY_MS)
 		return;
 	/* somebody else continued it: it may, this once */
-	if (!rung_is_stopped(&t->whom)) {
+	if (!is) {
 		act_continue(e, t);
 		return;
 	}
+	t->seen_stopped = true;
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++)
 		t->waits[i].whole |= now_ms - t->stopped_ms > JUDGE_MS;
 	judge_stopped(e, t);

@@ -29,7 +29,8 @@ void act_verdict(struct enforce *e, struct ward *t, bool near, bool force)
 	if (force || stop != t->verdict)
 		loader_verdict_set(e->loader, t->whom.tgid,
 				   stop ? PROBE_STOP : PROBE_GO);
-	if (force || near != t->near)
+	/* it may not be the kernel's target yet, or anew */
+	if (force || near || near != t->near)
 		loader_target_near(e->loader, t->whom.tgid, near);
 	t->verdict = stop;
 	t->near = near;

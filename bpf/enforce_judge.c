@@ -7,7 +7,11 @@
 #include "guard/engine.h"
 
 /* So many calls of the usual size must fit before it is not near. */
-#define NEAR_CALLS 3
+#define NEAR_CALLS 12
+/* The same for being asked about before they leave. */
+#define ASK_CALLS 8
+/* So many tell what its calls cost. */
+#define LEARN_CALLS 4
 
 static void paused(struct lg_exhaust *why)
 {
@@ -50,10 +54,31 @@ static enum lg_foresight foresee_past(struct ward *t, struct lg_world *w,
 	return is;
 }
 
+/* The dearest call of late, of others where it made none. */
+static int64_t usual_of(const struct ward *t)
+{
+	return t->usual_pusd ? t->usual_pusd : t->owner->usual_pusd;
+}
+
+/*
+ * Calls are asked about before they leave while nobody knows what they cost,
+ * and where one of the next few may be the last: an answer and the request
+ * behind it are but moments apart. A stop for a moment makes a shell believe
+ * that its job was stopped, so below a terminal only the last one is.
+ */
+static bool is_doubtful(const struct ward *t, int64_t room, int64_t usual)
+{
+	if (room == INT64_MAX)
+		return false;
+	if (t->has_terminal)
+		return room < usual;
+	return !t->nsettled || room / ASK_CALLS < usual;
+}
+
 void judge_ward(struct ward *t, bool *near)
 {
 	struct lg_world *w;
-	int64_t room;
+	int64_t room, usual;
 
 	*near = false;
 	t->is = LG_FORESEE_NO;
@@ -76,8 +101,12 @@ void judge_ward(struct ward *t, bool *near)
 	if (t->is == LG_FORESEE_NO)
 		t->is = foresee_past(t, w, &t->why, &room);
 	lg_engine_unpin(t->owner->engine, w);
-	*near = t->is != LG_FORESEE_NO ||
-		(t->usual_pusd > 0 && room / NEAR_CALLS < t->usual_pusd);
+	usual = usual_of(t);
+	if (t->is == LG_FORESEE_NO && is_doubtful(t, room, usual))
+		t->is = LG_FORESEE_PERHAPS;
+	/* nobody knows yet what its calls cost: as if it were near */
+	*near = t->is != LG_FORESEE_NO || room / NEAR_CALLS < usual ||
+		(t->nsettled < LEARN_CALLS && room != INT64_MAX);
 }
 
 /* Its own hold, as the row of a call that was just admitted has it. */
@@ -114,9 +143,12 @@ bool judge_call(struct ward *t, const struct lg_row *row,
 static bool judge_wait(struct ward *t, const struct wait *w,
 		       struct lg_exhaust *why)
 {
+	const struct probe_conn_key key = {.ssl = w->ssl, .tgid = t->whom.tgid};
+	const struct dial *d = dial_get(t, &key, false);
+
 	if (w->row)
 		return judge_call(t, w->row, why);
-	if (!w->begins || t->is != LG_FORESEE_YES)
+	if (!d || !d->is_llm || !w->begins || t->is != LG_FORESEE_YES)
 		return true;
 	*why = t->why;
 	return false;
@@ -143,6 +175,14 @@ static bool is_like(const struct lg_row *a, const struct lg_row *b)
 	       !strcmp(a->user, b->user) && !strcmp(a->tags, b->tags);
 }
 
+/* The dearest of late, which is forgotten slowly. */
+static void learn_usual(int64_t *usual, int64_t cost)
+{
+	*usual -= *usual / 16;
+	if (cost > *usual)
+		*usual = cost;
+}
+
 void judge_learn(struct ward *t, const struct lg_row *row, bool settled)
 {
 	int64_t cost = settled ? row->cost_pusd : row->estimate_pusd;
@@ -150,10 +190,10 @@ void judge_learn(struct ward *t, const struct lg_row *row, bool settled)
 
 	if (row->estimate_pusd <= 0)
 		return;
-	/* the dearest of late, which is forgotten slowly */
-	t->usual_pusd -= t->usual_pusd / 16;
-	if (cost > t->usual_pusd)
-		t->usual_pusd = cost;
+	t->nsettled += settled;
+	learn_usual(&t->usual_pusd, cost);
+	if (t->owner)
+		learn_usual(&t->owner->usual_pusd, cost);
 	while (i < ENFORCE_PAST && t->past[i] && !is_like(t->past[i], row))
 		i++;
 	if (i == ENFORCE_PAST)

@@ -32,6 +32,7 @@ struct owner {
 	unsigned norders;
 	uint32_t trust[ENFORCE_TRUST]; /* ppm of the hold that was charged */
 	unsigned ntrust;
+	int64_t usual_pusd;
 };
 
 /* A write that the kernel has told of; it may be waiting at its entry. */
@@ -48,7 +49,8 @@ struct wait {
 struct dial {
 	struct dial *next;
 	struct probe_conn_key key;
-	int fd; /* -1: not known */
+	int fd;	     /* -1: not known */
+	bool is_llm; /* judged by the meter */
 	bool has_peer;
 	struct connect_peer peer;
 	uint32_t begun; /* requests, as the kernel counts them */
@@ -67,7 +69,9 @@ struct ward {
 	struct wait waits[ENFORCE_WAITS];
 	unsigned nwaits; /* ever */
 	int64_t usual_pusd;
-	bool ignores; /* its environment says so */
+	unsigned nsettled;
+	bool has_terminal; /* a shell may wait for its stops */
+	bool ignores;	   /* its environment says so */
 
 	enum lg_foresight is; /* exhausted for its next call? */
 	struct lg_exhaust why;
@@ -76,9 +80,10 @@ struct ward {
 	bool denied;
 	uint64_t ndenied; /* told */
 
-	bool stopped; /* by us, it is not known to go on */
-	bool stays;   /* judged: it waits for money */
-	bool noted;   /* the orders say that it is stopped */
+	bool stopped;	   /* by us, it is not known to go on */
+	bool seen_stopped; /* obeyed: /proc says so */
+	bool stays;	   /* judged: it waits for money */
+	bool noted;	   /* the orders say that it is stopped */
 	bool killed;
 	int64_t stopped_ms;
 	int64_t cont_ms;	/* when it was continued, 0: long ago */

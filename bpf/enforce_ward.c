@@ -26,6 +26,7 @@ void ward_forget_calls(struct ward *t)
 	}
 	t->npast = 0;
 	t->usual_pusd = 0;
+	t->nsettled = 0;
 }
 
 /* Who it is may change with a program, and so may its budgets. */
@@ -37,6 +38,7 @@ void ward_identify(struct enforce *e, struct ward *t)
 		lg_row_init(t->who);
 	t->owner = owner_of(e, t->whom.tgid, t->who->uid);
 	t->ignores = (t->who->flags & LG_ROW_IGNORED_BUDGET) != 0;
+	t->has_terminal = rung_has_terminal(&t->whom);
 	owner_drop(e, was);
 }
 

@@ -23,12 +23,18 @@ int BPF_PROG(process_forked, struct task_struct *parent,
 {
 	__u32 from = tgid_here(parent), to = tgid_here(child);
 	struct probe_target *t = bpf_map_lookup_elem(&targets, &from);
+	__u32 *v = bpf_map_lookup_elem(&verdicts, &from), verdict = PROBE_GO;
 	struct probe_target copy;
 
 	if (!t || !to || from == to || !(t->flags & PROBE_TARGET_FOLLOW))
 		return 0;
 	copy = *t;
 	copy.flags &= ~PROBE_TARGET_SOLO;
+	/* A short program is over before user space could judge it. */
+	if (v)
+		verdict = *v;
+	if (verdict != PROBE_GO)
+		bpf_map_update_elem(&verdicts, &to, &verdict, BPF_ANY);
 	if (bpf_map_update_elem(&targets, &to, &copy, BPF_ANY)) {
 		lost(PROBE_LOSS_CONNS, 0, 0);
 		return 0;

@@ -35,6 +35,8 @@ void rung_whom_close(struct rung_whom *w);
 bool rung_is_gone(const struct rung_whom *w);
 /* Is all of it stopped by a signal? */
 bool rung_is_stopped(const struct rung_whom *w);
+/* A controlling terminal, so perhaps a shell that looks after its jobs. */
+bool rung_has_terminal(const struct rung_whom *w);
 int rung_signal(const struct rung_whom *w, int sig);
 
 /*

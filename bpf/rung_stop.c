@@ -45,16 +45,33 @@ bool rung_is_gone(const struct rung_whom *w)
 	return lg_control_start((int32_t)w->tgid) != w->start;
 }
 
-bool rung_is_stopped(const struct rung_whom *w)
+/* "PID (comm) S ppid pgrp session tty_nr ..." */
+static bool read_state(const struct rung_whom *w, char *state, int *tty)
 {
 	char path[40], text[512];
 	const char *end;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", w->tgid);
-	if (rung_is_gone(w) || lg_file_peek(path, text, sizeof(text)) <= 0)
+	if (lg_file_peek(path, text, sizeof(text)) <= 0)
 		return false;
 	end = strrchr(text, ')');
-	return end && end[1] == ' ' && end[2] == 'T';
+	return end && sscanf(end + 1, " %c %*d %*d %*d %d", state, tty) == 2;
+}
+
+bool rung_is_stopped(const struct rung_whom *w)
+{
+	char state;
+	int tty;
+
+	return !rung_is_gone(w) && read_state(w, &state, &tty) && state == 'T';
+}
+
+bool rung_has_terminal(const struct rung_whom *w)
+{
+	char state;
+	int tty;
+
+	return read_state(w, &state, &tty) && tty != 0;
 }
 
 int rung_signal(const struct rung_whom *w, int sig)

@@ -84,8 +84,8 @@ static __always_inline void write_begins(struct emit *e, struct probe_conn *c,
 	/* What was not delivered whole is delivered when it comes again. */
 	c->last_len = e->lost ? 0 : f->len;
 	c->op = CONN_WROTE;
-	if (c->state == PROBE_CONN_LLM)
-		carry_out(e, c);
+	/* A new one's as well: the tracer lets go what is no LLM's. */
+	carry_out(e, c);
 }
 
 SEC("uprobe.s")
