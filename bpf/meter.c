@@ -369,6 +369,7 @@ void meter_feed(struct meter *m, const struct probe_event *ev,
 	case PROBE_EV_FREE:
 	case PROBE_EV_NAME:
 	case PROBE_EV_FD:
+	case PROBE_EV_STOPPED: /* it has a number of its own */
 		feed_ssl(m, ev, payload);
 		break;
 	case PROBE_EV_EXEC:
