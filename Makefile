@@ -369,6 +369,11 @@ install: all
 	$(if $(X86_64),install -m 755 $(B)/llmguard-patch.so \
 	    $(DESTDIR)$(PREFIX)/lib/)
 	install -m 755 $(B)/llmguard $(DESTDIR)$(PREFIX)/bin/
+	if [ -e $(B)/llmguard-trace ]; then \
+	    install -m 755 $(B)/llmguard-trace $(DESTDIR)$(PREFIX)/bin/; \
+	    install -d $(DESTDIR)$(PREFIX)/lib/systemd/system; \
+	    sed 's,@PREFIX@,$(PREFIX),' conf/llmguard-trace.service > \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/llmguard-trace.service; fi
 	$(if $(PRICING),install -m 644 $(PRICING) \
 	    conf/pricing/LICENSE.genai-prices \
 	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing/)

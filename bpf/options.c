@@ -138,6 +138,7 @@ static int take_words(struct options *o, const struct call *c)
 	o->region = c->v[TRACER_REGION].text;
 	o->observe = c->v[TRACER_OBSERVE].set;
 	o->hard = hard ? enforce_rung_by_name(hard) : ENFORCE_STOP;
+	o->hard_asked = hard != NULL;
 	o->json = c->v[TRACER_JSON].set;
 	o->summary = c->v[TRACER_SUMMARY].set;
 	o->check = c->v[TRACER_CHECK].set;

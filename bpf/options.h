@@ -15,6 +15,7 @@ struct options {
 	bool pids_only; /* nothing but processes that were named */
 	const char *config, *state_dir, *region; /* NULL: not given */
 	enum enforce_rung hard;
+	bool hard_asked; /* by name */
 	bool observe;
 	uint32_t ring_bytes;
 	uint64_t call_max;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "bpf/able.h"
+#include "bpf/hosts.h"
 #include "bpf/notice.h"
 #include "bpf/options.h"
 #include "bpf/print.h"
@@ -233,10 +234,13 @@ static int measure(struct trace *t)
 
 	if (meter_new(&mo, &t->meter))
 		return tool_fail("out of memory");
+	/* other users' settings are known when their programs are */
+	hosts_add(t->loader,
+		  o->config ? meter_engine(t->meter, geteuid()) : NULL);
 	return -1;
 }
 
-/* A rung that was asked for and does not work is no limit at all. */
+/* A rung that was asked for by name and does not work is no limit at all. */
 static int arm(struct trace *t)
 {
 	const struct enforce_rung_state *rungs;
@@ -254,8 +258,8 @@ static int arm(struct trace *t)
 	if (err)
 		return tool_fail("enforcement: %s", strerror(-err));
 	rungs = enforce_rungs(t->enforce);
-	t->hard = rungs[t->o->hard].name;
-	if (rungs[t->o->hard].works)
+	t->hard = rungs[enforce_in_force(t->enforce)].name;
+	if (rungs[t->o->hard].works || !t->o->hard_asked)
 		return -1;
 	tell_rung_names(rungs, works, sizeof(works));
 	return tool_fail("--on-hard %s does not work here: %s. These do: %s; "

@@ -427,6 +427,11 @@ struct lg_slice lg_route_host_name(struct lg_slice host)
 	return host;
 }
 
+const struct lg_provider_host *lg_route_nth_host(unsigned i)
+{
+	return i < LG_COUNT_OF(hosts) ? &hosts[i] : NULL;
+}
+
 const struct lg_provider_host *lg_route_host(struct lg_slice host)
 {
 	struct lg_slice name = lg_route_host_name(host);

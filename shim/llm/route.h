@@ -43,6 +43,8 @@ struct lg_route {
  * not. Config's hosts: are not known here; the caller asks them first.
  */
 const struct lg_provider_host *lg_route_host(struct lg_slice host);
+/* The i-th line of the table, NULL behind the last one. */
+const struct lg_provider_host *lg_route_nth_host(unsigned i);
 /* As lg_slice_glob, quick to say no. */
 bool lg_route_fits(struct lg_slice text, struct lg_slice pattern);
 /* host without port, brackets and final dot; borrowed from it. */

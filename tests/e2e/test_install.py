@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """make install: everything is there, and works from there without the tree."""
 import os
+import shutil
 import subprocess
 
 from harness import (SHIM, TOP, Skip, eq, main, ok, request, sanitizer)
@@ -20,6 +21,31 @@ def install(box, *args):
     eq(p.returncode, 0, 'make install: ' + p.stdout.decode()[-500:])
 
 
+def check_tracer(box, root):
+    """Found beside llmguard; its unit names where it was installed."""
+    if not os.path.exists(os.path.join(os.path.dirname(SHIM),
+                                       'llmguard-trace')):
+        return
+    p = subprocess.run([os.path.join(root, 'bin/llmguard'), 'trace',
+                        '--ring-mb', '0'], capture_output=True, text=True)
+    eq((p.returncode, '--ring-mb 0: must be from' in p.stderr), (2, True),
+       'llmguard trace')
+    unit = os.path.join(root, 'lib/systemd/system/llmguard-trace.service')
+    with open(unit) as f:
+        text = f.read()
+    ok('ExecStart=/usr/local/bin/llmguard-trace ' in text and
+       '@PREFIX@' not in text, text)
+    if not shutil.which('systemd-analyze'):
+        return
+    mine = os.path.join(box.dir, 'llmguard-trace.service')
+    with open(mine, 'w') as f:
+        f.write(text.replace('/usr/local/bin', os.path.join(root, 'bin')))
+    p = subprocess.run(['systemd-analyze', 'verify', '--man=no', mine],
+                       capture_output=True, text=True)
+    said = [x for x in p.stderr.splitlines() if 'llmguard-trace' in x]
+    eq((p.returncode, said), (0, []), 'systemd-analyze verify')
+
+
 def case_destdir(box):
     if sanitizer():
         raise Skip('a sanitized build is not installed')
@@ -28,6 +54,7 @@ def case_destdir(box):
     for f in FILES:
         ok(os.path.exists(os.path.join(dest, 'usr/local', f)), f)
     root = os.path.join(dest, 'usr/local')
+    check_tracer(box, root)
     p = subprocess.run([os.path.join(root, 'bin/llmguard'), '--version'],
                        stdout=subprocess.PIPE)
     eq(p.returncode, 0, 'llmguard --version')
