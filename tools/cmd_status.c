@@ -16,6 +16,7 @@
 #include "guard/rule.h"
 #include "guard/world.h"
 #include "learned.h"
+#include "pace.h"
 #include "ledger/ledger.h"
 #include "spend.h"
 #include "table.h"
@@ -37,6 +38,25 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+/* Of `budget status`: those and two more. */
+enum { O_PROJECT = O_JSON + 1, O_MODEL };
+static const struct opt pace_opts[] = {
+	[O_WATCH] = {"watch", 'w', OPT_FLAG, NULL, "show it again and again"},
+	[O_INTERVAL] = {"interval", 'i', OPT_COUNT, "SECONDS",
+			"how often with --watch (2)"},
+	[O_CHECK] = {"check", 0, OPT_FLAG, NULL,
+		     "exit 3 when a hard budget is exceeded"},
+	[O_ALL] = {"all", 'a', OPT_FLAG, NULL, "budgets of all past runs too"},
+	[O_MODELS] = {"models", 'm', OPT_FLAG, NULL,
+		      "what was learned of each model's answers"},
+	[O_JSON] = OPT_JSON,
+	[O_PROJECT] = {"project", 'p', OPT_TEXT, "NAME",
+		       "budgets whose scope has this project"},
+	[O_MODEL] = {"model", 0, OPT_TEXT, "NAME",
+		     "budgets whose scope has this model"},
+	OPT_END,
+};
+
 static const char *const fails[] = {"open", "closed"};
 
 #define HALTED_SHOWN 16
@@ -53,6 +73,7 @@ struct picture {
 	char uuid[33];
 	const char *fail;
 	bool disabled;
+	bool pace; /* `budget status` */
 };
 
 static bool is_halted(const struct lg_hold_view *h, const char *draft)
@@ -146,6 +167,20 @@ static uint64_t lost_rows(const struct picture *p)
 	return p->r ? lg_region_counter(p->r, LG_COUNT_LOST) : 0;
 }
 
+static void put_budget(struct json *j, const struct picture *p,
+		       const struct view *v)
+{
+	struct pace pace;
+
+	json_open(j, NULL, '{');
+	view_json_members(j, v);
+	if (p->pace) {
+		pace_of(v, lg_clock_real_ms(), &pace);
+		pace_json(j, &pace);
+	}
+	json_close(j, '}');
+}
+
 static int print_json(struct picture *p, bool models)
 {
 	struct json j;
@@ -182,7 +217,7 @@ static int print_json(struct picture *p, bool models)
 	tracers_json(&j, p->e);
 	json_open(&j, "budgets", '[');
 	for (i = 0; i < p->views.n; i++)
-		view_json(&j, &p->views.v[i]);
+		put_budget(&j, p, &p->views.v[i]);
 	json_close(&j, ']');
 	if (models)
 		learned_json(&j, p->r);
@@ -379,6 +414,11 @@ static int print_text(struct picture *p, bool clear, bool models)
 		learned_table(p->e, p->r, &out);
 		return tool_print(&out);
 	}
+	if (p->pace) {
+		pace_table(&p->views, &out);
+		print_bounds(p, &out);
+		return tool_print(&out);
+	}
 	print_budgets(p, &out);
 	print_bounds(p, &out);
 	print_coverage(p, &out);
@@ -401,6 +441,9 @@ static int show(struct picture *p, struct call *c)
 		views_fini(&p->views);
 		return tool_fail("%s: no such budget", c->argv[0]);
 	}
+	if (p->pace)
+		pace_filter(&p->views, c->v[O_PROJECT].text,
+			    c->v[O_MODEL].text);
 	ret = c->v[O_JSON].set ? print_json(p, models)
 			       : print_text(p, clear, models);
 	if (!ret && c->v[O_CHECK].set && p->views.exceeded)
@@ -412,7 +455,10 @@ static int show(struct picture *p, struct call *c)
 static int run(struct call *c)
 {
 	uint64_t every = c->v[O_INTERVAL].set ? c->v[O_INTERVAL].n : 2;
-	struct picture p = {.month.since_ms = -1};
+	struct picture p = {
+		.month.since_ms = -1,
+		.pace = c->cmd->opts == pace_opts,
+	};
 	int ret = tool_open(&p.e);
 
 	if (ret >= 0)
@@ -446,12 +492,29 @@ const struct cmd cmd_status = {
 	.run = run,
 };
 
+#define PACE_ABOUT                                                             \
+	"What each budget has spent and has left, what a day of its window "   \
+	"cost so far, and\nwhat the window will have cost at its end if it "   \
+	"goes on like that. A pattern\n(model:gpt-4o*) has the models that "   \
+	"it "                                                                  \
+	"matches. `llmguard forecast` looks closer."
+
 const struct cmd cmd_budget_status = {
 	.name = "budget status",
 	.args = "[NAME]",
-	.summary = "`status`, or of one budget",
-	.about = ABOUT,
-	.opts = opts,
+	.summary = "spent, remaining, projection of each budget",
+	.about = PACE_ABOUT,
+	.opts = pace_opts,
+	.max_args = 1,
+	.run = run,
+};
+
+const struct cmd cmd_budget_status_too = {
+	.name = "budget-status",
+	.args = "[NAME]",
+	.summary = "the same as `budget status`",
+	.about = PACE_ABOUT,
+	.opts = pace_opts,
 	.max_args = 1,
 	.run = run,
 };

@@ -45,6 +45,7 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_index,
 	&cmd_costs,
 	&cmd_report,
+	&cmd_budget_status_too,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

@@ -281,11 +281,10 @@ void views_fini(struct views *vs)
 	vs->n = 0;
 }
 
-void view_json(struct json *j, const struct view *v)
+void view_json_members(struct json *j, const struct view *v)
 {
 	const struct lg_cell_view *c = &v->cell;
 
-	json_open(j, NULL, '{');
 	json_text(j, "name", c->name);
 	json_text(j, "scope", c->scope);
 	if (c->value[0])
@@ -313,5 +312,11 @@ void view_json(struct json *j, const struct view *v)
 	json_bool(j, "refusing", c->refusing);
 	if (v->note)
 		json_text(j, "note", v->note);
+}
+
+void view_json(struct json *j, const struct view *v)
+{
+	json_open(j, NULL, '{');
+	view_json_members(j, v);
 	json_close(j, '}');
 }

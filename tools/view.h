@@ -38,6 +38,8 @@ struct views {
 int views_read(struct lg_engine *e, bool all, struct views *out);
 void views_fini(struct views *vs);
 void view_json(struct json *j, const struct view *v);
+/* Without its brackets. */
+void view_json_members(struct json *j, const struct view *v);
 const char *view_state_name(enum view_state s);
 
 #endif
