@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +192,8 @@ static const char *reason(struct index *x, int code)
 	case SQLITE_AUTH:
 		return "cannot be written here";
 	case SQLITE_FULL:
-		return "no room on the disk";
+	case SQLITE_IOERR:
+		return "no room, or the disk fails";
 	default:
 		return x->db ? sqlite3_errmsg(x->db) : sqlite3_errstr(code);
 	}
@@ -263,6 +265,8 @@ static int start(struct lg_engine *e, bool anew, struct index **out)
 
 	if (!x)
 		return tool_fail("out of memory");
+	/* a limit on files is an error like a full disk */
+	signal(SIGXFSZ, SIG_IGN);
 	x->lock = -1;
 	strmap_init(&x->texts, sizeof(uint32_t));
 	snprintf(x->path, sizeof(x->path), "%s/" INDEX_FILE,

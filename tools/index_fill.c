@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -119,7 +118,7 @@ static int batch(struct fill *f, int fd, const char *name, bool closed,
 		 bool *more)
 {
 	uint64_t offset, torn, start, end = UINT64_MAX;
-	struct stat st;
+	uint64_t size;
 	int err, code = begin(f);
 
 	*more = false;
@@ -128,11 +127,12 @@ static int batch(struct fill *f, int fd, const char *name, bool closed,
 	code = get_segment(f->x, name, &offset, &torn);
 	if (code)
 		return code;
-	if (fstat(fd, &st))
-		return -errno;
-	if ((uint64_t)st.st_size < offset)
+	err = lg_month_size(f->dir, name, &size);
+	if (err)
+		return err;
+	if (size < offset)
 		return INDEX_STALE;
-	if ((uint64_t)st.st_size - offset > BATCH) {
+	if (size - offset > BATCH) {
 		end = offset + BATCH;
 		*more = true;
 	}
@@ -155,14 +155,14 @@ static int segment(struct fill *f, const char *name, bool closed)
 {
 	int fd = lg_month_open(f->dir, name), code = SQLITE_OK;
 	bool more = true;
-	struct stat st;
+	uint64_t size;
 
 	if (fd < 0)
 		return fd == -ENOENT ? SQLITE_OK : fd;
 	while (!code && more)
 		code = batch(f, fd, name, closed, &more);
-	if (!fstat(fd, &st))
-		f->done += (uint64_t)st.st_size;
+	if (!lg_month_size(f->dir, name, &size))
+		f->done += size;
 	close(fd);
 	return code;
 }
@@ -183,20 +183,23 @@ static int look_through(struct fill *f, bool measure)
 {
 	char name[LG_MONTH_NAME] = "", next[LG_MONTH_NAME];
 	int err = lg_month_next(f->dir, name), code;
-	struct stat st;
+	uint64_t size;
 	bool current;
 
 	while (!err) {
 		memcpy(next, name, sizeof(next));
 		err = lg_month_next(f->dir, next);
-		if (fstatat(f->dir, name, &st, AT_SYMLINK_NOFOLLOW))
-			st.st_size = 0;
-		code = is_current(f, name, (uint64_t)st.st_size, &current);
+		code = lg_month_size(f->dir, name, &size);
+		if (code == -ENOENT)
+			size = 0, code = 0;
+		current = true;
+		if (!code)
+			code = is_current(f, name, size, &current);
 		if (!code && measure && !current) {
 			f->changed = true;
-			f->bar.total += (uint64_t)st.st_size;
+			f->bar.total += size;
 		} else if (!code && !measure && !current) {
-			code = segment(f, name, err == -ENOENT);
+			code = segment(f, name, !err);
 		}
 		if (code)
 			return code;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "ledger/field.h"
 #include "ledger/month.h"
+#include "ledger/pack.h"
 
 #define BLOCK ((size_t)1 << 20)
 #define HITS_MAX 64
@@ -180,7 +181,8 @@ static int search(struct find *f, int dir)
 		fd = lg_month_open(dir, name);
 		if (fd < 0)
 			return fd;
-		err = search_file(f, fd);
+		/* compressed months are not read backwards */
+		err = lg_pack_is(fd) ? LG_FIND_FAR : search_file(f, fd);
 		close(fd);
 		if (err)
 			return err;

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "ledger/field.h"
+#include "ledger/pack.h"
 
 #define BUFFER ((size_t)256 << 10)
 /* How far back from a line's end rows are looked for. */
@@ -124,37 +125,76 @@ static int last_piece(struct scan *s, bool closed, uint64_t *offset)
 	return s->fn(s->ctx, row, *offset);
 }
 
+/* -- where the bytes come from ----------------------------------------------
+ */
+
+/* Plain files are read at a place, packed ones from front to back. */
+static ssize_t read_more(int fd, struct lg_pack *pack, char *buf, size_t n,
+			 uint64_t at)
+{
+	ssize_t got;
+
+	if (pack)
+		return lg_pack_read(pack, buf, n);
+	do
+		got = pread(fd, buf, n, (off_t)at);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+static int skip(struct lg_pack *pack, char *buf, uint64_t n)
+{
+	ssize_t got = 1;
+
+	while (n && got > 0) {
+		got = lg_pack_read(pack, buf, n < BUFFER ? (size_t)n : BUFFER);
+		if (got > 0)
+			n -= (uint64_t)got;
+	}
+	return got < 0 ? (int)got : 0;
+}
+
+static int read_all(struct scan *s, int fd, struct lg_pack *pack, uint64_t end,
+		    uint64_t *offset)
+{
+	size_t want;
+	ssize_t n;
+	int err = pack ? skip(pack, s->buf, s->base) : 0;
+
+	while (!err) {
+		want = BUFFER - s->len;
+		if (end - (s->base + s->len) < want)
+			want = (size_t)(end - (s->base + s->len));
+		n = want ? read_more(fd, pack, s->buf + s->len, want,
+				     s->base + s->len)
+			 : 0;
+		if (n <= 0)
+			return (int)n;
+		s->len += (size_t)n;
+		err = take_lines(s, offset);
+	}
+	return err;
+}
+
 int lg_scan_file(int fd, uint64_t *offset, uint64_t end, bool closed,
 		 lg_scan_fn *fn, void *ctx, struct lg_ledger_stats *stats)
 {
 	struct scan s = {.base = *offset, .fn = fn, .ctx = ctx, .stats = stats};
+	struct lg_pack *pack = NULL;
 	uint64_t from = *offset;
-	size_t want;
-	ssize_t n;
 	int err = 0;
 
 	s.buf = lg_mem_alloc(BUFFER);
 	if (!s.buf)
 		return -ENOMEM;
-	while (!err) {
-		want = BUFFER - s.len;
-		if (end - (s.base + s.len) < want)
-			want = (size_t)(end - (s.base + s.len));
-		n = want ? pread(fd, s.buf + s.len, want,
-				 (off_t)(s.base + s.len))
-			 : 0;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			err = -errno;
-		if (n <= 0)
-			break;
-		s.len += (size_t)n;
-		err = take_lines(&s, offset);
-	}
+	if (lg_pack_is(fd))
+		err = lg_pack_open(fd, &pack);
+	if (!err)
+		err = read_all(&s, fd, pack, end, offset);
 	if (!err)
 		err = last_piece(&s, closed, offset);
 	stats->bytes += *offset - from;
+	lg_pack_close(pack);
 	lg_mem_free(s.buf, BUFFER);
 	return err;
 }

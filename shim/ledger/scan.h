@@ -21,7 +21,9 @@ typedef int lg_scan_fn(void *ctx, struct lg_slice row, uint64_t after);
  * *offset moves behind what was seen; a last line without '\n' that is not a
  * whole row stays unseen, unless the file is closed: a later month has begun,
  * nobody will end that line. Reads, never maps: a file that is cut under us
- * must not kill the host. 0, the callback's value, -ENOMEM, -errno.
+ * must not kill the host. A compressed file (ledger/pack.h) is read as what
+ * it was; offsets are those of that. 0, the callback's value, -ENOMEM,
+ * -EPROTO a compressed file is damaged, -errno.
  */
 int lg_scan_file(int fd, uint64_t *offset, uint64_t end, bool closed,
 		 lg_scan_fn *fn, void *ctx, struct lg_ledger_stats *stats);

@@ -122,29 +122,27 @@ static int take_row(void *ctx, struct lg_slice text, uint64_t after)
 static int size_before(int dir, const char *month, uint64_t *out)
 {
 	char name[LG_MONTH_NAME] = "";
-	struct stat st;
+	uint64_t size;
 	int err;
 
 	*out = 0;
 	while (!(err = lg_month_next(dir, name)) && strcmp(name, month) < 0)
-		if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
-			*out += (uint64_t)st.st_size;
+		if (!lg_month_size(dir, name, &size))
+			*out += size;
 	return err == -ENOENT ? 0 : err;
 }
 
 /* Is *pos still a place before which everything was seen? */
 static int check_pos(int dir, const struct lg_ledger_pos *pos)
 {
-	struct stat st;
-	uint64_t before;
+	uint64_t before, size;
 	int err;
 
 	if (!pos->file[0])
 		return 0;
 	if (!lg_month_is_name(pos->file))
 		return -EINVAL;
-	if (!fstatat(dir, pos->file, &st, AT_SYMLINK_NOFOLLOW) &&
-	    (uint64_t)st.st_size < pos->offset)
+	if (!lg_month_size(dir, pos->file, &size) && size < pos->offset)
 		return -ESTALE;
 	if (pos->before == LG_LEDGER_ANY)
 		return 0;

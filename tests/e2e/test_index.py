@@ -1,0 +1,268 @@
+#!/usr/bin/python3
+"""The index: what can go wrong with it, and that nothing of it is the truth."""
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import ledger
+from harness import BUILD, CLI, Failed, eq, ok
+from test_bill import D, Home
+
+SIZE = 12000
+
+
+def fill(home, rows=SIZE, days=60, seed=3):
+    subprocess.run([os.path.join(BUILD, 'tests/e2e/make_ledger'),
+                    home.state + '/ledger', str(rows), '2026-03-01',
+                    str(days), str(seed)], check=True)
+
+
+def total(home):
+    t = home.json('costs')['all']
+    return t['calls'], t['cost_usd']
+
+
+def db(home):
+    return os.path.join(home.state, 'index.db')
+
+
+def clean(home):
+    for end in ('', '-wal', '-shm'):
+        if os.path.exists(db(home) + end):
+            os.unlink(db(home) + end)
+
+
+def case_growing(home):
+    """Rows that come are taken in, each once, also to earlier months."""
+    eq(total(home), (0, 0), 'empty')
+    rows = [ledger.call('2026-04-%02dT10:00:00.000Z' % (1 + i % 28), 'gpt-4o',
+                        cost='0.01') for i in range(50)]
+    for i, r in enumerate(rows):
+        ledger.write(home.state, [r], '2026-04')
+        if i % 10 == 0:
+            eq(total(home), (i + 1, D('0.01') * (i + 1)), 'row %d' % i)
+    ledger.write(home.state, [ledger.call('2026-03-01T00:00:00.000Z', 'o3',
+                                          cost='1')], '2026-03')
+    ledger.write(home.state, rows[:3], '2026-04')       # written twice
+    eq(total(home), (51, D('1.5')), 'late and twice')
+
+
+def case_torn(home):
+    """A row without its end is waited for; half a row is passed over."""
+    a, b = (ledger.call('2026-04-01T10:00:00.000Z', 'm', cost='2')
+            for _ in range(2))
+    path = ledger.write(home.state, [a], '2026-04')
+    text = ledger.line(b)
+    with open(path, 'a') as f:
+        f.write(text[:300])
+    eq(total(home), (1, 2), 'half')
+    with open(path, 'a') as f:
+        f.write(text[300:])
+    eq(total(home), (2, 4), 'whole')
+    with open(path, 'a') as f:
+        f.write(text[:200] + ledger.line(ledger.call(
+            '2026-04-01T11:00:00.000Z', 'm', cost='3')))
+    eq(total(home), (3, 7), 'torn')
+    eq(home.json('index')['torn_rows'], 1, 'told')
+
+
+def case_corrections(home):
+    """A correction before its call, and one after the other."""
+    c = ledger.call('2026-04-01T10:00:00.000Z', 'a', cost='5',
+                    usage_state='estimated', input_tokens=7)
+    def fix(usd, model, ms):
+        r = ledger.call('2026-04-01T10:00:00.000Z', 'a', cost=usd,
+                        kind='adjust', ref=c['id'], input_tokens=3,
+                        end_ts='2026-04-02T00:00:00.%03dZ' % ms)
+        r['model'] = model
+        del r['verdict']
+        return r
+    ledger.write(home.state, [fix('-1', 'b', 1)], '2026-04')
+    eq(total(home), (0, -1), 'correction alone')
+    ledger.write(home.state, [c], '2026-04')
+    eq(total(home), (1, 4), 'its call')
+    ledger.write(home.state, [fix('0.5', 'd', 2)], '2026-04')
+    got = home.json('report', '--from', '2026-01-01', '--by', 'model')
+    eq([(g['key'], g['calls'], g['cost_usd'], g['input_tokens'])
+        for g in got['groups']], [('d', 1, D('4.5'), 13)], 'where it stands')
+    eq(got['coverage']['estimated']['calls'], 0, 'no estimate any more')
+    eq(got['coverage']['exact'], {'calls': 1, 'usd': D('4.5')}, 'exact')
+
+
+def case_damage(home):
+    """Damaged anywhere, no database, of another version, shrunk ledger."""
+    fill(home)
+    want = total(home)
+    rng = random.Random(5)
+    size = os.path.getsize(db(home))
+    for kind in ('text', 'empty', 'cut', 'version', 'noise', 'noise', 'noise'):
+        if kind == 'text':
+            clean(home)
+            with open(db(home), 'w') as f:
+                f.write('not a database ' * 1000)
+        elif kind == 'empty':
+            clean(home)
+            open(db(home), 'w').close()
+        elif kind == 'cut':
+            os.truncate(db(home), size // 2)
+        elif kind == 'version':
+            with sqlite3.connect(db(home)) as c:
+                c.execute('PRAGMA user_version = 77')
+        else:
+            with open(db(home), 'r+b') as f:
+                for _ in range(60):
+                    f.seek(rng.randrange(0, size, 8192))
+                    f.write(rng.randbytes(200))
+        try:
+            got = total(home)
+        except Failed as e:     # told, and mended by what it says
+            ok('index' in str(e), e)
+            home.run('index', '--rebuild')
+            got = total(home)
+        eq(got, want, kind)
+    home.run('index', '--rebuild')
+    eq(total(home), want, 'anew')
+    path = home.state + '/ledger/2026-03.jsonl'
+    with open(path, 'rb') as f:
+        lines = f.readlines()
+    with open(path, 'wb') as f:
+        f.writelines(lines[:100])
+    got = total(home)
+    ok('shrunk' in home.err and got[0] < want[0], 'shrunk: ' + home.err)
+
+
+def case_no_place(home):
+    """Where it cannot be kept it is built in memory, and that is said."""
+    fill(home, 3000)
+    want = total(home)
+    clean(home)
+    os.mkdir(db(home))
+    eq(total(home), want, 'in memory')
+    ok('in memory' in home.err, home.err)
+    os.rmdir(db(home))
+    env = dict(os.environ, LLMGUARD_STATE_DIR=home.state,
+               LLMGUARD_REGION=home.dir + '/region',
+               LLMGUARD_CONFIG=home.dir + '/config.yaml')
+    p = subprocess.run([CLI, 'costs', '--json'], env=env,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       text=True, preexec_fn=lambda: resource.setrlimit(
+                           resource.RLIMIT_FSIZE, (100000, 100000)))
+    eq(p.returncode, 0, 'limited: ' + p.stderr)
+    ok('in memory' in p.stderr, p.stderr)
+    eq(json.loads(p.stdout, parse_float=D)['all']['cost_usd'], want[1],
+       'limited')
+    eq(total(home), want, 'with room again')
+
+
+def case_locked(home):
+    """Another writer is waited for; readers do not wait."""
+    fill(home, 3000)
+    want = total(home)
+    c = sqlite3.connect(db(home), isolation_level=None,
+                        check_same_thread=False)
+    c.execute('BEGIN IMMEDIATE')
+    start = time.time()
+    eq(total(home), want, 'read while it is written')
+    ok(time.time() - start < 5, 'did not wait')
+    ledger.write(home.state, [ledger.call('2026-04-01T10:00:00.000Z', 'm',
+                                          cost='1')], '2026-05')
+    timer = threading.Timer(1, lambda: c.execute('ROLLBACK'))
+    timer.start()
+    eq(total(home), (want[0] + 1, want[1] + 1), 'waited')
+    timer.join()
+    c.close()
+
+
+def case_many(home):
+    """Many at once, killed at random: the same sums in the end."""
+    fill(home, 30000)
+    env = dict(os.environ, LLMGUARD_STATE_DIR=home.state,
+               LLMGUARD_REGION=home.dir + '/region',
+               LLMGUARD_CONFIG=home.dir + '/config.yaml')
+    rng = random.Random(2)
+    for _ in range(4):
+        procs = [subprocess.Popen([CLI, 'index'], env=env,
+                                  stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE) for _ in range(3)]
+        time.sleep(rng.random() * 0.2)
+        for p in procs[:2]:
+            p.send_signal(signal.SIGKILL)
+        for p in procs:
+            p.communicate()
+        eq(procs[2].returncode, 0, 'the one that lived')
+    got = total(home)
+    home.run('index', '--rebuild')
+    eq(got, total(home), 'sums')
+    with sqlite3.connect(db(home)) as c:
+        eq(c.execute('PRAGMA integrity_check').fetchone()[0], 'ok', 'sound')
+        eq(c.execute('SELECT count(*), sum(total_cost_pusd) FROM costs')
+           .fetchone(), (got[0], int(got[1] * 10**12)), 'the view')
+
+
+def case_compressed(home):
+    """Months that zstd compressed are read; a damaged one is told."""
+    if not shutil.which('zstd'):
+        return
+    fill(home, 4000)
+    want, status = total(home), home.json('status')['totals']
+    folder = home.state + '/ledger/'
+    subprocess.run(['zstd', '-q', '--rm', folder + '2026-03.jsonl'],
+                   check=True)
+    eq(total(home), want, 'where it stood')
+    home.run('index', '--rebuild')
+    eq(total(home), want, 'anew')
+    eq(home.json('status')['totals'], status, 'status')
+    with open(folder + '2026-03.jsonl.zst', 'rb') as f:
+        packed = f.read()
+    plain = subprocess.run(['zstd', '-dc'], input=packed, check=True,
+                           stdout=subprocess.PIPE).stdout
+    two = b''.join(subprocess.run(['zstd', '-19'], input=x, check=True,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL).stdout
+                   for x in (plain[:5000], plain[5000:]))
+    with open(folder + '2026-03.jsonl.zst', 'wb') as f:
+        f.write(two)            # two frames that do not say their size
+    home.run('index', '--rebuild')
+    eq(total(home), want, 'two frames')
+    with open(folder + '2026-03.jsonl.zst', 'wb') as f:
+        f.write(packed[:len(packed) // 2])
+    home.run('index', '--rebuild', status=1)
+    ok('rotocol' in home.err or 'damaged' in home.err, home.err)
+
+
+def case_progress(home):
+    """No bar where stderr is no terminal; the mode of the file."""
+    fill(home, 3000)
+    home.run('index')
+    eq(home.err, '', 'silent')
+    eq(os.stat(db(home)).st_mode & 0o777, 0o600, 'mode')
+
+
+def main():
+    failed = 0
+    for name, case in sorted(globals().items()):
+        if not name.startswith('case_'):
+            continue
+        home, start = Home(), time.time()
+        try:
+            case(home)
+            print('ok   %-20s %.2f s' % (name, time.time() - start))
+        except (Failed, AssertionError) as e:
+            failed += 1
+            print('FAIL %s: %s' % (name, e))
+        finally:
+            home.close()
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
