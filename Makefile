@@ -354,7 +354,7 @@ man: $(B)/llmguard
 	@mkdir -p docs/man conf/completions
 	$(Q)$< completion bash > conf/completions/llmguard.bash
 	$(Q)$< help --man > docs/man/llmguard.1
-	$(Q)$< help | sed -n 's/^  \([a-z]* *[a-z]*\)  .*/\1/p' | \
+	$(Q)$< help | sed -n 's/^  \([a-z-]* *[a-z-]*\)  .*/\1/p' | \
 	    while read -r c; do \
 	    $< help --man $$c > docs/man/llmguard-$$(echo $$c | tr ' ' -).1; \
 	    done

@@ -508,13 +508,3 @@ const struct cmd cmd_budget_status = {
 	.max_args = 1,
 	.run = run,
 };
-
-const struct cmd cmd_budget_status_too = {
-	.name = "budget-status",
-	.args = "[NAME]",
-	.summary = "the same as `budget status`",
-	.about = PACE_ABOUT,
-	.opts = pace_opts,
-	.max_args = 1,
-	.run = run,
-};

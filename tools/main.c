@@ -45,16 +45,18 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_index,
 	&cmd_costs,
 	&cmd_report,
-	&cmd_budget_status_too,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 
-/* "budget set" takes two words. Returns how many, 0: no such command. */
+/* "budget set" takes two words, or one: "budget-set". How many, 0: not it. */
 static int match(const struct cmd *cmd, int argc, char **argv)
 {
 	const char *space = strchr(cmd->name, ' ');
 	size_t n = space ? (size_t)(space - cmd->name) : strlen(cmd->name);
 
+	if (space && !strncmp(argv[0], cmd->name, n) && argv[0][n] == '-' &&
+	    !strcmp(argv[0] + n + 1, space + 1))
+		return 1;
 	if (strlen(argv[0]) != n || memcmp(argv[0], cmd->name, n))
 		return 0;
 	if (!space)
