@@ -50,6 +50,8 @@ enum probe_end {
 /* arg of an end's cookie, PROBE_END_RAX: the function that SSL_read and
  * SSL_read_ex both call; it tells 0 (the end) from -1 (try again). */
 #define PROBE_ARG_INNER 1u
+/* Go: the arguments stand at rsp + 8, + 16, + 24 as well. */
+#define PROBE_ARG_SPILLED 2u
 /* A cookie: fn | end << 8 | arg << 16 | object << 32 (the loader's number of
  * the mapped file). */
 #define PROBE_COOKIE(fn, end, arg, object)                                     \

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf/gosite.h"
 #include "bpf/walk.h"
 
 #define STRAIGHT_MAX 64 /* instructions looked at from the entry */
@@ -87,57 +88,6 @@ static bool is_cheap(const struct code *c, bool is_first)
 	}
 }
 
-/* cmp [r14 + 16], and the jump to where the stack is made larger. */
-static bool is_go_check(const struct code *c)
-{
-	const ZydisDecodedOperandMem *m;
-
-	if (c->z.mnemonic != ZYDIS_MNEMONIC_CMP)
-		return false;
-	for (unsigned i = 0; i < 2; i++) {
-		m = &c->op[i].mem;
-		if (c->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		    m->base == ZYDIS_REGISTER_R14 && m->disp.value == 0x10)
-			return true;
-	}
-	return false;
-}
-
-static bool reads_fs(const struct code *c)
-{
-	for (unsigned i = 0; i < c->z.operand_count_visible; i++)
-		if (c->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		    c->op[i].mem.segment == ZYDIS_REGISTER_FS)
-			return true;
-	return false;
-}
-
-/*
- * Go's functions begin with a look at the stack's room and come back to their
- * first byte once there is more; what counts calls stands behind it. Before
- * Go 1.17 g is in thread storage, and the arguments are on the stack.
- */
-static int skip_go_check(const struct site_text *t, uint64_t *at)
-{
-	bool is_checked = false;
-	uint64_t a = *at;
-	struct code c;
-
-	for (unsigned i = 0; i < 8 && code_decode(t, a, &c); i++, a = c.next) {
-		if (reads_fs(&c))
-			return -EOPNOTSUPP;
-		if (is_go_check(&c))
-			is_checked = true;
-		if (c.flow == CODE_JCC && is_checked) {
-			*at = c.next;
-			return 0;
-		}
-		if (c.flow != CODE_NEXT && c.flow != CODE_JCC)
-			break;
-	}
-	return 0;
-}
-
 static int find_entry(const struct walk *w, uint64_t fn_addr, enum probe_fn fn,
 		      struct site *out)
 {
@@ -147,7 +97,7 @@ static int find_entry(const struct walk *w, uint64_t fn_addr, enum probe_fn fn,
 	int err;
 
 	if (shape_of(fn) & SHAPE_GO) {
-		err = skip_go_check(w->text, &at);
+		err = gosite_begin(w->text, &at);
 		if (err)
 			return err;
 	}
@@ -399,6 +349,8 @@ int site_find(const struct site_text *text, uint64_t fn_addr, size_t fn_len,
 	err = find_entry(w, fn_addr, fn, out);
 	if (!err && (site_is_read(fn) || (site_is_write(fn) && !is_go))) {
 		find_end(w, fn_addr, may_return && !is_go, out);
+		if (is_go && gosite_spills(text, fn_addr))
+			out->end_arg = PROBE_ARG_SPILLED;
 		if (site_is_write(fn) && (!out->end_is_cheap || out->leaves))
 			no_end(out);
 	}

@@ -202,6 +202,26 @@ static __always_inline void write_ends(struct emit *e, struct probe_conn *c,
 	emit_bare(e, c);
 }
 
+/*
+ * Go's transport always has a read under way, so also when we came: what
+ * that call was given is read where it ends.
+ */
+static __always_inline bool frame_spilled(struct pt_regs *ctx, __u64 cookie,
+					  struct frame *f)
+{
+	__u64 arg[3];
+
+	if (COOKIE_END(cookie) != PROBE_END_RAX || !is_go(COOKIE_FN(cookie)) ||
+	    !(COOKIE_ARG(cookie) & PROBE_ARG_SPILLED) ||
+	    bpf_probe_read_user(arg, sizeof(arg), (void *)(ctx->sp + 8)))
+		return false;
+	__builtin_memset(f, 0, sizeof(*f));
+	f->ssl = arg[0];
+	f->buf = arg[1];
+	f->len = arg[2];
+	return f->ssl && (__s64)f->len > 0;
+}
+
 /* Where a call ends: at a RET, at a jump after the inner call, or returned. */
 SEC("uprobe.s")
 int call_end(struct pt_regs *ctx)
@@ -220,7 +240,8 @@ int call_end(struct pt_regs *ctx)
 		 e.fn == PROBE_WRITE_EX2 || e.fn == PROBE_GNUTLS_SEND ||
 		 e.fn == PROBE_GO_WRITE;
 	if (call_pop(ctx, &e.w, is_go(e.fn),
-		     writes ? PROBE_EV_WRITE : PROBE_EV_READ, &f))
+		     writes ? PROBE_EV_WRITE : PROBE_EV_READ, &f) &&
+	    !frame_spilled(ctx, cookie, &f))
 		return 0;
 	c = writes ? conn_find(&e.w, f.ssl) : conn_get(&e.w, f.ssl, true);
 	n = result_of(ctx, cookie, &f);

@@ -233,6 +233,11 @@ static void test_go(void **state)
 	static const char now[] =
 		"\x49\x3b\x66\x10\x76\x06\x55\x48\x89\xe5\x5d\xc3\xe8\0\0\0\0"
 		"\xeb\xed";
+	/* the same, sub rsp, 16, and the arguments above the return address */
+	static const char kept[] =
+		"\x49\x3b\x66\x10\x76\x1e\x55\x48\x89\xe5\x48\x83\xec\x10"
+		"\x48\x89\x44\x24\x20\x48\x89\x4c\x24\x30\x48\x89\x5c\x24"
+		"\x28\x48\x83\xc4\x10\x5d\xc3\xe8\0\0\0\0\xeb\xd5";
 	/* mov rcx, fs:[-8]: before 1.17 */
 	static const char old[] =
 		"\x64\x48\x8b\x0c\x25\xf8\xff\xff\xff\x48\x3b\x61\x10\x76\0"
@@ -244,6 +249,9 @@ static void test_go(void **state)
 	assert_false(s.end_is_return);
 	assert_int_equal(s.nends, 1);
 	assert_int_equal(s.ends[0], 0x40b);
+	assert_int_equal(s.end_arg, 0);
+	assert_int_equal(FIND(kept, PROBE_GO_READ, 1, &s), 0);
+	assert_int_equal(s.end_arg, PROBE_ARG_SPILLED);
 	assert_int_equal(FIND(old, PROBE_GO_READ, 1, &s), -EOPNOTSUPP);
 }
 
