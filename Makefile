@@ -294,6 +294,19 @@ bench-bill: all $(B)/tests/e2e/make_ledger
 	$(Q)B=$(B) LEDGER_ROWS=$(LEDGER_ROWS) LEDGER_DAYS=365 \
 	    LEDGER_FIRST=2025-11-23 $(PYTHON) tests/e2e/test_bill.py
 
+# Node's own OpenSSL is measured by a module that Node loads.
+$(B)/tests/bpf/sslloop.node: tests/bpf/sslloop.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $<
+
+# What a probed call costs the program, by site. About a minute; root.
+bench-trace: deps
+	$(Q)$(MAKE) --no-print-directory all $(B)/tests/bpf/bench_trace \
+		$(B)/tests/bpf/sslloop $(B)/tests/bpf/sslloop.node
+	$(Q)$(B)/tests/bpf/bench_trace $(B)/tests/bpf/sslloop node \
+		$(abspath $(B))/tests/bpf/sslloop.node
+
 style:
 	$(Q)CC=$(CC) tests/style.sh
 
@@ -392,6 +405,7 @@ help:
 	@echo "make check      all tests; SUITES='unit e2e' chooses"
 	@echo "make bench      the figures, with and without the guard"
 	@echo "make bench-bill a million rows: index, reports, every sum checked"
+	@echo "make bench-trace  what the tracer's probes cost a call"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make chaos      many programs killed at random, CHAOS_SECONDS"
 	@echo "make coverage   docs/coverage.md: real clients, one by one"
@@ -406,5 +420,6 @@ clean:
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: man all unit tests check e2e demo bench bench-bill chaos suites coverage style \
+.PHONY: man all unit tests check e2e demo bench bench-bill \
+	bench-trace chaos suites coverage style \
 	fuzz deps fuzz-programs install help clean FORCE

@@ -179,7 +179,7 @@ void loader_close(struct loader *l)
 {
 	if (!l)
 		return;
-	reap_fini(&l->reap);
+	reap_wait(&l->reap);
 	ring_close(&l->ring);
 	tls__destroy(l->skel);
 	free(l);
@@ -269,6 +269,11 @@ void loader_detach(struct loader_link *link)
 		return;
 	reap_link(&link->loader->reap, link->link, link->fd);
 	free(link);
+}
+
+void loader_detached(struct loader *l)
+{
+	reap_wait(&l->reap);
 }
 
 int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,

@@ -38,6 +38,8 @@ int loader_attach(struct loader *l, const char *path, uint64_t file_at,
 /* Returns at once: the probe is gone some 0.1 s later, when loader_close
  * returns at the latest. Before loader_close. */
 void loader_detach(struct loader_link *link);
+/* Waits until all that was detached is gone. */
+void loader_detached(struct loader *l);
 
 typedef void loader_event_fn(void *arg, const struct probe_event *ev,
 			     const void *payload);

@@ -91,7 +91,7 @@ void reap_link(struct reap *r, struct bpf_link *link, int fd)
 		work(r);
 }
 
-void reap_fini(struct reap *r)
+void reap_wait(struct reap *r)
 {
 	pthread_mutex_lock(&r->lock);
 	while (r->nthreads)

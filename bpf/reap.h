@@ -23,7 +23,7 @@ void reap_init(struct reap *r);
 /* Takes ownership of the link, or of the descriptor where that is NULL. Any
  * thread. Where no thread can be had it waits itself. */
 void reap_link(struct reap *r, struct bpf_link *link, int fd);
-/* Waits until all are gone. */
-void reap_fini(struct reap *r);
+/* Waits until all are gone; more may follow. */
+void reap_wait(struct reap *r);
 
 #endif
