@@ -37,8 +37,8 @@ To a server of one's own that `plain_http:` names.
 ## Not covered
 
 Why is what `llmguard doctor` says. Their connections to LLM hosts are counted as dark traffic where the column says so; `llmguard
-status` shows them. By http:// most of them are covered: see above. Go is not, since it makes its system calls itself; what
-is left is a limit at the provider.
+status` shows them. By http:// most of them are covered: see above. Go is not, since it makes its system calls itself. Those with
+`tracer` are seen by [`llmguard-trace`](tracer.md) from outside; for the others what is left is a limit at the provider.
 
 %s
 Claude Code is a Bun program, and codex a static Rust one: neither is covered.
