@@ -101,7 +101,7 @@ static bool is_tls_lib(const char *name)
 }
 
 void choose_foresee_libs(const char *path, const char *shown, const char *root,
-			 void (*fn)(void *arg, const char *path), void *arg)
+			 choose_file_fn *fn, void *arg)
 {
 	static struct libs libs;
 	char full[800];
@@ -125,19 +125,35 @@ void choose_foresee_libs(const char *path, const char *shown, const char *root,
 	elf_close(&e);
 }
 
-static void foresee_system(void (*fn)(void *arg, const char *path), void *arg)
+static const char *const dirs[] = {
+	"/usr/lib/x86_64-linux-gnu",
+	"/lib/x86_64-linux-gnu",
+	"/usr/lib64",
+	"/lib64",
+	"/usr/lib",
+	"/lib",
+	"/usr/local/lib",
+};
+
+void choose_foresee_system(const char *root, choose_file_fn *fn, void *arg)
 {
 	static const char *const names[] = {"libssl.so.3", "libssl.so.1.1",
 					    "libgnutls.so.30"};
-	char path[400];
+	char path[800];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (ldcache_find(names[i], path, sizeof(path)))
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!root[0] && ldcache_find(names[i], path, 400))
 			fn(arg, path);
+		for (size_t d = 0; d < sizeof(dirs) / sizeof(dirs[0]); d++) {
+			snprintf(path, sizeof(path), "%s%s/%s", root, dirs[d],
+				 names[i]);
+			if (!access(path, R_OK))
+				fn(arg, path);
+		}
+	}
 }
 
-static void foresee_program(const char *path,
-			    void (*fn)(void *arg, const char *path), void *arg)
+static void foresee_program(const char *path, choose_file_fn *fn, void *arg)
 {
 	char real[PATH_MAX];
 
@@ -147,8 +163,7 @@ static void foresee_program(const char *path,
 	choose_foresee_libs(real, real, "", fn, arg);
 }
 
-static void foresee_name(const char *name,
-			 void (*fn)(void *arg, const char *path), void *arg)
+static void foresee_name(const char *name, choose_file_fn *fn, void *arg)
 {
 	const char *list = getenv("PATH");
 	char path[PATH_MAX];
@@ -162,12 +177,12 @@ static void foresee_name(const char *name,
 	}
 }
 
-void choose_foresee(const struct target_options *o,
-		    void (*fn)(void *arg, const char *path), void *arg)
+void choose_foresee(const struct target_options *o, choose_file_fn *fn,
+		    void *arg)
 {
 	if (choose_by_pid_alone(o))
 		return;
-	foresee_system(fn, arg);
+	choose_foresee_system("", fn, arg);
 	choose_foresee_libs("/proc/self/exe", "/proc/self/exe", "", fn, arg);
 	if (o->comm)
 		foresee_name(o->comm, fn, arg);

@@ -20,14 +20,19 @@ bool choose_fits(const struct target_options *o, const struct proc *p,
 		 const char *exe);
 /* The part of it that the kernel can judge at an exec. */
 void choose_select(const struct target_options *o, struct probe_select *out);
+typedef void choose_file_fn(void *arg, const char *path);
+
 /*
  * Files that such processes will map, where they can be told before the first
  * one starts: their programs and the TLS libraries of this system.
  */
-void choose_foresee(const struct target_options *o,
-		    void (*fn)(void *arg, const char *path), void *arg);
-/* The TLS libraries that a program (root: before each path) needs. */
+void choose_foresee(const struct target_options *o, choose_file_fn *fn,
+		    void *arg);
+/* The TLS libraries that stand below this root ("": ours). */
+void choose_foresee_system(const char *root, choose_file_fn *fn, void *arg);
+/* The loader and the TLS libraries that a program needs (shown: its path as
+ * it sees it itself, below root). */
 void choose_foresee_libs(const char *path, const char *shown, const char *root,
-			 void (*fn)(void *arg, const char *path), void *arg);
+			 choose_file_fn *fn, void *arg);
 
 #endif

@@ -145,6 +145,14 @@ static bool is_named(const struct targets *ts, const struct target *t)
 	       (ts->o.comm || ts->o.exe || choose_has_pid(&ts->o, t->pid));
 }
 
+/* Its first call comes soon after it has loaded one. */
+static void wait_for_one(struct targets *ts, struct target *t)
+{
+	target_foresee(ts, t);
+	target_tell(ts, t, true,
+		    "no TLS library is mapped yet: waiting for one");
+}
+
 static void explain(struct look *l, int err)
 {
 	struct target *t = l->t;
@@ -164,8 +172,7 @@ static void explain(struct look *l, int err)
 	else if (l->is_denied && !l->ncode)
 		target_tell(l->ts, t, false, "its mappings may not be read");
 	else if (choose_has_pid(&l->ts->o, t->pid))
-		target_tell(l->ts, t, true,
-			    "no TLS library is mapped yet: waiting for one");
+		wait_for_one(l->ts, t);
 }
 
 /* The second look sees what was mapped before ld.so's probe stood. */
@@ -230,15 +237,36 @@ void target_foresee_file(void *arg, const char *path)
 		attach_put(f, 0, false);
 }
 
-void target_foresee(struct targets *ts, const struct target *t)
-{
-	char link[40], exe[1024], root[32];
+struct foresight {
+	struct targets *ts;
+	struct target *t;
+};
 
-	if (t->solo || proc_exe(t->pid, exe, sizeof(exe)))
+static void foresee_solo(void *arg, const char *path)
+{
+	struct foresight *s = arg;
+	struct attach_file *f;
+	const char *note;
+	int err;
+
+	f = attach_get(s->ts->attach, path, path, &err, &note);
+	if (f)
+		attach_put(f, s->t->pid, !s->t->sandboxed);
+}
+
+void target_foresee(struct targets *ts, struct target *t)
+{
+	struct foresight s = {ts, t};
+	choose_file_fn *fn = t->solo ? foresee_solo : target_foresee_file;
+	char link[40], exe[1024], root[32];
+	void *arg = t->solo ? (void *)&s : ts;
+
+	if (t->state == TARGET_GUARDED || proc_exe(t->pid, exe, sizeof(exe)))
 		return;
 	snprintf(link, sizeof(link), "/proc/%u/exe", t->pid);
 	proc_root(t->pid, root);
-	choose_foresee_libs(link, exe, root, target_foresee_file, ts);
+	choose_foresee_libs(link, exe, root, fn, arg);
+	choose_foresee_system(root, fn, arg);
 }
 
 static void widen_one(struct targets *ts, struct target *t)
@@ -256,5 +284,6 @@ static void widen_one(struct targets *ts, struct target *t)
 void target_widen(struct targets *ts)
 {
 	ts->wide = true;
+	choose_foresee_system("", target_foresee_file, ts);
 	target_each(ts, widen_one);
 }

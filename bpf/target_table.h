@@ -62,8 +62,8 @@ void target_tell(struct targets *ts, struct target *t, bool on,
  * of it. may_explain: say why where nothing can be. Forgets it when it ended.
  */
 void target_look(struct targets *ts, struct target *t, bool may_explain);
-/* The files it will map, by its program's needs. */
-void target_foresee(struct targets *ts, const struct target *t);
+/* The files that it will map, by its program's needs and its system's. */
+void target_foresee(struct targets *ts, struct target *t);
 /* A file by its name, for all processes. */
 void target_foresee_file(void *ts, const char *path);
 /* From here on nothing is probed by pid: a process that was has forked. */
