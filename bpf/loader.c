@@ -205,6 +205,7 @@ static struct bpf_program *program_of(struct loader *l, uint64_t cookie,
 	case PROBE_ERROR:
 		return l->skel->progs.error_entry;
 	case PROBE_FREE:
+	case PROBE_CLEAR:
 	case PROBE_GNUTLS_FREE:
 	case PROBE_GO_FREE:
 		return l->skel->progs.free_entry;

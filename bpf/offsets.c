@@ -22,7 +22,7 @@ const struct tls_function tls_functions[TLS_FUNCTIONS] = {
 	{"SSL_read_ex", PROBE_READ_EX, FAMILY_OPENSSL},
 	{"SSL_get_error", PROBE_ERROR, FAMILY_OPENSSL},
 	{"SSL_free", PROBE_FREE, FAMILY_OPENSSL},
-	{"SSL_clear", PROBE_FREE, FAMILY_OPENSSL},
+	{"SSL_clear", PROBE_CLEAR, FAMILY_OPENSSL},
 	{"SSL_set_fd", PROBE_SET_FD, FAMILY_OPENSSL},
 	{"SSL_ctrl", PROBE_CTRL, FAMILY_OPENSSL},
 	{"SSL_set_tlsext_host_name", PROBE_HOST, FAMILY_OPENSSL},

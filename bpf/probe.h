@@ -18,7 +18,8 @@ enum probe_fn {
 	PROBE_READ,	 /* (ssl, buf, int num) */
 	PROBE_READ_EX,	 /* (ssl, buf, size_t num, size_t *readbytes) */
 	PROBE_ERROR,	 /* SSL_get_error(ssl, ret) */
-	PROBE_FREE,	 /* SSL_free, SSL_clear(ssl) */
+	PROBE_FREE,	 /* SSL_free(ssl) */
+	PROBE_CLEAR,	 /* SSL_clear(ssl): by libssl too, at a handshake */
 	PROBE_SET_FD,	 /* (ssl, fd) */
 	PROBE_CTRL,	 /* SSL_ctrl(ssl, cmd, larg, parg): SNI is cmd 55 */
 	PROBE_HOST,	 /* BoringSSL: SSL_set_tlsext_host_name(ssl, name) */

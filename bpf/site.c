@@ -19,6 +19,7 @@ static const struct {
 	[PROBE_READ_EX] = {4, SHAPE_READ},
 	[PROBE_ERROR] = {2, 0},
 	[PROBE_FREE] = {1, 0},
+	[PROBE_CLEAR] = {1, 0},
 	[PROBE_SET_FD] = {2, 0},
 	[PROBE_CTRL] = {4, 0},
 	[PROBE_HOST] = {2, 0},

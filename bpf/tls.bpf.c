@@ -394,7 +394,8 @@ int free_entry(struct pt_regs *ctx)
 	e.ssl = is_go(e.fn) ? ax : di;
 	e.kind = PROBE_EV_FREE;
 	c = conn_find(&e.w, e.ssl);
-	if (!c)
+	/* A handshake begins with it: the name that was set stays. */
+	if (!c || (e.fn == PROBE_CLEAR && c->op != CONN_READ))
 		return 0;
 	if (c->state != PROBE_CONN_DROP)
 		emit_bare(&e, c);
