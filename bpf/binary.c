@@ -5,6 +5,7 @@
 #include "bpf/code.h"
 
 #define RELAS_MAX (8u << 20)
+#define NOTES_MAX 65536 /* bytes of a segment */
 
 /* .eh_frame_hdr as every linker writes it: a sorted table of 4-byte pairs. */
 struct eh_table {
@@ -131,6 +132,7 @@ void binary_build_id(const struct elf *e, char out[static BINARY_BUILD_ID])
 	for (unsigned i = 0; elf_segment(e, i, &p); i++)
 		if (p.p_type == PT_NOTE && p.p_offset <= e->size &&
 		    p.p_filesz <= e->size - p.p_offset &&
+		    p.p_filesz <= NOTES_MAX &&
 		    note_in(e, p.p_offset, p.p_offset + p.p_filesz, out))
 			return;
 }

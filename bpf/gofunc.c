@@ -15,7 +15,9 @@
 #define MAGIC_1_16 0xfffffffau
 #define MAGIC_1_18 0xfffffff0u
 #define MAGIC_1_20 0xfffffff1u
-#define NAME_LEN 64 /* of those we look for, at most */
+#define FUNCS_MAX (4u << 20)
+#define SEARCH_MAX ((uint64_t)1 << 30) /* bytes of all segments */
+#define NAME_LEN 64		       /* of those we look for, at most */
 
 struct head {
 	uint32_t magic;
@@ -39,8 +41,9 @@ static bool has_func_range(const struct elf *e, const struct gotab *t)
 {
 	uint64_t each = t->is_wide ? 16 : 8;
 
-	return t->nfuncs && t->funcs < t->len && t->names < t->len &&
-	       t->nfuncs < (t->len - t->funcs) / each && t->len <= e->size;
+	return t->nfuncs && t->nfuncs <= FUNCS_MAX && t->funcs < t->len &&
+	       t->names < t->len && t->nfuncs < (t->len - t->funcs) / each &&
+	       t->len <= e->size;
 }
 
 /* The linker leaves the text's address to the loader, or (1.26) out. */
@@ -88,14 +91,15 @@ static bool read_table(const struct elf *e, uint64_t off, uint64_t len,
 
 /* Without sections: the header's bytes at an aligned place of a segment. */
 static bool search_segment(const struct elf *e, const Elf64_Phdr *p,
-			   struct gotab *t)
+			   uint64_t *left, struct gotab *t)
 {
 	uint64_t end = p->p_offset + p->p_filesz;
 	struct head h;
 
 	if (p->p_type != PT_LOAD || p->p_offset > e->size ||
-	    p->p_filesz > e->size - p->p_offset)
+	    p->p_filesz > e->size - p->p_offset || p->p_filesz > *left)
 		return false;
+	*left -= p->p_filesz;
 	for (uint64_t at = (p->p_offset + 31) & ~31ull; at + 72 < end; at += 32)
 		if (elf_read(e, at, &h, sizeof(h)) && is_head(&h) &&
 		    read_table(e, at, end - at, t))
@@ -109,6 +113,7 @@ int gofunc_table(const struct elf *e, struct gotab *t)
 					       ".data.rel.ro.gopclntab"};
 	Elf64_Shdr s;
 	Elf64_Phdr p;
+	uint64_t left = SEARCH_MAX;
 	bool found = false;
 
 	for (unsigned i = 0; i < 2 && !found; i++)
@@ -117,7 +122,7 @@ int gofunc_table(const struct elf *e, struct gotab *t)
 			s.sh_size <= e->size - s.sh_offset &&
 			read_table(e, s.sh_offset, s.sh_size, t);
 	for (unsigned i = 0; !found && elf_segment(e, i, &p); i++)
-		found = search_segment(e, &p, t);
+		found = search_segment(e, &p, &left, t);
 	if (!found)
 		return -ENOENT;
 	return t->version ? 0 : -EPROTONOSUPPORT;

@@ -326,11 +326,11 @@ static void describe(struct reader *r)
 {
 	struct object *o = r->out;
 	const char *so = r->elf.soname;
-	char go[48] = "Go";
+	char go[48] = "Go", text[96];
 
 	if (!strncmp(r->elf.go, "go", 2) && r->elf.go[2])
 		snprintf(go, sizeof(go), "Go %s", r->elf.go + 2);
-	snprintf(o->what, sizeof(o->what), "%s%s%.24s",
+	snprintf(text, sizeof(text), "%s%s%.24s",
 		 o->kinds & OBJECT_BORINGSSL ? "BoringSSL"
 		 : o->kinds & OBJECT_OPENSSL ? "OpenSSL"
 		 : o->kinds & OBJECT_GNUTLS  ? "GnuTLS"
@@ -342,6 +342,7 @@ static void describe(struct reader *r)
 		 : so	   ? ", "
 			   : ", static",
 		 o->kinds && so ? so : "");
+	snprintf(o->what, sizeof(o->what), "%.47s", text);
 	if (o->kinds & OBJECT_GO || o->kinds == OBJECT_OFFSETS)
 		o->what[strcspn(o->what, ",")] = 0;
 	for (char *p = o->what; *p; p++)

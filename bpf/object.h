@@ -38,7 +38,7 @@ struct object_point {
 
 struct object {
 	unsigned kinds;	    /* 0: nothing to probe */
-	char what[80];	    /* "OpenSSL, static", "Go 1.19.8", ... */
+	char what[48];	    /* "OpenSSL, static", "Go 1.19.8", ... */
 	char build_id[129]; /* hex, "" none */
 	bool has_reads, has_writes;
 	/* What cannot be seen in this file, and why; "" nothing. */

@@ -14,6 +14,7 @@
 #define PHDRS_MAX 512
 #define SHDRS_MAX 65535
 #define DYNS_MAX 4096
+#define TEXT_MAX 4096 /* a file without NULs is not read n times */
 
 /* Copies an element, however it is aligned. */
 bool elf_read(const struct elf *e, uint64_t off, void *out, size_t n)
@@ -30,7 +31,8 @@ const char *elf_text(const struct elf *e, uint64_t off, uint64_t len,
 {
 	if (off > e->size || len > e->size - off || at >= len)
 		return NULL;
-	return memchr(e->p + off + at, 0, len - at) ? e->p + off + at : NULL;
+	len = len - at < TEXT_MAX ? len - at : TEXT_MAX;
+	return memchr(e->p + off + at, 0, len) ? e->p + off + at : NULL;
 }
 
 static bool header(const struct elf *e, Elf64_Ehdr *h)
@@ -235,7 +237,7 @@ static void read_segments(struct elf *e, const Elf64_Ehdr *h)
 			e->interp = elf_text(e, p.p_offset, p.p_filesz, 0);
 			if (!e->interp)
 				e->damaged = true;
-		} else if (p.p_type == PT_DYNAMIC) {
+		} else if (p.p_type == PT_DYNAMIC && !e->dynamic) {
 			read_dynamic(e, &p);
 		}
 	}
@@ -265,8 +267,8 @@ static void read_sections(struct elf *e, const Elf64_Ehdr *h)
 		note_go(e,
 			elf_text(e, names.sh_offset, names.sh_size, s.sh_name),
 			&s);
-		if (s.sh_type != SHT_SYMTAB || s.sh_link >= h->e_shnum ||
-		    !section(e, h, s.sh_link, &str))
+		if (s.sh_type != SHT_SYMTAB || e->symtab.nsyms ||
+		    s.sh_link >= h->e_shnum || !section(e, h, s.sh_link, &str))
 			continue;
 		elf_read_symtab(
 			e, &(struct elf_symtab){s.sh_offset,

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define SYMS_MAX (4u << 20)
-#define NAME_MAX_LEN 1024 /* a table without NULs is not read n times */
 
 static const struct {
 	const char *name;
@@ -43,13 +42,7 @@ static unsigned mark_of(const char *name)
 static const char *name_of(const struct elf *e, const struct elf_symtab *t,
 			   const Elf64_Sym *s)
 {
-	uint64_t len = t->strsz;
-
-	if (!s->st_name)
-		return NULL;
-	if (s->st_name < len && len - s->st_name > NAME_MAX_LEN)
-		len = (uint64_t)s->st_name + NAME_MAX_LEN;
-	return elf_text(e, t->str, len, s->st_name);
+	return s->st_name ? elf_text(e, t->str, t->strsz, s->st_name) : NULL;
 }
 
 static void walk(struct elf *e, const struct elf_symtab *t, unsigned *defined,
