@@ -106,7 +106,7 @@ static uint64_t told_before(struct stream *s, const struct probe_event *ev,
 	const struct stream_call *c = &s->up;
 
 	/* a failure that was another call's: nothing is repeated */
-	if (s->ahead && ev->len && c->head_len && !begins_like(c, ev, p))
+	if (s->ahead && ev->cap && c->head_len && !begins_like(c, ev, p))
 		s->ahead = 0;
 	if (s->ahead)
 		return ev->len ? s->ahead : 0;
@@ -142,12 +142,24 @@ static void begin_call(struct stream *s, struct stream_call *c,
 	note_head(c, ev, p);
 }
 
+/* The last one again, of which all was told: its bytes did not come. */
+static void take_repeat(struct stream *s, struct stream_call *c)
+{
+	s->repeated += !c->skip;
+	c->skip = c->have = c->len;
+	c->open = false;
+	c->head_len = 0;
+}
+
 static void on_bytes(struct stream *s, struct stream_call *c,
 		     const struct probe_event *ev, const char *p)
 {
 	if (!c->number || c->number != ev->call)
 		begin_call(s, c, ev, p);
-	add_piece(s, c, ev, p);
+	if (ev->flags & PROBE_FLAG_REPEAT)
+		take_repeat(s, c);
+	else
+		add_piece(s, c, ev, p);
 	if (c == &s->down && ev->cap)
 		s->answered = true;
 }
@@ -233,9 +245,7 @@ static void take(struct stream *s, const struct probe_event *ev,
 		break;
 	case PROBE_EV_CLOSED:
 		s->hung_up = true;
-		/* the others also say 0 where they would have to wait */
-		if (!ev->result && ev->fn != PROBE_READ_EX)
-			s->sink->eof(s->arg);
+		s->sink->eof(s->arg);
 		break;
 	default:
 		break;
