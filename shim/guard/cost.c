@@ -211,7 +211,7 @@ static void charge(struct lg_exchange *x, struct lg_usage *u)
 	struct lg_row *row = &x->row;
 	struct lg_price p;
 	struct lg_cost cost;
-	bool by_its_name = find_price(x, &p);
+	bool by_its_name = find_price(x, &p) && !x->nameless;
 
 	if (u->n[LG_BUCKET_TRAINING])
 		find_training(x, &p);
@@ -269,7 +269,7 @@ static void charge_estimate(struct lg_exchange *x)
 		charge_unsized(row);
 		return;
 	}
-	name_price(row, &x->price, true);
+	name_price(row, &x->price, !x->nameless);
 	row->cost_pusd = row->economic_pusd = x->held_pusd;
 	if (lg_price_is_free(&x->price) || lg_tariff_is_waived(x, &x->price))
 		row->cost_pusd = row->economic_pusd = 0;

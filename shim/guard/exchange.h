@@ -101,6 +101,7 @@ struct lg_exchange {
 	bool clamped;	 /* its output cap is ours: what it can cost is held */
 	bool unsure; /* its request was not seen: whose it is, its answer says
 		      */
+	bool nameless; /* its provider is only its dialect's owner */
 	bool holed;  /* bytes of its answer are missing: the rest goes unread */
 
 	/* From here on not zeroed: each has a beginning of its own. */

@@ -124,6 +124,8 @@ size_t lg_watch_offer(struct lg_flow *f, const char *p, size_t len,
 size_t lg_watch_arrived(struct lg_flow *f, char *p, size_t n);
 /* An answer's head came, and nobody had asked: its exchange, or NULL. */
 struct lg_exchange *lg_watch_head(struct lg_flow *f);
+/* Where it went is not known: whose dialect it speaks prices it. */
+void lg_watch_own(struct lg_exchange *x);
 /* Bytes of the answer of x, which is unsure. */
 void lg_watch_body(struct lg_flow *f, struct lg_exchange *x,
 		   struct lg_slice body);

@@ -210,13 +210,22 @@ struct lg_exchange *lg_watch_head(struct lg_flow *f)
 	return begin_unseen(f, lg_framer_head(&f->resp));
 }
 
+void lg_watch_own(struct lg_exchange *x)
+{
+	const char *owner = lg_shape_owner(x->route.dialect);
+
+	if (x->route.provider[0] || !owner)
+		return;
+	lg_slice_copy(lg_slice_str(owner), x->route.provider,
+		      sizeof(x->route.provider));
+	x->nameless = true;
+}
+
 /* What is known of where it went: the name of the connection. */
-static void find_host(struct lg_flow *f, struct lg_exchange *x,
-		      const struct lg_dialect *d)
+static void find_host(struct lg_flow *f, struct lg_exchange *x)
 {
 	struct lg_slice host = lg_route_host_name(lg_slice_str(f->host));
 	struct lg_host_hit hit = {NULL, NULL};
-	const char *owner = lg_shape_owner(d);
 
 	lg_slice_copy(host, x->row.host, sizeof(x->row.host));
 	if (lg_host_find(x->world, host, &hit) && hit.provider)
@@ -225,9 +234,7 @@ static void find_host(struct lg_flow *f, struct lg_exchange *x,
 	else if (host.len)
 		lg_slice_copy(host, x->route.provider,
 			      sizeof(x->route.provider));
-	else if (owner)
-		lg_slice_copy(lg_slice_str(owner), x->route.provider,
-			      sizeof(x->route.provider));
+	lg_watch_own(x);
 }
 
 /* It is known as well as it ever will be: the answer is read as such. */
@@ -244,7 +251,7 @@ static void settle_on(struct lg_flow *f, struct lg_exchange *x,
 	x->route.type = d && strstr(d->name, "embeddings")
 				? LG_REQUEST_EMBED
 				: LG_REQUEST_GENERATE;
-	find_host(f, x, d);
+	find_host(f, x);
 	lg_request_settle_on(f, x);
 	m = f->resp.m;
 	lg_exchange_answer_head(x, lg_buf_slice(&w->head),

@@ -244,6 +244,7 @@ static void request(struct lg_h2watch *w, struct fields *in, bool ended)
 	struct stream *st = *slot(w, w->up.stream);
 	struct lg_slice length =
 		lg_h2_fields_get(&in->l, LG_SLICE("content-length"));
+	struct lg_slice host;
 	struct lg_buf text;
 	bool known;
 
@@ -254,6 +255,9 @@ static void request(struct lg_h2watch *w, struct fields *in, bool ended)
 	}
 	lg_buf_init(&text, LG_HTTP1_HEAD_MAX * 4);
 	known = lg_h2_fields_request(&in->l, ended, &text);
+	host = lg_h2_fields_get(&in->l, LG_SLICE(":authority"));
+	if (known && w->late && !w->flow->host[0])
+		lg_slice_copy(host, w->flow->host, sizeof(w->flow->host));
 	st = new_stream(w, w->up.stream, !known);
 	if (st && known) {
 		st->chunked = !ended && !length.p;

@@ -202,6 +202,8 @@ static void begin(struct lg_flow *f)
 	lg_head_read(head, &fields);
 	lg_http1_request_line(head, &method, &target);
 	route(f, x, &fields, method, target);
+	if (f->observe)
+		lg_watch_own(x);
 	lg_routing_name(x);
 	lg_row_read_tier(x, head);
 	lg_row_attribute(f, x, &fields, target);
