@@ -97,7 +97,10 @@ static struct attach_file *find(struct attach *a, const struct stat *st)
 
 static void copy_text(char *dst, size_t cap, const char *src)
 {
-	snprintf(dst, cap, "%s", src);
+	size_t n = strnlen(src, cap - 1);
+
+	memcpy(dst, src, n);
+	dst[n] = 0;
 }
 
 /* A program without a loader that moves itself: DF_1_PIE, no PT_INTERP. */

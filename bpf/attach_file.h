@@ -31,7 +31,7 @@ struct attach_file {
 	struct attach_file *alias; /* the same inode below another device */
 	struct attach_links *links;
 	char name[256];
-	char what[48];
+	char what[sizeof(((struct object *)0)->what)];
 	char note[OBJECT_NOTE];
 };
 
