@@ -78,6 +78,22 @@ static int put_points(struct attach_file *f, struct attach_links *l,
 	return writes ? 0 : first ? first : -ENOENT;
 }
 
+/* What it is, and what its probes cost. */
+static void tell(const struct attach_file *f, const struct attach_links *l,
+		 const struct object *o)
+{
+	unsigned i, stepped = 0, returns = 0;
+	char what[160];
+
+	for (i = 0; i < o->npoints; i++) {
+		returns += o->points[i].is_return;
+		stepped += !o->points[i].is_return && !o->points[i].is_cheap;
+	}
+	snprintf(what, sizeof(what), "%s; %u emulated, %u stepped, %u returns",
+		 f->what, o->npoints - stepped - returns, stepped, returns);
+	f->owner->told(f->owner->arg, f->name, what, l->n);
+}
+
 static int put_new(struct attach_file *f, uint32_t pid, bool may_return)
 {
 	const struct object *o = &f->owner->object;
@@ -100,7 +116,7 @@ static int put_new(struct attach_file *f, uint32_t pid, bool may_return)
 	if (err)
 		attach_links_del(f, l);
 	else if (f->owner->told)
-		f->owner->told(f->owner->arg, f->name, f->what, l->n);
+		tell(f, l, o);
 	return err;
 }
 

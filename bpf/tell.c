@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "bpf/cost.h"
 #include "bpf/print.h"
 #include "guard/file.h"
 #include "tools/tool.h"
@@ -62,6 +63,20 @@ void tell_object(const char *path, const char *what, unsigned nprobes)
 	clean(tail(path), shown, sizeof(shown));
 	tool_warn("%u probe%s in %s: %s", nprobes, nprobes == 1 ? "" : "s",
 		  shown, what);
+}
+
+void tell_cost(struct loader *l)
+{
+	struct cost c;
+
+	cost_measure(l, &c);
+	if (c.emulated_ns && c.stepped_ns)
+		tool_warn(
+			"a hit of a probe costs about %u.%u us here where its "
+			"instruction is emulated, %u.%u us where it is "
+			"stepped over",
+			c.emulated_ns / 1000, c.emulated_ns / 100 % 10,
+			c.stepped_ns / 1000, c.stepped_ns / 100 % 10);
 }
 
 void tell_rungs(const struct enforce_rung_state *rungs, bool all)

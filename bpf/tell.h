@@ -13,6 +13,8 @@
 void tell_target(uint32_t tgid, bool on, const char *reason);
 /* A file was probed. */
 void tell_object(const char *path, const char *what, unsigned nprobes);
+/* What a probe costs on this machine. */
+void tell_cost(struct loader *l);
 /* One line a rung; all: also those that work. */
 void tell_rungs(const struct enforce_rung_state *rungs, bool all);
 /* "warn, stop, kill" */

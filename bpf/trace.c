@@ -43,7 +43,8 @@ struct trace {
 	int64_t began_ms, began_real_ms;
 	int64_t enforced_ms, ticked_ms, scanned_ms;
 	int output_err;
-	uint32_t probes, objects;
+	struct strmap files; /* those that were told of */
+	uint32_t probes;
 	const char *hard; /* its rung's name */
 	bool closing;
 };
@@ -135,9 +136,14 @@ static void on_object(void *arg, const char *path, const char *what,
 		      unsigned nprobes)
 {
 	struct trace *t = arg;
+	char key[1200];
 
 	t->probes += nprobes;
-	t->objects++;
+	/* each process that is named has its own; once is enough to read */
+	snprintf(key, sizeof(key), "%s\x1f%s", path, what);
+	if (strmap_get(&t->files, key))
+		return;
+	strmap_put(&t->files, key);
 	tell_object(path, what, nprobes);
 }
 
@@ -283,6 +289,7 @@ int trace_open(const struct options *o, struct trace **out)
 	lg_buf_init(&t->out, OUT_MAX);
 	print_init(&t->print, o->json);
 	tally_init(&t->tally);
+	strmap_init(&t->files, 1);
 	ret = load(t);
 	if (ret < 0)
 		ret = measure(t);
@@ -296,12 +303,13 @@ static void tell_ready(struct trace *t)
 {
 	unsigned n = targets_count(t->targets);
 
+	tell_cost(t->loader);
 	if (t->enforce)
 		tell_rungs(enforce_rungs(t->enforce), t->o->verbose);
 	tool_warn("%u program%s, %u file%s, %u probes, ring %u MB; a hard "
 		  "budget that is exhausted: %s: ready",
-		  n, n == 1 ? "" : "s", t->objects, t->objects == 1 ? "" : "s",
-		  t->probes, t->o->ring_bytes >> 20,
+		  n, n == 1 ? "" : "s", (unsigned)t->files.n,
+		  t->files.n == 1 ? "" : "s", t->probes, t->o->ring_bytes >> 20,
 		  t->enforce ? t->hard : "observed only");
 }
 
@@ -579,6 +587,7 @@ int trace_close(struct trace *t, int ret)
 	if (t->output_err && t->output_err != EPIPE)
 		ret = tool_fail("writing: %s", strerror(t->output_err));
 	tally_fini(&t->tally);
+	strmap_fini(&t->files);
 	lg_buf_fini(&t->out);
 	free(t);
 	return ret;
