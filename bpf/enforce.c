@@ -275,6 +275,11 @@ static void on_write(struct enforce *e, struct ward *t,
 	struct wait *w = find_wait(t, ev->ssl, ev->tid);
 	struct dial *c = dial_get(t, &key, true);
 
+	/* a thread that waited writes anew: somebody let it */
+	if (w && w->stopped && w->call != ev->call) {
+		act_was_continued(e, t);
+		w = NULL;
+	}
 	if (!w || w->call != ev->call)
 		w = new_wait(t, ev);
 	w->begins |= c && ev->begun != c->begun;
@@ -389,9 +394,8 @@ static void tick_stopped(struct enforce *e, struct ward *t, int64_t now_ms)
 	/* On a busy machine it takes a while until the signal is obeyed. */
 	if (!is && !t->seen_stopped && now_ms - t->stopped_ms < OBEY_MS)
 		return;
-	/* somebody else continued it: it may, this once */
 	if (!is) {
-		act_continue(e, t);
+		act_was_continued(e, t);
 		return;
 	}
 	t->seen_stopped = true;

@@ -163,13 +163,25 @@ bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 	return true;
 }
 
-void act_continue(struct enforce *e, struct ward *t)
+/* The request that somebody let go by hand may go to its end. */
+static void grant(struct ward *t, const struct wait *w)
+{
+	struct probe_conn_key key = key_of(t, w->ssl);
+	struct dial *d = dial_get(t, &key, false);
+
+	if (d)
+		d->granted = d->begun;
+}
+
+static void forget_stop(struct enforce *e, struct ward *t, bool by_hand)
 {
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		struct wait *w = &t->waits[i];
 
 		if (w->used && w->stopped && w->marked)
 			mark(e, t, w->ssl, LG_VERDICT_ALLOW, NULL, true);
+		if (w->used && w->stopped && by_hand)
+			grant(t, w);
 		w->used = false;
 	}
 	if (t->noted)
@@ -177,6 +189,16 @@ void act_continue(struct enforce *e, struct ward *t)
 	if (t->stays)
 		e->totals.resumed++;
 	t->noted = t->stays = t->stopped = false;
+}
+
+void act_continue(struct enforce *e, struct ward *t)
+{
+	forget_stop(e, t, false);
 	t->cont_ms = lg_clock_boot_ns() / 1000000;
 	rung_signal(&t->whom, SIGCONT);
+}
+
+void act_was_continued(struct enforce *e, struct ward *t)
+{
+	forget_stop(e, t, true);
 }

@@ -146,6 +146,8 @@ static bool judge_wait(struct ward *t, const struct wait *w,
 	const struct probe_conn_key key = {.ssl = w->ssl, .tgid = t->whom.tgid};
 	const struct dial *d = dial_get(t, &key, false);
 
+	if (d && d->granted && d->granted == d->begun)
+		return true;
 	if (w->row)
 		return judge_call(t, w->row, why);
 	if (!d || !d->is_llm || !w->begins || t->is != LG_FORESEE_YES)

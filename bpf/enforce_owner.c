@@ -130,6 +130,7 @@ void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
 		.kind = LG_CONTROL_STOPPED,
 		.pid = (int32_t)w->tgid,
 		.start = w->start,
+		.by_budget = true,
 	};
 	struct control_file f;
 	int err;

@@ -53,8 +53,9 @@ struct dial {
 	bool is_llm; /* judged by the meter */
 	bool has_peer;
 	struct connect_peer peer;
-	uint32_t begun; /* requests, as the kernel counts them */
-	char call[27];	/* row's id of the call under way, "" none */
+	uint32_t granted; /* this one was let go by hand */
+	uint32_t begun;	  /* requests, as the kernel counts them */
+	char call[27];	  /* row's id of the call under way, "" none */
 };
 
 /* A process under trace. */
@@ -157,6 +158,8 @@ bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 		struct wait *w);
 /* Whoever was stopped goes on. */
 void act_continue(struct enforce *e, struct ward *t);
+/* Somebody else has continued it: what waited may go, this once. */
+void act_was_continued(struct enforce *e, struct ward *t);
 /* New connections: from now on, or no more. */
 void act_deny(struct enforce *e, struct ward *t, bool on);
 /* What the kernel has denied since. */

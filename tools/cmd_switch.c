@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/money.h"
 #include "budget/hold.h"
 #include "budget/region.h"
 #include "cmds.h"
@@ -16,6 +17,7 @@
 #include "guard/file.h"
 #include "json.h"
 #include "ledger/row.h"
+#include "room.h"
 #include "tool.h"
 
 enum { E_JSON };
@@ -32,10 +34,12 @@ static const struct opt pause_opts[] = {
 	OPT_END,
 };
 
-enum { R_ALL, R_SCOPE, R_JSON };
+enum { R_ALL, R_SCOPE, R_FORCE, R_JSON };
 static const struct opt resume_opts[] = {
 	[R_ALL] = {"all", 'a', OPT_FLAG, NULL, "whatever is paused or stopped"},
 	[R_SCOPE] = {"scope", 's', OPT_TEXT, "SCOPE", "calls of this scope"},
+	[R_FORCE] = {"force", 'f', OPT_FLAG, NULL,
+		     "also where the budget still has no room"},
 	[R_JSON] = OPT_JSON,
 	OPT_END,
 };
@@ -308,14 +312,32 @@ static bool is_stopped(int32_t pid)
 
 struct going_on {
 	struct lg_control whom; /* pid, scope, or all */
-	bool all;
-	unsigned continued;
+	bool all, force;
+	struct lg_engine *engine; /* NULL: budgets are not asked yet */
+	unsigned continued, kept;
 };
 
 static void go_on(struct going_on *g, int32_t pid)
 {
 	if (is_stopped(pid) && !kill(pid, SIGCONT))
 		g->continued++;
+}
+
+/* A call that was stopped because it does not fit would go out now. */
+static bool may_go(struct going_on *g, const struct lg_control *o)
+{
+	char spent[LG_MONEY_TEXT], limit[LG_MONEY_TEXT];
+	struct lg_exhaust why;
+
+	if (g->force || !o->by_budget || room_has(g->engine, o->pid, &why))
+		return true;
+	spent[lg_money_print(why.spent_pusd, spent)] = '\0';
+	limit[lg_money_print(why.limit_pusd, limit)] = '\0';
+	tool_warn("%s: budget %s still has no room, $%s of $%s is spent; raise "
+		  "it (llmguard budget set %s --limit USD), or --force",
+		  control_whom(o), why.budget, spent, limit, why.budget);
+	g->kept++;
+	return false;
 }
 
 static bool goes_on(const struct lg_control *o, void *arg)
@@ -328,9 +350,33 @@ static bool goes_on(const struct lg_control *o, void *arg)
 	it = g->all ||
 	     (g->whom.pid ? o->pid == g->whom.pid
 			  : !o->pid && lg_slice_eq(o->scope, g->whom.scope));
-	if (it && o->kind == LG_CONTROL_STOPPED)
+	if (!it || (o->kind == LG_CONTROL_STOPPED) != !!g->engine ||
+	    (g->engine && !may_go(g, o)))
+		return false;
+	if (o->kind == LG_CONTROL_STOPPED)
 		go_on(g, o->pid);
-	return it;
+	return true;
+}
+
+/* First what was paused; who was stopped is asked about without it. */
+static int drop_orders(struct lg_engine *e, struct going_on *g, unsigned *n)
+{
+	int err = 0;
+
+	for (unsigned turn = 0; turn < 2 && !err; turn++) {
+		struct control_file f;
+
+		g->engine = turn ? e : NULL;
+		err = control_open(&f, e, true);
+		if (!err) {
+			*n += control_drop(&f, goes_on, g);
+			err = control_save(&f, e);
+		}
+		if (err)
+			tool_warn("%s: %s", f.path, strerror(-err));
+		control_close(&f);
+	}
+	return err;
 }
 
 /* Those that a budget's action `stop` has stopped. */
@@ -345,16 +391,16 @@ static void continue_halted(struct lg_engine *e, struct going_on *g)
 	for (i = 0; r && i < lg_hold_slots(r); i++)
 		if (!lg_hold_view(r, i, &h, draft) && h.alive && !h.foreign &&
 		    lg_row_is_sound(draft, h.draft_len) &&
-		    row->verdict == LG_VERDICT_STOP &&
+		    row->verdict == LG_VERDICT_STOP && row->pid == h.pid &&
 		    (g->all || h.pid == g->whom.pid))
 			go_on(g, h.pid);
 }
 
 static int resume(struct call *c)
 {
-	struct going_on g = {.all = c->v[R_ALL].set};
+	struct going_on g = {.all = c->v[R_ALL].set,
+			     .force = c->v[R_FORCE].set};
 	struct lg_engine *e;
-	struct control_file f;
 	unsigned n = 0;
 	char text[700];
 	int ret, err;
@@ -366,17 +412,12 @@ static int resume(struct call *c)
 		ret = tool_open(&e);
 	if (ret >= 0)
 		return ret;
-	err = control_open(&f, e, true);
-	if (!err) {
-		n = control_drop(&f, goes_on, &g);
-		err = control_save(&f, e);
-	}
-	control_close(&f);
+	err = drop_orders(e, &g, &n);
 	continue_halted(e, &g);
-	if (g.whom.pid)
+	if (g.whom.pid && !g.kept)
 		go_on(&g, g.whom.pid);
-	if (err) {
-		ret = tool_fail("%s: %s", f.path, strerror(-err));
+	if (err || (g.kept && !n && !g.continued)) {
+		ret = EXIT_FAILED;
 	} else if (!n && !g.continued) {
 		ret = tool_fail("%s: not paused", control_whom(&g.whom));
 	} else {
@@ -431,8 +472,12 @@ const struct cmd cmd_resume = {
 	.name = "resume",
 	.args = "[PID]",
 	.summary = "go on after `pause`, or after a budget's `stop`",
-	.about = "Everything, or --scope, or PID: a process that was stopped "
-		 "continues, too.",
+	.about =
+		"Everything, or --scope, or PID: a process that was stopped "
+		"continues, too. One that\nllmguard-trace has stopped before a "
+		"call that does not fit goes on by itself once\nits budget has "
+		"room; while it has none, only --force continues it, and that "
+		"call\ngoes out.",
 	.opts = resume_opts,
 	.max_args = 1,
 	.run = resume,

@@ -23,6 +23,8 @@ static void put_order(struct lg_buf *b, const struct lg_control *o)
 		lg_buf_put_i64(b, o->pid);
 		lg_buf_putc(b, ' ');
 		lg_buf_put_u64(b, o->start);
+		if (o->by_budget)
+			lg_buf_puts(b, " budget");
 	} else if (o->scope.len) {
 		lg_buf_puts(b, " scope ");
 		lg_buf_put(b, o->scope.p, o->scope.len);
@@ -79,7 +81,7 @@ void control_close(struct control_file *f)
 static bool same(const struct lg_control *a, const struct lg_control *b)
 {
 	return a->kind == b->kind && a->pid == b->pid && a->start == b->start &&
-	       lg_slice_eq(a->scope, b->scope);
+	       a->by_budget == b->by_budget && lg_slice_eq(a->scope, b->scope);
 }
 
 bool control_has(const struct control_file *f, const struct lg_control *o)

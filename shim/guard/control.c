@@ -27,11 +27,14 @@ static bool word(struct lg_slice *s, const char *want)
 
 static bool read_pid(struct lg_slice s, struct lg_control *out)
 {
-	struct lg_slice pid, start = lg_slice_cut(s, ' ', &pid);
+	struct lg_slice pid, start, rest = lg_slice_cut(s, ' ', &pid);
 	uint64_t n;
 
+	rest = lg_slice_trim(lg_slice_cut(lg_slice_trim(rest), ' ', &start));
+	out->by_budget = out->kind == LG_CONTROL_STOPPED &&
+			 lg_slice_eq(rest, LG_SLICE("budget"));
 	if (lg_slice_u64(pid, &n) || !n || n > INT32_MAX ||
-	    lg_slice_u64(lg_slice_trim(start), &out->start))
+	    lg_slice_u64(start, &out->start) || (rest.len && !out->by_budget))
 		return false;
 	out->pid = (int32_t)n;
 	return true;

@@ -16,6 +16,7 @@
  *   pause pid PID START       new calls are refused, reason `paused`
  *   off pid PID START         its calls pass and are recorded
  *   stopped pid PID START     SIGSTOP was sent; for `resume`
+ *   stopped pid PID START budget   by the tracer: its call does not fit
  * START is the process's start time (clock ticks after boot): a pid that is
  * used again is another process.
  */
@@ -29,6 +30,7 @@ struct lg_control {
 	enum lg_control_kind kind;
 	int32_t pid; /* 0: not of a process */
 	uint64_t start;
+	bool by_budget;	       /* of stopped */
 	struct lg_slice scope; /* empty: of all */
 };
 
