@@ -93,6 +93,7 @@ struct lg_exchange {
 	bool complete;	  /* the answer ended as its framing says */
 	bool closed;	  /* the answer is over, one way or another */
 	bool settled;
+	bool withheld;	 /* observed: it waits at the write of its head */
 	bool disowned;	 /* another process has it (fork) */
 	bool parts_lost; /* no memory for them */
 	bool injected;	 /* asked for its usage by us */

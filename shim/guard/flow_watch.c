@@ -124,6 +124,20 @@ void lg_flow_unsent(struct lg_flow *f, bool unsent)
 		lg_h2watch_unsent(f->h2w, unsent);
 	if (x && !x->answered && x != f->writing)
 		x->written = !unsent;
+	if (x && !unsent && x->withheld) {
+		x->withheld = false;
+		x->denial = NULL;
+	}
+}
+
+/* Its head waits: as if it had been refused, should it end there. */
+static void withhold(struct lg_exchange *x)
+{
+	memset(&x->refused, 0, sizeof(x->refused));
+	x->refused.reason = x->row.reason;
+	x->refused.rule = x->refused.cell = -1;
+	x->denial = &x->refused;
+	x->withheld = true;
 }
 
 static void mark(struct lg_exchange *x, int verdict, const char *reason)
@@ -140,8 +154,11 @@ void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
 
 	if (f->h2w)
 		lg_h2watch_mark(f->h2w, verdict, reason, newest);
-	for (; x; x = x->next)
+	for (; x; x = x->next) {
 		mark(x, verdict, reason);
+		if (newest && !x->released && !x->denial)
+			withhold(x);
+	}
 }
 
 /* -- an answer whose request was not seen -----------------------------------
