@@ -100,10 +100,10 @@ struct lg_exchange {
 	bool fell_back;	 /* facts and route name another model than asked */
 	bool waited;	 /* admit_wait_ms is over for it */
 	bool clamped;	 /* its output cap is ours: what it can cost is held */
-	bool unsure; /* its request was not seen: whose it is, its answer says
-		      */
+	bool unsure;   /* its request was not seen: whose it is, its answer says
+			*/
 	bool nameless; /* its provider is only its dialect's owner */
-	bool holed;  /* bytes of its answer are missing: the rest goes unread */
+	bool holed; /* bytes of its answer are missing: the rest goes unread */
 
 	/* From here on not zeroed: each has a beginning of its own. */
 	struct lg_facts facts;
