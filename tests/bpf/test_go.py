@@ -8,8 +8,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib'))
 from live import (  # noqa: E402
-    ANTHROPIC, BUILD, OPENAI, Client, Failed, Skip, Tracer, chat_body, eq,
-    main, ok, request)
+    ANTHROPIC, BUILD, OPENAI, Box, Client, Skip, Tracer, chat_body, eq, main,
+    harness, request)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -88,6 +88,54 @@ def case_parallel(box):
         eq(sorted(tokens(rows)), sorted(want), 'tokens')
         s = t.summary()
         eq(s['lower_bound'], False, 'loss: %s' % s)
+
+
+def with_h2(fn):
+    server = harness.TestServer('h2server.py')
+    box = Box(server)
+    try:
+        fn(box)
+    finally:
+        box.close()
+        server.close()
+
+
+def case_h2(_):
+    """Go speaks HTTP/2 where it is offered; seen from the preface on."""
+    def run(box):
+        exe = build('go-stripped', '-ldflags=-s -w')
+        with Client(box, 'go', argv=[exe]) as c:
+            with Tracer(box, '--summary', pid=c.pid) as t:
+                reqs, want = three(40)
+                for a in c.send(*reqs):
+                    eq(a['status'], 200, 'answer: %s' % a)
+                rows = t.rows(3)
+                more = [request(test='in=%d;out=3' % (60 + i))
+                        for i in range(20)]
+                for a in c.send(*more, parallel=True):
+                    eq(a['status'], 200, 'answer: %s' % a)
+                t.rows(23)
+            eq(tokens(rows), want, 'tokens')
+            eq(sorted(tokens(t.rows(23)[3:])),
+               [(60 + i, 3) for i in range(20)], 'streams at once')
+            eq(t.summary()['lower_bound'], False, 'loss')
+    with_h2(run)
+
+
+def case_h2_late(_):
+    """A connection that was there before us: its calls, not their heads."""
+    def run(box):
+        exe = build('go-stripped', '-ldflags=-s -w')
+        with Client(box, 'go', argv=[exe]) as c:
+            for a in c.send(request(), request(ANTHROPIC)):
+                eq(a['status'], 200, 'before the tracer')
+            with Tracer(box, pid=c.pid) as t:
+                reqs, want = three(80)
+                for a in c.send(*reqs):
+                    eq(a['status'], 200, 'answer: %s' % a)
+                rows = t.rows(3)
+            eq(tokens(rows), want, 'tokens')
+    with_h2(run)
 
 
 if __name__ == '__main__':
