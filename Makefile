@@ -34,6 +34,7 @@ say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 	libzydis-dev libzstd-dev libnghttp2-dev libjansson-dev \
 	libcurl4-openssl-dev libsqlite3-dev \
+	libxlsxwriter-dev libhpdf-dev \
 	$(if $(X86_64),clang bpftool libbpf-dev libelf-dev)
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
 DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang bpftrace \
@@ -46,6 +47,7 @@ DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang bpftr
 	python3-pycurl python3-httplib2 python3-openssl wget2 socat ncat \
 	ruby libwww-perl liblwp-protocol-https-perl lua5.3 lua-sec tcl-tls \
 	nghttp2-server \
+	python3-openpyxl poppler-utils zstd \
 	python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_CHECK)

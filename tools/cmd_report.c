@@ -14,6 +14,7 @@ enum {
 	O_CHART,
 	O_CHART_TOO,
 	O_FORMAT,
+	O_EXPORT,
 };
 static const struct opt opts[] = {
 	ASK_OPTS,
@@ -34,6 +35,8 @@ static const struct opt opts[] = {
 	[O_CHART_TOO] = {"include-chart", 0, OPT_FLAG, NULL, "the same"},
 	[O_FORMAT] = {"format", 0, OPT_TEXT, "table|json|csv",
 		      "how it is printed"},
+	[O_EXPORT] = {"export", 'o', OPT_TEXT, "FILE",
+		      "into a file: .csv .json .html .xlsx .pdf"},
 	OPT_END,
 };
 
@@ -94,6 +97,10 @@ static int show(struct report *r)
 
 	if (v[ASK_JSON].set)
 		format = "json";
+	if (v[O_EXPORT].set) {
+		r->top = (unsigned)v[O_TOP].n;
+		return report_export(r, v[O_EXPORT].text);
+	}
 	if (v[O_TOP].set)
 		r->top = (unsigned)v[O_TOP].n;
 	else if (!strcmp(format, "table"))

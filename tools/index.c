@@ -178,7 +178,7 @@ static int fill(struct index *x, struct lg_engine *e)
 	return code ? code : index_side_refresh(x, e);
 }
 
-static const char *reason(struct index *x, int code)
+static const char *reason(int code)
 {
 	if (code < 0)
 		return strerror(-code);
@@ -194,8 +194,10 @@ static const char *reason(struct index *x, int code)
 	case SQLITE_FULL:
 	case SQLITE_IOERR:
 		return "no room, or the disk fails";
+	case SQLITE_NOMEM:
+		return "out of memory";
 	default:
-		return x->db ? sqlite3_errmsg(x->db) : sqlite3_errstr(code);
+		return "damaged";
 	}
 }
 
@@ -213,7 +215,7 @@ static int in_memory(struct index *x, struct lg_engine *e)
 		code = fill(x, e);
 	if (!code)
 		return -1;
-	return tool_fail("index: %s", reason(x, code));
+	return tool_fail("index: %s", reason(code));
 }
 
 static int attempt(struct index *x, struct lg_engine *e)
@@ -242,7 +244,7 @@ static int open_or_rebuild(struct index *x, struct lg_engine *e, bool anew)
 			  code == INDEX_STALE ? "the ledger has shrunk"
 			  : code == SQLITE_SCHEMA
 				  ? "of another version of llmguard"
-				  : reason(x, code));
+				  : reason(code));
 		close_db(x);
 		index_forget(x);
 		x->rows = x->duplicates = 0;
@@ -254,7 +256,7 @@ static int open_or_rebuild(struct index *x, struct lg_engine *e, bool anew)
 	if (!code)
 		return -1;
 	tool_warn("index %s: %s; it is built in memory for now", x->path,
-		  reason(x, code));
+		  reason(code));
 	return in_memory(x, e);
 }
 

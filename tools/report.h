@@ -41,6 +41,18 @@ int report_csv(struct report *r);
 void report_put_csv(struct report *r, struct lg_buf *out);
 void report_put_json(struct report *r, struct json *j);
 
+/* Total, tokens, coverage, averages, peak: a line each. */
+void report_put_summary(const struct report *r, struct lg_buf *out);
+/*
+ * To a file whose name's end says how: .csv .json .html .xlsx .pdf. It is
+ * there whole or not at all. The exit code, said why.
+ */
+int report_export(struct report *r, const char *path);
+/* 0, or a negative number with the reason in why. */
+int report_write_xlsx(struct report *r, const char *path, char why[256]);
+int report_write_pdf(struct report *r, const char *path, char why[256]);
+void report_put_html(struct report *r, struct lg_buf *out);
+
 /* Groups of a grouping that are shown. */
 unsigned report_count(const struct report *r, const struct grouping *g);
 

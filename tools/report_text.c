@@ -22,7 +22,7 @@ void sums_text_coverage(struct lg_buf *out, const struct sums *s)
 	lg_buf_puts(out, "\n");
 }
 
-static void put_total(struct report *r, struct lg_buf *out)
+static void put_total(const struct report *r, struct lg_buf *out)
 {
 	const int64_t *v = r->a->q.total.v;
 	char line[512];
@@ -158,6 +158,12 @@ static void put_chart(struct report *r, const struct grouping *by,
 	}
 }
 
+void report_put_summary(const struct report *r, struct lg_buf *out)
+{
+	put_total(r, out);
+	put_insight(&r->in, out);
+}
+
 static void put_upper(struct lg_buf *out, const char *text)
 {
 	for (; *text; text++)
@@ -180,8 +186,7 @@ int report_text(struct report *r)
 	lg_buf_puts(&out, " (");
 	lg_buf_puts(&out, ask_zone_name(r->a));
 	lg_buf_puts(&out, ")\n\n");
-	put_total(r, &out);
-	put_insight(&r->in, &out);
+	report_put_summary(r, &out);
 	for (unsigned i = 0; i < r->shown && q->total.v[SUM_CALLS]; i++) {
 		lg_buf_puts(&out, "\nBY ");
 		put_upper(&out, q->out[i].dim->name);

@@ -54,7 +54,7 @@ _llmguard()
     'trace'*) opts='--pid --comm --exe --uid --cgroup --all --no-children --offsets --config --state-dir --region --on-hard --observe --ring-mb --call-max --duration --print --summary --check --verbose --json --help' ;;
     'index'*) opts='--rebuild --json --help' ;;
     'costs'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --period --detailed --top --chart --format --help' ;;
-    'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --help' ;;
+    'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --export --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;

@@ -390,6 +390,73 @@ def case_csv(home, rows):
     compare(got[-1], exp.total(everything)[0], 'csv total')
 
 
+def case_exports(home, rows):
+    """Files: the same figures as on the terminal; whole or not at all."""
+    home.zone(ZONES[0])
+    exp = Expected(rows, ZONES[0])
+    total = exp.total(everything)[0]
+    models = exp.groups('model', everything)
+    args = ('report', '--from', '2000-01-01', '--by', 'model,month,tag')
+    out = {e: os.path.join(home.dir, 'r.' + e)
+           for e in ('csv', 'json', 'html', 'xlsx', 'pdf')}
+    for path in out.values():
+        home.run(*args, '--export', path)
+        eq(os.stat(path).st_mode & 0o777, 0o600, 'mode')
+    with open(out['json']) as f:
+        eq(json.load(f, parse_float=D)['total']['cost_usd'],
+           total['cost_usd'], 'json')
+    with open(out['csv'], newline='') as f:
+        eq(f.read().replace('\r\n', '\n'),
+           home.run(*args, '--format', 'csv'), 'csv')
+    with open(out['html']) as f:
+        text = f.read()
+    ok('<script' not in text and 'http' not in text and
+       'claude-sonnet-4-5-20250929' in text, 'html stands alone')
+    try:
+        import openpyxl
+        book = openpyxl.load_workbook(out['xlsx'])
+        eq(book.sheetnames, ['Summary', 'By model', 'By month', 'By tag'],
+           'sheets')
+        for r in list(book['By model'].iter_rows(values_only=True))[1:]:
+            want = total if r[0] == 'Total' else \
+                models[None if r[0] == '(none)' else r[0]]
+            ok(abs(D(r[6]) - want['cost_usd']) < D('1e-9') and
+               r[1] == want['calls'] and r[3] == want['input_tokens'],
+               'xlsx: %s' % (r,))
+    except ImportError:
+        print('no python3-openpyxl: the .xlsx is not opened')
+    if shutil.which('pdftotext'):
+        text = subprocess.run(['pdftotext', '-layout', out['pdf'], '-'],
+                              stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.DEVNULL).stdout
+        ok('page 1' in text and 'By tag' in text and
+           'claude-sonnet-4-5-20250929' in text, 'pdf')
+    home.run(*args, '--export', home.dir + '/r.doc', status=2)
+    home.run(*args, '--export', home.dir + '/no/r.pdf', status=1)
+    home.run(*args, '--export', home.dir + '/no/r.csv', status=1)
+    eq([x for x in os.listdir(home.dir) if 'part' in x], [], 'left over')
+
+
+def case_hostile(home, rows):
+    """Names from the network: no formula, no markup, no terminal control."""
+    bad = '=cmd|"x"!A1\x1b[31m<script>\u202e,"q"'
+    ledger.write(home.state, [ledger.call('2019-05-05T10:00:00.000Z', 'm',
+                                          cost='1', project=bad)], '2019-05')
+    args = ('report', '--month', '2019-05', '--by', 'project')
+    for fmt in ('table', 'csv'):
+        text = home.run(*args, '--format', fmt)
+        ok(fmt == 'csv' or ('\x1b' not in text and '\u202e' not in text), fmt)
+        ok(fmt != 'csv' or '"\'=cmd' in text, text)
+    for end in ('html', 'xlsx', 'pdf'):
+        home.run(*args, '--export', home.dir + '/h.' + end)
+    with open(home.dir + '/h.html') as f:
+        ok('<script' not in f.read(), 'html')
+    eq(home.json(*args)['groups'][0]['key'], bad.replace('\u202e', '?'),
+       'json has it as it is')
+    os.unlink(home.state + '/ledger/2019-05.jsonl')
+    home.run('index', '--rebuild')
+
+
 def main():
     home = Home()
     failed = 0
