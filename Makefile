@@ -230,7 +230,8 @@ EXTRA-shim := $(wildcard tests/shim/lib/*.c)
 EXTRA-golden := $(B)/libtrace.a $(B)/libtools.a
 EXTRA-unit := $(B)/libtrace.a $(B)/libtools.a $(if $(X86_64),$(B)/libpatch.a)
 $(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtools.a
-$(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN): $(B)/libtrace.a
+$(UNIT_BIN) $(GOLDEN_BIN) $(FUZZ_BIN) $(B)/tests/bench/meter: $(B)/libtrace.a
+$(B)/tests/bench/meter: EXTRA-bench := $(B)/libtrace.a
 $(UNIT_BIN): $(if $(X86_64),$(B)/libpatch.a | $(B)/llmguard-patch.so)
 $(SHIM_BIN): $(EXTRA-shim) $(B)/libfake.so
 $(B)/tests/shim/test_gnutls \
