@@ -13,7 +13,7 @@
 
 #define NARROWEST 40
 #define WIDE 140 /* what is not a terminal gets */
-#define CELL 64
+#define CELL 200
 
 enum column {
 	COL_TIME,
