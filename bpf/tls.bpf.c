@@ -166,8 +166,12 @@ static __always_inline void read_ends(struct emit *e, struct probe_conn *c,
 {
 	struct head h;
 
-	if (n < 0)
+	if (n < 0) {
+		/* SSL_get_error speaks of this read now, not of that write. */
+		if (c->op == CONN_WROTE)
+			c->op = CONN_READ;
 		return;
+	}
 	if (n == 0) {
 		if (c->op == CONN_NONE)
 			return;

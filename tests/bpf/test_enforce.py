@@ -273,19 +273,18 @@ def case_cgroup(box):
 
 
 def enter(box, group):
-    def join(c):
-        with open(group + '/cgroup.procs', 'w') as f:
-            f.write(str(c.pid))
+    def inside(kind='requests'):
+        return Client(box, argv=[
+            'sh', '-c', 'echo $$ > "$0" && exec "$@"',
+            group + '/cgroup.procs'] + Client.command(kind))
 
-    with Client(box, 'requests') as a, Client(box, 'requests') as b:
-        join(a)
+    with inside() as a, Client(box, 'requests') as b:
         with Tracer(box, '--cgroup', group, code=OVER):
             spend(a, 2)
             a.start(dear())
             stops(a)
             n = len(bodies(box))
-            with Client(box, 'requests') as c:
-                join(c)
+            with inside() as c:
                 c.start(dear())
                 stops(c)
                 eq(len(bodies(box)), n, 'requests that reached the server')
