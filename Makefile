@@ -69,7 +69,7 @@ prog = $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/$(1)/*.c))
 UNIT_BIN := $(call prog,unit)
 ifeq ($(X86_64),)
 UNIT_BIN := $(filter-out %/test_reloc %/test_apply %/test_elf %/test_site \
-	%/test_object %/test_gofunc,$(UNIT_BIN))
+	%/test_object %/test_object_calls %/test_gofunc,$(UNIT_BIN))
 endif
 GOLDEN_BIN := $(call prog,golden)
 MODEL_BIN := $(call prog,model)
