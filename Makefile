@@ -61,6 +61,7 @@ ENGINE_OBJ := $(ENGINE_SRC:%.c=$(B)/obj/%.o)
 HOOK_OBJ := $(HOOK_SRC:%.c=$(B)/obj/%.o)
 PATCH_OBJ := $(PATCH_SRC:%.c=$(B)/obj/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/obj/%.o)
+CLIENT_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/client/*.c))
 PRICING := $(wildcard conf/pricing/*.yaml)
 
 # tests/<suite>/test_*.c are programs that must exit 0 (or 77, skipped); any
@@ -100,7 +101,7 @@ BPF_LIBS := -lbpf -lelf -lz -lZydis -ljansson
 ART := $(B)/libengine.a \
 	$(if $(wildcard shim/guard/flow.c),$(B)/libllmguard.so) \
 	$(if $(X86_64),$(B)/llmguard-patch.so) \
-	$(if $(TOOL_SRC),$(B)/llmguard) \
+	$(if $(TOOL_SRC),$(B)/llmguard $(B)/libllmguard-client.so) \
 	$(if $(BPF_LACKS),,$(B)/libtrace.a \
 	$(if $(filter 4,$(words $(filter bpf/main.c bpf/enforce.c \
 	bpf/object.c bpf/site.c,$(BPF_SRC)))),$(B)/llmguard-trace))
@@ -180,12 +181,26 @@ $(B)/libfake.so: tests/shim/fake/flow.c $(HOOK_OBJ) $(B)/libengine.a \
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(HOOK_OBJ) $(B)/libengine.a \
 		$(SO_LINK)
 
-$(B)/llmguard: $(TOOL_OBJ) $(B)/libengine.a
+$(B)/llmguard: $(TOOL_OBJ) $(CLIENT_OBJ) $(B)/libengine.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(STATIC) $(TOOL_LIBS) -ldl -lpthread
 
+# What programs ask of the guard: the commands' own code behind a stable ABI.
+CLIENT_SO := libllmguard-client.so.1
+CLIENT_MAP := tools/client/llmguard-client.map
+$(B)/libllmguard-client.so: $(CLIENT_OBJ) $(B)/libtools.a $(B)/libengine.a \
+		$(CLIENT_MAP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $(B)/$(CLIENT_SO) $(CLIENT_OBJ) \
+		$(B)/libtools.a $(B)/libengine.a -Wl,-soname,$(CLIENT_SO) \
+		-Wl,--version-script=$(CLIENT_MAP) -Wl,--exclude-libs,ALL \
+		-Wl,-z,relro,-z,now -Wl,-Bsymbolic-functions -Wl,--gc-sections \
+		$(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -Wl,--as-needed \
+		$(STATIC) -ldl -lpthread
+	$(Q)ln -sf $(CLIENT_SO) $@
+
 # The tools without their main(), for tests of their parsers.
-$(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ))
+$(B)/libtools.a: $(filter-out $(B)/obj/tools/main.o,$(TOOL_OBJ)) $(CLIENT_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
@@ -386,6 +401,17 @@ install: all
 	$(if $(X86_64),install -m 755 $(B)/llmguard-patch.so \
 	    $(DESTDIR)$(PREFIX)/lib/)
 	install -m 755 $(B)/llmguard $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/include \
+	    $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 755 $(B)/$(CLIENT_SO) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(CLIENT_SO) $(DESTDIR)$(PREFIX)/lib/libllmguard-client.so
+	install -m 644 tools/client/llmguard.h $(DESTDIR)$(PREFIX)/include/
+	sed -e 's,@PREFIX@,$(PREFIX),' -e "s,@VERSION@,$$(sed -n \
+	    's/.*tool_version\[\] = "\(.*\)";/\1/p' tools/tool.c)," \
+	    tools/client/llmguard-client.pc.in > \
+	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/llmguard-client.pc
+	install -m 644 docs/man/llmguard-client.3 \
+	    $(DESTDIR)$(PREFIX)/share/man/man3/
 	if [ -e $(B)/llmguard-trace ]; then \
 	    install -m 755 $(B)/llmguard-trace $(DESTDIR)$(PREFIX)/bin/; \
 	    install -d $(DESTDIR)$(PREFIX)/lib/systemd/system; \

@@ -73,11 +73,14 @@ static const char *without_place(const char *warning)
 	return what ? what : warning;
 }
 
-/*
- * Would the line be taken? Tried on a copy of the file, so that nothing that
- * a reader would pass over gets into it.
- */
-int change_rehearse(struct change *ch)
+static int why(char text[CHANGE_WHY], const char *what, const char *more)
+{
+	snprintf(text, CHANGE_WHY, "%.400s%s%.160s", what, *more ? ": " : "",
+		 more);
+	return -EINVAL;
+}
+
+int change_try(struct change *ch, char text[CHANGE_WHY])
 {
 	struct lg_config_error before, after;
 	struct lg_buf all;
@@ -89,7 +92,7 @@ int change_rehearse(struct change *ch)
 	n = count_skipped(ch, ch->path, &before);
 	if (n < 0) {
 		lg_buf_fini(&all);
-		return tool_fail("%s", before.text);
+		return why(text, before.text, "");
 	}
 	err = read_file(ch->path, &all);
 	if (!err && all.len && all.p[all.len - 1] != '\n')
@@ -102,12 +105,19 @@ int change_rehearse(struct change *ch)
 	m = err ? 0 : count_skipped(ch, tmp, &after);
 	unlink(tmp);
 	if (err)
-		return tool_fail("%s: %s", tmp, strerror(-err));
+		return why(text, tmp, strerror(-err));
 	if (m < 0)
-		return tool_fail("%s", after.text);
+		return why(text, after.text, "");
 	if (m > n)
-		return tool_fail("%s", without_place(after.warning));
-	return -1;
+		return why(text, without_place(after.warning), "");
+	return 0;
+}
+
+int change_rehearse(struct change *ch)
+{
+	char text[CHANGE_WHY];
+
+	return change_try(ch, text) ? tool_fail("%s", text) : -1;
 }
 
 static bool ends_torn(const char *path)
@@ -217,13 +227,12 @@ static void describe(const struct before *a, const struct before *z,
 	differs(b, "mode", modes[a->b.mode & 1], modes[z->b.mode & 1]);
 }
 
-int change_audit(struct change *ch, const char *what, const char *name,
-		 const struct before *was)
+int change_note(struct change *ch, const char *what, const char *name,
+		const struct before *was)
 {
 	struct before now;
 	struct lg_buf b;
 	char note[101];
-	int err;
 
 	change_look(ch, name, &now);
 	lg_buf_init(&b, 4096);
@@ -237,7 +246,14 @@ int change_audit(struct change *ch, const char *what, const char *name,
 		b.len--;
 	lg_slice_copy(lg_buf_slice(&b), note, sizeof(note));
 	lg_buf_fini(&b);
-	err = tool_audit(ch->e, note);
+	return tool_audit(ch->e, note);
+}
+
+int change_audit(struct change *ch, const char *what, const char *name,
+		 const struct before *was)
+{
+	int err = change_note(ch, what, name, was);
+
 	if (err)
 		tool_warn("the change is made, but the ledger has no row of "
 			  "it: %s",
@@ -248,7 +264,7 @@ int change_audit(struct change *ch, const char *what, const char *name,
 /* -- making it --------------------------------------------------------------
  */
 
-int change_apply(struct change *ch)
+int change_write(struct change *ch)
 {
 	struct lg_buf out;
 	int err;
@@ -260,11 +276,28 @@ int change_apply(struct change *ch)
 	err = write_file(ch->path, O_APPEND, lg_buf_slice(&out));
 	lg_buf_fini(&out);
 	if (err)
-		return tool_fail("%s: %s", ch->path, strerror(-err));
+		return err;
 	if (lg_engine_region(ch->e) && !lg_engine_is_readonly(ch->e))
 		lg_region_bump(lg_engine_region(ch->e));
 	lg_engine_refresh(ch->e);
-	return -1;
+	return 0;
+}
+
+int change_apply(struct change *ch)
+{
+	int err = change_write(ch);
+
+	return err ? tool_fail("%s: %s", ch->path, strerror(-err)) : -1;
+}
+
+int change_init(struct change *ch, struct lg_engine *e)
+{
+	ch->e = e;
+	lg_buf_init(&ch->line, 1 << 20);
+	return snprintf(ch->path, sizeof(ch->path), "%s/budgets.jsonl",
+			lg_engine_state_dir(e)) < (int)sizeof(ch->path)
+		       ? 0
+		       : -ENAMETOOLONG;
 }
 
 int change_begin(struct change *ch)
@@ -273,9 +306,7 @@ int change_begin(struct change *ch)
 
 	if (ret >= 0)
 		return ret;
-	lg_buf_init(&ch->line, 1 << 20);
-	if (snprintf(ch->path, sizeof(ch->path), "%s/budgets.jsonl",
-		     lg_engine_state_dir(ch->e)) < (int)sizeof(ch->path))
+	if (!change_init(ch, ch->e))
 		return -1;
 	change_end(ch);
 	return tool_fail("the state folder's path is too long");

@@ -33,6 +33,16 @@ int change_rehearse(struct change *ch);
 /* -1: done, and in force here; else the exit code. */
 int change_apply(struct change *ch);
 
+/*
+ * The same for who does not print. change_init borrows the engine: 0,
+ * -ENAMETOOLONG; lg_buf_fini(&ch->line) is due. change_try: 0, -EINVAL with
+ * text. change_write: 0, -errno.
+ */
+#define CHANGE_WHY 600
+int change_init(struct change *ch, struct lg_engine *e);
+int change_try(struct change *ch, char text[CHANGE_WHY]);
+int change_write(struct change *ch);
+
 /* A budget as it is in force. */
 struct before {
 	bool there;
@@ -44,6 +54,10 @@ void change_look(struct change *ch, const char *name, struct before *out);
 /* The audit row: old and new values. Warns when it cannot be written. */
 int change_audit(struct change *ch, const char *what, const char *name,
 		 const struct before *was);
+
+/* Says nothing: 0, -errno. */
+int change_note(struct change *ch, const char *what, const char *name,
+		const struct before *was);
 
 const struct lg_rule *change_find(const struct lg_world *w, const char *name);
 const char *change_source(const struct lg_rule *r); /* config live env */

@@ -529,24 +529,36 @@ static void audit(struct lg_engine *e, struct doc *const *entries, unsigned n,
 	lg_buf_fini(&b);
 }
 
+int catalog_post(struct lg_engine *e, struct doc_arena *a, const char *file,
+		 struct doc *const *entries, unsigned n, const char *source,
+		 struct doc_error *err)
+{
+	int ret;
+
+	for (unsigned i = 0; i < n; i++)
+		catalog_sign(a, entries[i], source);
+	ret = catalog_append(file, (const struct doc *const *)entries, n, err);
+	if (ret)
+		return ret;
+	audit(e, entries, n, file);
+	/* running programs look at their files at once */
+	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
+		lg_region_bump(lg_engine_region(e));
+	return 0;
+}
+
 int catalog_enter(struct lg_engine *e, struct doc_arena *a, const char *file,
 		  struct doc *const *entries, unsigned n, const char *source)
 {
 	struct doc_error err;
 
-	for (unsigned i = 0; i < n; i++)
-		catalog_sign(a, entries[i], source);
-	if (catalog_append(file, (const struct doc *const *)entries, n, &err))
+	if (catalog_post(e, a, file, entries, n, source, &err))
 		return tool_fail("%s", err.text);
-	audit(e, entries, n, file);
 	if (!catalog_is_read(e, file))
 		tool_warn("%s is not in force: list it in pricing: {files: "
 			  "[...]} of %s",
 			  file,
 			  *lg_engine_config_path(e) ? lg_engine_config_path(e)
 						    : "a config");
-	/* running programs look at their files at once */
-	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
-		lg_region_bump(lg_engine_region(e));
 	return EXIT_OK;
 }

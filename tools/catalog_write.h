@@ -36,9 +36,13 @@ int catalog_append(const char *file, const struct doc *const *entries,
 void catalog_sign(struct doc_arena *a, struct doc *entry, const char *source);
 
 /*
- * Append, sign and record in the ledger as audit rows. Returns an exit code;
- * what is wrong was said.
+ * Sign, append and record in the ledger as audit rows; running programs look
+ * at it at once. 0, -errno with err filled.
  */
+int catalog_post(struct lg_engine *e, struct doc_arena *a, const char *file,
+		 struct doc *const *entries, unsigned n, const char *source,
+		 struct doc_error *err);
+/* The same; returns an exit code: what is wrong was said. */
 int catalog_enter(struct lg_engine *e, struct doc_arena *a, const char *file,
 		  struct doc *const *entries, unsigned n, const char *source);
 

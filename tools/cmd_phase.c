@@ -1,54 +1,27 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "budget/region.h"
 #include "cmds.h"
 #include "guard/engine.h"
-#include "guard/file.h"
 #include "guard/phase.h"
 #include "json.h"
+#include "phase_switch.h"
 #include "tool.h"
 
 enum { O_JSON };
 static const struct opt opts[] = {[O_JSON] = OPT_JSON, OPT_END};
 
-static int make_folder(const char *state_dir)
-{
-	char path[400];
-
-	if (lg_path_join(path, sizeof(path), state_dir, LG_RUNS_DIR))
-		return -ENAMETOOLONG;
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
-}
-
 static int switch_to(struct lg_engine *e, const char *run, const char *phase)
 {
-	const char *dir = lg_engine_state_dir(e);
-	char path[400], text[16], note[101];
-	int err = lg_run_path(dir, run, ".phase", path, sizeof(path));
+	bool unaudited;
+	int err = phase_switch(e, run, phase, &unaudited);
 
-	if (!err)
-		err = make_folder(dir);
-	if (!err && !strcmp(phase, "auto"))
-		err = unlink(path) && errno != ENOENT ? -errno : 0;
-	else if (!err)
-		err = lg_file_replace(
-			path, text,
-			(size_t)snprintf(text, sizeof(text), "%s\n", phase));
 	if (err)
 		return tool_fail("%s: %s", run, strerror(-err));
-	snprintf(note, sizeof(note), "phase %.70s %s", run, phase);
-	err = tool_audit(e, note);
-	if (err)
+	if (unaudited)
 		tool_warn("the phase is switched, but the ledger has no row "
-			  "of it: %s",
-			  strerror(-err));
-	if (lg_engine_region(e) && !lg_engine_is_readonly(e))
-		lg_region_bump(lg_engine_region(e));
+			  "of it");
 	return -1;
 }
 
@@ -71,12 +44,6 @@ static int tell(struct lg_engine *e, const struct call *c, const char *run)
 	return tool_print(&j.b);
 }
 
-static bool is_phase(const char *text)
-{
-	return !strcmp(text, "infer") || !strcmp(text, "train") ||
-	       !strcmp(text, "auto");
-}
-
 static int run(struct call *c)
 {
 	const char *run = c->argv[0], *outer = getenv("LLMGUARD_RUN_ID");
@@ -91,7 +58,7 @@ static int run(struct call *c)
 	}
 	if (!*run)
 		return tool_usage(c->cmd, "needs the run's id");
-	if (c->argc > 1 && !is_phase(c->argv[1]))
+	if (c->argc > 1 && !phase_is_word(c->argv[1]))
 		return tool_usage(c->cmd, "%s: must be infer, train or auto",
 				  c->argv[1]);
 	ret = tool_open(&e);

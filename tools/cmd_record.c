@@ -3,17 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/money.h"
 #include "cmds.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
-#include "guard/phase.h"
-#include "guard/self.h"
-#include "guard/world.h"
 #include "json.h"
 #include "ledger/row.h"
-#include "price_find.h"
+#include "recorded.h"
 #include "tool.h"
 
 #define CALLS_MAX 100000
@@ -75,62 +71,6 @@ static const char *said(const struct call *c, unsigned option, const char *env)
 	return v ? v : "";
 }
 
-#define PUT(field, text)                                                       \
-	lg_slice_copy(lg_slice_str(text), row->field, sizeof(row->field))
-
-static void put_tags(struct lg_row *row, const char *tags)
-{
-	char *p;
-
-	PUT(tags, tags);
-	for (p = row->tags; *p; p++)
-		if (*p == ',')
-			*p = '\x1f';
-}
-
-static void put_phase(struct lg_engine *e, const struct call *c,
-		      struct lg_row *row)
-{
-	const char *env = said(c, O_PHASE, NULL);
-	struct lg_world *w;
-
-	PUT(phase, env);
-	if (!row->phase[0])
-		lg_phase_read(lg_engine_state_dir(e), row->run_id, row->phase);
-	env = getenv("LLMGUARD_PHASE");
-	if (!row->phase[0] && env && lg_phase_is(lg_slice_str(env)))
-		strcpy(row->phase,
-		       *env == 't' || *env == 'T' ? "train" : "infer");
-	w = lg_engine_pin(e);
-	lg_phase_of_model(w, row);
-	lg_engine_unpin(e, w);
-	if (!row->phase[0])
-		strcpy(row->phase,
-		       strcmp(row->request_type, "train") ? "infer" : "train");
-}
-
-static void put_who(struct lg_engine *e, const struct call *c,
-		    struct lg_row *row)
-{
-	struct lg_self self;
-
-	lg_self_read(&self);
-	row->uid = self.uid;
-	row->pid = getppid();
-	PUT(exe, self.exe);
-	PUT(comm, self.comm);
-	PUT(run_id, said(c, O_RUN, "LLMGUARD_RUN_ID"));
-	PUT(project, said(c, O_PROJECT, "LLMGUARD_PROJECT"));
-	PUT(user, said(c, O_USER, "LLMGUARD_USER"));
-	if (!row->user[0])
-		PUT(user, self.login);
-	PUT(conversation, said(c, O_CONVERSATION, "LLMGUARD_CONVERSATION"));
-	PUT(experiment, said(c, O_EXPERIMENT, "LLMGUARD_EXPERIMENT"));
-	put_tags(row, said(c, O_TAGS, "LLMGUARD_TAGS"));
-	PUT(request_type, c->v[O_TYPE].set ? c->v[O_TYPE].text : "generate");
-	put_phase(e, c, row);
-}
-
 static enum lg_cache_hit cache_of(const struct call *c)
 {
 	const char *text = c->v[O_CACHE_HIT].text;
@@ -140,61 +80,32 @@ static enum lg_cache_hit cache_of(const struct call *c)
 	return strcmp(text, "gateway") ? LG_CACHE_NONE : LG_CACHE_GATEWAY;
 }
 
-/* What it used, and what that costs: nothing, out of a cache that is free. */
-static void put_money(struct lg_engine *e, const struct call *c,
-		      struct lg_row *row)
-{
-	const struct opt_value *v = c->v;
-	struct price_find q = {
-		.provider = lg_slice_str(v[O_PROVIDER].text),
-		.model = lg_slice_str(v[O_MODEL].text),
-		.tier = lg_slice_str(v[O_TIER].text),
-	};
-	enum lg_cache_hit hit = cache_of(c);
-	struct lg_usage u = {.n = {0}, .flags = LG_USAGE_PRESENT};
-	struct lg_price p;
-	struct lg_cost cost;
-	bool known =
-		price_find(lg_engine_catalog(e), &q, &p) && price_is_found(&p);
-
-	lg_usage_set(&u, LG_BUCKET_INPUT, v[O_INPUT].n - v[O_CACHED].n);
-	if (v[O_CACHED].set)
-		lg_usage_set(&u, LG_BUCKET_CACHE_READ, v[O_CACHED].n);
-	lg_usage_set(&u, LG_BUCKET_OUTPUT, v[O_OUTPUT].n);
-	lg_row_set_usage(row, &u);
-	row->cache_hit = hit == LG_CACHE_NONE ? row->cache_hit : (uint8_t)hit;
-	row->usage_state = LG_USAGE_EXACT;
-	row->price_state = known ? LG_PRICED_EXACT : LG_PRICED_UNKNOWN;
-	if (known && p.estimate)
-		row->price_state = LG_PRICED_ESTIMATED;
-	PUT(provider, v[O_PROVIDER].text ? v[O_PROVIDER].text : "");
-	if (!known)
-		return;
-	if (p.entry) {
-		lg_slice_copy(lg_img_text(p.img, p.entry->provider),
-			      row->provider, sizeof(row->provider));
-		lg_slice_copy(lg_img_text(p.img, p.entry->price_version),
-			      row->price_version, sizeof(row->price_version));
-	}
-	lg_price_cost(&p, &u, &cost);
-	row->economic_pusd = cost.economic_pusd;
-	if (hit != LG_CACHE_NONE)
-		return;
-	row->cost_pusd = cost.total_pusd;
-	row->input_cost_pusd = cost.input_pusd;
-	row->output_cost_pusd = cost.output_pusd;
-}
-
 static void fill(struct lg_engine *e, const struct call *c, struct lg_row *row)
 {
-	lg_row_init(row);
-	row->ts_ms = lg_clock_real_ms();
-	PUT(model_requested, c->v[O_MODEL].text);
-	PUT(model, c->v[O_MODEL].text);
-	PUT(tier, c->v[O_TIER].text ? c->v[O_TIER].text : "");
-	PUT(reason, "recorded");
-	put_who(e, c, row);
-	put_money(e, c, row);
+	const struct opt_value *v = c->v;
+	const struct recorded r = {
+		.model = v[O_MODEL].text,
+		.provider = said(c, O_PROVIDER, NULL),
+		.tier = said(c, O_TIER, NULL),
+		.type = said(c, O_TYPE, NULL),
+		.run_id = said(c, O_RUN, "LLMGUARD_RUN_ID"),
+		.project = said(c, O_PROJECT, "LLMGUARD_PROJECT"),
+		.user = said(c, O_USER, "LLMGUARD_USER"),
+		.tags = said(c, O_TAGS, "LLMGUARD_TAGS"),
+		.conversation =
+			said(c, O_CONVERSATION, "LLMGUARD_CONVERSATION"),
+		.experiment = said(c, O_EXPERIMENT, "LLMGUARD_EXPERIMENT"),
+		.phase = said(c, O_PHASE, NULL),
+		.env_phase = said(c, O_PHASE, "LLMGUARD_PHASE"),
+		.hit = cache_of(c),
+		.input_tokens = v[O_INPUT].n,
+		.cached_tokens = v[O_CACHED].n,
+		.output_tokens = v[O_OUTPUT].n,
+		.cached = v[O_CACHED].set,
+	};
+
+	recorded_fill(e, &r, row);
+	row->pid = getppid();
 }
 
 static int check(const struct call *c)

@@ -7,17 +7,15 @@
 
 #include "base/clock.h"
 #include "budget/hold.h"
-#include "budget/window.h"
+#include "client/client.h"
 #include "cmds.h"
 #include "control_file.h"
 #include "crashes.h"
 #include "darks.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
-#include "guard/world.h"
 #include "learned.h"
 #include "pace.h"
-#include "ledger/ledger.h"
 #include "spend.h"
 #include "table.h"
 #include "tool.h"
@@ -64,15 +62,14 @@ static const char *const fails[] = {"open", "closed"};
 /* Everything that one picture shows. */
 struct picture {
 	struct lg_engine *e;
+	llmguard *g;	     /* over the engine: what any program may ask */
 	struct lg_region *r; /* NULL: none */
-	struct views views;
-	struct spend month;
-	unsigned holds, dead, staged;
+	struct llmguard_info info;
+	llmguard_budgets *list;
+	struct views *views;	   /* the list's own */
+	const struct spend *month; /* what the handle read */
 	unsigned nhalted; /* programs that a budget's `stop` has stopped */
 	int32_t halted[HALTED_SHOWN];
-	char uuid[33];
-	const char *fail;
-	bool disabled;
 	bool pace; /* `budget status` */
 };
 
@@ -85,28 +82,17 @@ static bool is_halted(const struct lg_hold_view *h, const char *draft)
 	       row->verdict == LG_VERDICT_STOP;
 }
 
-static void count_slots(struct picture *p)
+static void find_halted(struct picture *p)
 {
 	static _Alignas(16) char draft[LG_DRAFT_MAX];
 	struct lg_hold_view h;
 	unsigned i;
 
-	p->holds = p->dead = p->staged = p->nhalted = 0;
-	for (i = 0; p->r && i < lg_hold_slots(p->r); i++) {
-		if (lg_hold_view(p->r, i, &h, draft))
-			continue;
-		if (is_halted(&h, draft)) {
-			if (p->nhalted < HALTED_SHOWN)
-				p->halted[p->nhalted++] = h.pid;
-			continue;
-		}
-		if (h.staged)
-			p->staged++;
-		else if (h.alive || h.foreign)
-			p->holds++;
-		else
-			p->dead++;
-	}
+	p->nhalted = 0;
+	for (i = 0; p->r && i < lg_hold_slots(p->r); i++)
+		if (!lg_hold_view(p->r, i, &h, draft) && is_halted(&h, draft) &&
+		    p->nhalted < HALTED_SHOWN)
+			p->halted[p->nhalted++] = h.pid;
 }
 
 /* Of `budget status NAME` the others are left out; -ENOENT: none is left. */
@@ -130,41 +116,33 @@ static int keep_named(struct views *vs, const char *name)
 
 static int look(struct picture *p, bool all)
 {
-	struct lg_window month;
-	struct lg_world *w;
+	static struct llmguard_budgets none;
+	struct llmguard_totals month;
 	int err;
 
-	lg_engine_touch(p->e);
+	llmguard_refresh(p->g);
 	lg_engine_checkpoint(p->e, false);
 	p->r = lg_engine_region(p->e);
-	strcpy(p->uuid, "");
-	if (p->r)
-		lg_region_uuid(p->r, p->uuid);
-	p->disabled = p->r && lg_region_is_disabled(p->r);
-	w = lg_engine_pin(p->e);
-	p->fail = fails[w->set.fail == LG_FAIL_CLOSED];
-	if (w->zone)
-		lg_window_at(LG_PERIOD_MONTHLY, w->zone, w->set.week_start,
-			     lg_clock_real_ms(), &month);
-	else
-		month.start_ms = 0;
-	lg_engine_unpin(p->e, w);
-	if (p->month.since_ms != month.start_ms) {
-		spend_fini(&p->month);
-		p->month = (struct spend){.since_ms = month.start_ms};
-	}
-	err = spend_read(&p->month, p->e);
-	if (err)
-		tool_warn("ledger: %s", strerror(-err));
-	count_slots(p);
-	err = views_read(p->e, all, &p->views);
-	return err == -ENOENT ? 0 : err;
+	if (llmguard_totals_read(p->g, LLMGUARD_THIS_MONTH, NULL, &month,
+				 sizeof(month)))
+		tool_warn("%s", llmguard_message(p->g));
+	p->month = &p->g->spend;
+	llmguard_info(p->g, &p->info, sizeof(p->info));
+	find_halted(p);
+	err = llmguard_budgets_read(p->g, all ? LLMGUARD_ALL_RUNS : 0,
+				    &p->list);
+	p->views = p->list ? &p->list->views : &none.views;
+	return err == LLMGUARD_EREGION ? 0 : err;
 }
 
-/* Calls whose rows nobody could keep: their money is in the region alone. */
-static uint64_t lost_rows(const struct picture *p)
+static const char *fail_of(const struct picture *p)
 {
-	return p->r ? lg_region_counter(p->r, LG_COUNT_LOST) : 0;
+	return fails[!!(p->info.flags & LLMGUARD_INFO_CLOSED)];
+}
+
+static bool is_disabled(const struct picture *p)
+{
+	return p->info.flags & LLMGUARD_INFO_DISABLED;
 }
 
 static void put_budget(struct json *j, const struct picture *p,
@@ -183,45 +161,45 @@ static void put_budget(struct json *j, const struct picture *p,
 
 static int print_json(struct picture *p, bool models)
 {
+	const struct llmguard_info *info = &p->info;
 	struct json j;
 	unsigned i;
 
 	json_init(&j);
 	json_open(&j, NULL, '{');
-	if (p->r) {
-		json_text(&j, "region", lg_engine_region_path(p->e));
-		json_text(&j, "region_uuid", p->uuid);
-		json_u64(&j, "generation", lg_region_generation(p->r));
+	if (info->region) {
+		json_text(&j, "region", info->region);
+		json_text(&j, "region_uuid", info->region_uuid);
 	} else {
 		json_null(&j, "region");
 		json_null(&j, "region_uuid");
-		json_u64(&j, "generation", 0);
 	}
-	json_text(&j, "state_dir", lg_engine_state_dir(p->e));
-	json_text(&j, "config", lg_engine_config_path(p->e));
-	json_text(&j, "trouble", lg_engine_trouble(p->e));
-	json_text(&j, "fail", p->fail);
-	json_bool(&j, "disabled", p->disabled);
+	json_u64(&j, "generation", info->generation);
+	json_text(&j, "state_dir", info->state_dir);
+	json_text(&j, "config", info->config);
+	json_text(&j, "trouble", info->trouble);
+	json_text(&j, "fail", fail_of(p));
+	json_bool(&j, "disabled", is_disabled(p));
 	control_json(&j, p->e);
 	json_open(&j, "halted", '[');
 	for (i = 0; i < p->nhalted; i++)
 		json_u64(&j, NULL, (uint64_t)p->halted[i]);
 	json_close(&j, ']');
-	json_u64(&j, "holds", p->holds);
-	json_u64(&j, "dead_holds", p->dead);
-	json_u64(&j, "staged_rows", p->staged);
-	json_u64(&j, "lost_rows", lost_rows(p));
+	json_u64(&j, "holds", info->holds);
+	json_u64(&j, "dead_holds", info->dead_holds);
+	json_u64(&j, "staged_rows", info->staged_rows);
+	json_u64(&j, "lost_rows", info->lost_rows);
 	json_u64(&j, "dark_connections", darks_count(p->r, NULL));
 	darks_json(&j, p->r, NULL);
 	crashes_json(&j, p->e);
 	tracers_json(&j, p->e);
 	json_open(&j, "budgets", '[');
-	for (i = 0; i < p->views.n; i++)
-		put_budget(&j, p, &p->views.v[i]);
+	for (i = 0; i < p->views->n; i++)
+		put_budget(&j, p, &p->views->v[i]);
 	json_close(&j, ']');
 	if (models)
 		learned_json(&j, p->r);
-	spend_json(&j, &p->month);
+	spend_json(&j, p->month);
 	json_close(&j, '}');
 	json_line(&j);
 	return tool_print(&j.b);
@@ -250,15 +228,15 @@ static void print_budgets(struct picture *p, struct lg_buf *out)
 	struct table t;
 	unsigned i;
 
-	if (!p->views.n) {
+	if (!p->views->n) {
 		lg_buf_puts(out, "No budget: calls are recorded, none is "
 				 "blocked.\n");
 		return;
 	}
 	table_init(&t, "BUDGET\tSCOPE\tPERIOD\tSPENT\rHELD\rLIMIT\rUSED\rSTATE"
 		       "\tRESETS");
-	for (i = 0; i < p->views.n; i++) {
-		const struct view *v = &p->views.v[i];
+	for (i = 0; i < p->views->n; i++) {
+		const struct view *v = &p->views->v[i];
 
 		table_cell(&t, v->cell.name);
 		table_cell(&t,
@@ -272,17 +250,17 @@ static void print_budgets(struct picture *p, struct lg_buf *out)
 		table_cell(&t, tool_time(p->e, v->cell.window_end_ms));
 	}
 	table_print(&t, out);
-	if (p->views.hidden) {
+	if (p->views->hidden) {
 		lg_buf_puts(out, "(");
-		lg_buf_put_u64(out, p->views.hidden);
+		lg_buf_put_u64(out, p->views->hidden);
 		lg_buf_puts(out, " budgets of other runs: --all)\n");
 	}
 }
 
 static void print_raised(const struct picture *p, struct lg_buf *out)
 {
-	for (unsigned i = 0; i < p->views.n; i++) {
-		const struct view *v = &p->views.v[i];
+	for (unsigned i = 0; i < p->views->n; i++) {
+		const struct view *v = &p->views->v[i];
 
 		if (!v->raised_pusd)
 			continue;
@@ -300,8 +278,8 @@ static void print_bounds(const struct picture *p, struct lg_buf *out)
 	unsigned i;
 
 	print_raised(p, out);
-	for (i = 0; i < p->views.n; i++) {
-		const struct view *v = &p->views.v[i];
+	for (i = 0; i < p->views->n; i++) {
+		const struct view *v = &p->views->v[i];
 
 		if (!v->cell.hard || v->cell.strict || !v->cell.held_pusd)
 			continue;
@@ -312,18 +290,18 @@ static void print_bounds(const struct picture *p, struct lg_buf *out)
 					 : tool_usd(v->overshoot_pusd));
 		lg_buf_puts(out, "\n");
 	}
-	for (i = 0; i < p->views.n; i++)
-		if (p->views.v[i].note) {
-			lg_buf_puts(out, p->views.v[i].cell.name);
+	for (i = 0; i < p->views->n; i++)
+		if (p->views->v[i].note) {
+			lg_buf_puts(out, p->views->v[i].cell.name);
 			lg_buf_puts(out, ": ");
-			lg_buf_puts(out, p->views.v[i].note);
+			lg_buf_puts(out, p->views->v[i].note);
 			lg_buf_puts(out, "\n");
 		}
 }
 
 static void print_coverage(const struct picture *p, struct lg_buf *out)
 {
-	const struct spend *s = &p->month;
+	const struct spend *s = p->month;
 	unsigned i;
 
 	lg_buf_puts(out, "\nThis month: ");
@@ -363,36 +341,38 @@ static void print_coverage(const struct picture *p, struct lg_buf *out)
 
 static void print_region(const struct picture *p, struct lg_buf *out)
 {
-	if (!p->r) {
+	const struct llmguard_info *info = &p->info;
+
+	if (!info->region) {
 		lg_buf_puts(out, "Region: none; budgets are not counted\n");
 		return;
 	}
 	lg_buf_puts(out, "Region: ");
-	lg_buf_puts(out, lg_engine_region_path(p->e));
+	lg_buf_puts(out, info->region);
 	lg_buf_puts(out, ", generation ");
-	lg_buf_put_u64(out, lg_region_generation(p->r));
+	lg_buf_put_u64(out, info->generation);
 	lg_buf_puts(out, ", fail ");
-	lg_buf_puts(out, p->fail);
+	lg_buf_puts(out, fail_of(p));
 	lg_buf_puts(out, "; ");
-	lg_buf_put_u64(out, p->holds);
+	lg_buf_put_u64(out, info->holds);
 	lg_buf_puts(out, " calls under way");
-	if (p->dead) {
+	if (info->dead_holds) {
 		lg_buf_puts(out, ", ");
-		lg_buf_put_u64(out, p->dead);
+		lg_buf_put_u64(out, info->dead_holds);
 		lg_buf_puts(out, " left by dead programs");
 	}
-	if (p->staged) {
+	if (info->staged_rows) {
 		lg_buf_puts(out, ", ");
-		lg_buf_put_u64(out, p->staged);
+		lg_buf_put_u64(out, info->staged_rows);
 		lg_buf_puts(out, " rows wait to be written");
 	}
-	if (lost_rows(p)) {
+	if (info->lost_rows) {
 		lg_buf_puts(out, ", ");
-		lg_buf_put_u64(out, lost_rows(p));
+		lg_buf_put_u64(out, info->lost_rows);
 		lg_buf_puts(out, " rows lost: no disk and no room to wait");
 	}
 	lg_buf_puts(out, "\n");
-	if (p->disabled)
+	if (is_disabled(p))
 		lg_buf_puts(out, "The guard is switched off: llmguard "
 				 "enable\n");
 	control_text(out, p->e);
@@ -415,7 +395,7 @@ static int print_text(struct picture *p, bool clear, bool models)
 		return tool_print(&out);
 	}
 	if (p->pace) {
-		pace_table(&p->views, &out);
+		pace_table(p->views, &out);
 		print_bounds(p, &out);
 		return tool_print(&out);
 	}
@@ -429,51 +409,52 @@ static int print_text(struct picture *p, bool clear, bool models)
 	return tool_print(&out);
 }
 
+static int print(struct picture *p, struct call *c)
+{
+	bool clear = c->v[O_WATCH].set && isatty(STDOUT_FILENO);
+	bool models = c->v[O_MODELS].set;
+	int ret;
+
+	if (c->argc && keep_named(p->views, c->argv[0]))
+		return tool_fail("%s: no such budget", c->argv[0]);
+	if (p->pace)
+		pace_filter(p->views, c->v[O_PROJECT].text, c->v[O_MODEL].text);
+	ret = c->v[O_JSON].set ? print_json(p, models)
+			       : print_text(p, clear, models);
+	if (!ret && c->v[O_CHECK].set && p->views->exceeded)
+		ret = EXIT_OVER;
+	return ret;
+}
+
 static int show(struct picture *p, struct call *c)
 {
 	int err = look(p, c->v[O_ALL].set), ret;
-	bool clear = c->v[O_WATCH].set && isatty(STDOUT_FILENO);
-	bool models = c->v[O_MODELS].set;
 
-	if (err)
-		return tool_fail("%s", strerror(-err));
-	if (c->argc && keep_named(&p->views, c->argv[0])) {
-		views_fini(&p->views);
-		return tool_fail("%s: no such budget", c->argv[0]);
-	}
-	if (p->pace)
-		pace_filter(&p->views, c->v[O_PROJECT].text,
-			    c->v[O_MODEL].text);
-	ret = c->v[O_JSON].set ? print_json(p, models)
-			       : print_text(p, clear, models);
-	if (!ret && c->v[O_CHECK].set && p->views.exceeded)
-		ret = EXIT_OVER;
-	views_fini(&p->views);
+	ret = err ? tool_fail("%s", llmguard_message(p->g)) : print(p, c);
+	llmguard_budgets_free(p->list);
 	return ret;
 }
 
 static int run(struct call *c)
 {
 	uint64_t every = c->v[O_INTERVAL].set ? c->v[O_INTERVAL].n : 2;
-	struct picture p = {
-		.month.since_ms = -1,
-		.pace = c->cmd->opts == pace_opts,
-	};
+	struct picture p = {.pace = c->cmd->opts == pace_opts};
 	int ret = tool_open(&p.e);
 
 	if (ret >= 0)
 		return ret;
+	if (client_wrap(p.e, &p.g)) {
+		lg_engine_close(p.e);
+		return tool_fail("not enough memory");
+	}
 	ret = show(&p, c);
 	while (c->v[O_WATCH].set && (ret == EXIT_OK || ret == EXIT_OVER)) {
 		struct timespec nap = {(time_t)(every ? every : 1), 0};
 
 		nanosleep(&nap, NULL);
-		lg_engine_refresh(p.e);
-		if (p.r && !lg_engine_is_readonly(p.e))
-			lg_engine_sweep(p.e);
 		ret = show(&p, c);
 	}
-	spend_fini(&p.month);
+	llmguard_close(p.g);
 	lg_engine_close(p.e);
 	return ret;
 }

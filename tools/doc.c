@@ -16,6 +16,8 @@ struct doc_chunk {
 	_Alignas(16) char mem[];
 };
 
+__thread jmp_buf *doc_no_memory;
+
 void doc_arena_fini(struct doc_arena *a)
 {
 	struct doc_chunk *c;
@@ -33,6 +35,8 @@ static struct doc_chunk *grow(struct doc_arena *a, size_t size)
 	size_t cap = size > CHUNK ? size : CHUNK;
 	struct doc_chunk *c = malloc(sizeof(*c) + cap);
 
+	if (!c && doc_no_memory)
+		longjmp(*doc_no_memory, 1);
 	if (!c) {
 		fputs("llmguard: not enough memory\n", stderr);
 		exit(1);

@@ -1,6 +1,7 @@
 #ifndef LG_TOOLS_DOC_H
 #define LG_TOOLS_DOC_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,11 @@ struct doc_arena {
 	struct doc_chunk *chunks;
 	uint32_t nodes;
 };
+/*
+ * Where this thread goes when there is no memory, NULL: the program ends.
+ * Arenas stay to be released.
+ */
+extern __thread jmp_buf *doc_no_memory;
 
 struct doc_error {
 	char text[512]; /* "file:line: key: value "x": what is allowed" */

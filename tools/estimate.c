@@ -278,7 +278,7 @@ static struct lg_exchange *other_exchange(struct estimate *s,
 {
 	const char *slash = strchr(name, '/');
 	struct price_find q = {.model = lg_slice_str(name)};
-	struct explain_request r = {.file = name};
+	struct explain_request r = {.file = name, .memo = &s->other_memo};
 	struct prompt_body p = {.model = lg_slice_str(name)};
 	struct lg_exchange *x;
 	struct lg_price price;
@@ -378,6 +378,7 @@ int estimate_add(struct estimate *s, const struct estimate_request *r)
 	struct explain_request q = {
 		.file = r->name,
 		.url = s->o.url ? s->o.url : r->url,
+		.memo = &s->memo,
 	};
 	struct one o = {.x = NULL};
 	int err;

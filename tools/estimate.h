@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "doc.h"
+#include "guard/memo.h"
 #include "guard/rule.h"
 #include "guard/windows.h"
 #include "tokenizer.h"
@@ -84,6 +85,7 @@ struct estimate_options {
 struct estimate {
 	struct lg_engine *e;
 	struct lg_world *w; /* pinned */
+	struct lg_memo memo, other_memo;
 	struct estimate_options o;
 	struct tokenizer tokens;
 	struct lg_windows wins;

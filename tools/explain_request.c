@@ -232,12 +232,11 @@ static void read_tier(struct lg_exchange *x, struct lg_slice head)
 
 /* The same steps as guard/request.c, without a connection. */
 static void feed(struct lg_engine *e, struct lg_exchange *x,
-		 const struct parts *p)
+		 const struct parts *p, struct lg_memo *memo)
 {
-	static struct lg_memo memo; /* batches repeat themselves */
 	struct lg_row *row = &x->row;
 
-	x->memo = &memo;
+	x->memo = memo; /* batches repeat themselves */
 	lg_routing_find(x, LG_SLICE(""), p->host, p->method, p->target);
 	lg_routing_name(x);
 	read_tier(x, p->head);
@@ -274,6 +273,7 @@ struct lg_exchange *explain_request_text(struct lg_engine *e,
 {
 	struct parts p = {0};
 	struct doc_error ignored;
+	struct lg_memo own;
 	struct lg_exchange *x;
 	const char *why;
 
@@ -294,6 +294,9 @@ struct lg_exchange *explain_request_text(struct lg_engine *e,
 	if (!x)
 		return fail(r, "not enough memory");
 	x->row.ts_ms = lg_clock_real_ms();
-	feed(e, x, &p);
+	if (!r->memo)
+		memset(&own, 0, sizeof(own));
+	feed(e, x, &p, r->memo ? r->memo : &own);
+	x->memo = r->memo;
 	return x;
 }

@@ -5,12 +5,14 @@
 
 struct lg_engine;
 struct lg_exchange;
+struct lg_memo;
 
 /* A request in a file, read as the guard reads it. */
 struct explain_request {
 	const char *file;     /* "-" is stdin */
 	const char *url;      /* of a JSON body; NULL: guessed */
 	const char *provider; /* likewise */
+	struct lg_memo *memo; /* of one caller's requests; NULL: none */
 	/* Read from it: the JSON body, NULL where it is none. In the arena. */
 	struct doc *body;
 	struct doc_error err;

@@ -89,7 +89,7 @@ static int64_t beyond_hold(const struct lg_row *row, int64_t held)
 static int64_t overshoot(struct lg_region *r, unsigned cell,
 			 const struct lg_cell_view *c)
 {
-	static _Alignas(16) char draft[LG_DRAFT_MAX];
+	_Alignas(16) char draft[LG_DRAFT_MAX];
 	const struct lg_row *row = (const void *)draft;
 	struct lg_hold_view h;
 	int64_t sum = 0;

@@ -196,11 +196,12 @@ static struct lg_region_ref *attach_region(struct lg_engine *e)
 
 	if (!ref)
 		return NULL;
-	err = open_region(e, false, &ref->r);
-	if (err == -EPROTO)
+	ref->readonly = e->env.readonly;
+	err = open_region(e, ref->readonly, &ref->r);
+	if (err == -EPROTO && !ref->readonly)
 		err = replace_region(e, &ref->r);
 	tell_region(e, err);
-	if (err == -EACCES || err == -EROFS) {
+	if (!ref->readonly && (err == -EACCES || err == -EROFS)) {
 		err = open_region(e, true, &ref->r);
 		ref->readonly = true;
 	}
@@ -393,6 +394,7 @@ static int init(struct lg_engine *e, const struct lg_env *env)
 			       env->pricing_dir);
 	if (err)
 		return err;
+	e->settings.readonly = env->readonly;
 	lg_ledger_init(&e->ledger, e->state_dir, LG_DURABILITY_INTERVAL);
 	err = read_env_budgets(e);
 	if (err)

@@ -18,6 +18,7 @@ struct lg_env {
 	/* Of another process: getenv is not asked for what stands here. */
 	const char *home, *xdg_config, *xdg_state;
 	bool foreign;
+	bool readonly;	/* looks, and makes or writes nothing */
 	bool in_host;	/* the engine of a guarded program, not of a tool */
 	bool under_run; /* started by `llmguard run` (LLMGUARD_UNDER_RUN) */
 };

@@ -130,7 +130,8 @@ static int compile(const struct lg_settings *s, struct lg_image **out,
 	err = check(p, buf.len);
 	if (err)
 		goto out;
-	lg_file_replace(s->image, p, buf.len);
+	if (!s->readonly)
+		lg_file_replace(s->image, p, buf.len);
 	*out = p;
 out:
 	lg_buf_fini(&buf);

@@ -16,6 +16,7 @@ struct lg_settings {
 	char live[300];	       /* $STATE/budgets.jsonl */
 	char image[300];       /* $STATE/settings-<hash>.bin */
 	char pricing_dir[300]; /* LLMGUARD_PRICING_DIR, $STATE/pricing */
+	bool readonly;	       /* the image is not written */
 };
 
 /* 0, -ENAMETOOLONG. config NULL: found by lg_config_find. */

@@ -8,7 +8,10 @@ from harness import (SHIM, TOP, Skip, eq, main, ok, request, sanitizer)
 
 FILES = ('lib/libllmguard.so', 'bin/llmguard', 'share/llmguard/pricing',
          'share/llmguard/llmguard.yaml.example', 'share/man/man1/llmguard.1',
-         'share/bash-completion/completions/llmguard')
+         'share/bash-completion/completions/llmguard', 'include/llmguard.h',
+         'lib/libllmguard-client.so.1', 'lib/libllmguard-client.so',
+         'lib/pkgconfig/llmguard-client.pc',
+         'share/man/man3/llmguard-client.3')
 
 
 def install(box, *args):
@@ -46,6 +49,32 @@ def check_tracer(box, root):
     eq((p.returncode, said), (0, []), 'systemd-analyze verify')
 
 
+def check_client(box, root):
+    """The example builds against what was installed, by pkg-config."""
+    pc = os.path.join(root, 'lib/pkgconfig/llmguard-client.pc')
+    with open(pc) as f:
+        text = f.read()
+    ok('prefix=/usr/local\n' in text and '@' not in text, text)
+    flags = ['-I' + os.path.join(root, 'include'), '-L' +
+             os.path.join(root, 'lib'), '-lllmguard-client']
+    if shutil.which('pkg-config'):
+        flags = subprocess.run(
+            ['pkg-config', '--define-variable=prefix=' + root, '--cflags',
+             '--libs', pc], check=True, capture_output=True,
+            text=True).stdout.split()
+    exe = os.path.join(box.dir, 'batch')
+    subprocess.run(['cc', os.path.join(TOP, 'docs/examples/batch.c'), '-o',
+                    exe, *flags], check=True)
+    box.budget('5')
+    p = subprocess.run([exe, 'cap', 'gpt-4o', '2'], capture_output=True,
+                       text=True, env=box.env(
+                           LD_PRELOAD=None,
+                           LLMGUARD_STATE_DIR=os.path.join(box.dir, 'other'),
+                           LLMGUARD_REGION=box.region + '-other',
+                           LD_LIBRARY_PATH=os.path.join(root, 'lib')))
+    eq((p.returncode, 'go on' in p.stdout), (0, True), p.stderr)
+
+
 def case_destdir(box):
     if sanitizer():
         raise Skip('a sanitized build is not installed')
@@ -55,6 +84,7 @@ def case_destdir(box):
         ok(os.path.exists(os.path.join(dest, 'usr/local', f)), f)
     root = os.path.join(dest, 'usr/local')
     check_tracer(box, root)
+    check_client(box, root)
     p = subprocess.run([os.path.join(root, 'bin/llmguard'), '--version'],
                        stdout=subprocess.PIPE)
     eq(p.returncode, 0, 'llmguard --version')
