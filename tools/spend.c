@@ -37,6 +37,9 @@ enum spend_class spend_classify(const struct lg_row *r)
 
 bool spend_is_refusal(const struct lg_row *r)
 {
+	/* it was stopped, went on, and was answered */
+	if (r->verdict == LG_VERDICT_STOP && r->status > 0 && r->status < 400)
+		return false;
 	return r->verdict == LG_VERDICT_BLOCK ||
 	       r->verdict == LG_VERDICT_DENY || r->verdict == LG_VERDICT_STOP ||
 	       r->verdict == LG_VERDICT_KILL ||

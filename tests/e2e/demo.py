@@ -7,9 +7,11 @@ key is needed. Shows what a person would type, and what came of it.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from harness import ANTHROPIC, BUILD, CLI, GEMINI, OPENAI, PY, SHIM, Box, \
     TestServer, chat_body
@@ -112,6 +114,103 @@ def scene(box):
     return st == 429 and not arrived
 
 
+LOOP = '''\
+import json, sys, urllib.request
+
+for line in sys.stdin:          # a program that runs already
+    req = urllib.request.Request(
+        "https://api.openai.com/v1/chat/completions", line.encode(),
+        {"Content-Type": "application/json", "x-test": "in=1200;out=300"})
+    try:
+        print(urllib.request.urlopen(req).status, flush=True)
+    except Exception as e:
+        print(e, flush=True)
+'''
+
+
+def no_tracer(trace):
+    """Why there is none to show, or None."""
+    if not os.path.exists(trace):
+        return 'llmguard-trace is not built (make says what it needs)'
+    if os.geteuid():
+        return 'it needs root: sudo make demo'
+    p = subprocess.run([trace, '--check'], stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True)
+    return p.stderr.strip() if p.returncode else None
+
+
+def is_stopped(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return f.read().rpartition(') ')[2][0] == 'T'
+
+
+def wait_for(test, seconds=10):
+    end = time.time() + seconds
+    while not test() and time.time() < end:
+        time.sleep(0.05)
+    return test()
+
+
+def trace_it(box, trace, prog):
+    """Two calls of a running program, and the one that is stopped."""
+    t = subprocess.Popen(
+        [trace, '--print', '--state-dir', box.state, '--region', box.region,
+         '--config', box.config_path, str(prog.pid)],
+        env=box.env(guard=False), stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True)
+    for line in t.stderr:
+        if ': ready' in line:
+            break
+
+    def ask():
+        prog.stdin.write(json.dumps(chat_body('gpt-4o', max_tokens=300)) +
+                         '\n')
+        prog.stdin.flush()
+    good = True
+    for _ in range(2):
+        ask()
+        good = good and prog.stdout.readline() == '200\n'
+    time.sleep(0.5)
+    n = len(box.arrived())
+    ask()
+    good = wait_for(lambda: is_stopped(prog.pid)) and good
+    good = good and len(box.arrived()) == n
+    print('  Its third call does not fit: the process is stopped, and the '
+          'server got nothing of it.' if good else '  It was not stopped.')
+    command('llmguard budget set cap --limit 1')
+    box.cli('budget', 'set', 'cap', '--limit', '1')
+    good = good and prog.stdout.readline() == '200\n'
+    if good:
+        print('  It goes on, and the call completes: HTTP 200')
+    t.send_signal(signal.SIGINT)
+    t.stderr.read()
+    t.wait(20)
+    return good
+
+
+def scene_traced(server):
+    trace = os.path.join(BUILD, 'llmguard-trace')
+    title('4. A program that runs already, without the preload')
+    why = no_tracer(trace)
+    if why:
+        print('  left out: ' + why)
+        return True
+    box = Box(server)
+    box.budget('0.011')
+    prog = subprocess.Popen(
+        [PY, '-c', LOOP], env=box.env(guard=False), stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
+    command('llmguard trace %d      # a budget of $0.011 is in its settings' %
+            prog.pid)
+    sys.stdout.flush()
+    try:
+        return trace_it(box, trace, prog)
+    finally:
+        prog.kill()
+        prog.wait()
+        box.close()
+
+
 def main():
     if not (os.path.exists(SHIM) and os.path.exists(CLI)):
         sys.exit('run `make` first')
@@ -145,9 +244,12 @@ def main():
                     'estimate_usd', 'cost_usd')
             print('  ' + json.dumps({k: rows[-1].get(k) for k in keys},
                                     default=float))
+        traced = scene_traced(server)
         print()
         if not good:
             sys.exit('demo: the last call was not blocked as it should be')
+        if not traced:
+            sys.exit('demo: the tracer did not stop the program')
     finally:
         box.close()
         server.close()
