@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/money.h"
 #include "bpf/engines.h"
 #include "bpf/meter_state.h"
@@ -397,6 +398,8 @@ int meter_new(const struct meter_options *o, struct meter **out)
 	if (!m)
 		return -ENOMEM;
 	m->o = *o;
+	/* many programs' calls at once, and none of them pays for it */
+	lg_mem_set_cap(METER_MEMORY);
 	engines_init(&m->engines, &eo);
 	*out = m;
 	return 0;
@@ -418,9 +421,25 @@ void meter_del(struct meter *m)
 	free(m);
 }
 
+/* Nothing more comes of what was dropped, nor of what nobody freed. */
+static bool is_idle(const struct conn *c, uint64_t now_ns)
+{
+	uint64_t max =
+		c->state == PROBE_CONN_DROP ? METER_DROPPED_NS : METER_IDLE_NS;
+
+	return now_ns > c->ts_ns && now_ns - c->ts_ns > max;
+}
+
 static void tick_proc(struct proc *p, uint64_t now_ns)
 {
-	for (struct conn *c = p->conns; c; c = c->of_proc) {
+	struct conn *c, *next;
+
+	for (c = p->conns; c; c = next) {
+		next = c->of_proc;
+		if (is_idle(c, now_ns)) {
+			conn_del(c);
+			continue;
+		}
 		if (!c->stream.nearly || !p->one)
 			continue;
 		conn_enter(c);

@@ -11,6 +11,9 @@
 #define METER_PROCS 1024
 #define METER_CONNS 8192
 #define METER_LOOK_MS 2000
+#define METER_MEMORY ((size_t)1 << 30)
+#define METER_DROPPED_NS UINT64_C(30000000000)
+#define METER_IDLE_NS UINT64_C(21600000000000) /* six hours */
 
 struct conn {
 	struct conn *next; /* of its slot */

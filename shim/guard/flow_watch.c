@@ -254,6 +254,27 @@ static void find_host(struct lg_flow *f, struct lg_exchange *x)
 	lg_watch_own(x);
 }
 
+/* The same shape in the dialect of whoever is known to answer there. */
+static const struct lg_dialect *of_host(const struct lg_flow *f,
+					const struct lg_exchange *x,
+					const struct lg_dialect *d)
+{
+	struct lg_host_hit hit = {NULL, NULL};
+	const struct lg_dialect *own;
+	const char *kind = d ? strchr(d->name, '-') : NULL;
+	char name[64];
+	struct lg_buf b;
+
+	if (!kind || !lg_host_find(x->world, lg_slice_str(f->host), &hit) ||
+	    !hit.family)
+		return d;
+	lg_buf_init_fixed(&b, name, sizeof(name));
+	lg_buf_puts(&b, hit.family);
+	lg_buf_puts(&b, kind);
+	own = b.overflow ? NULL : lg_dialect_by_name(lg_buf_slice(&b));
+	return own ? own : d;
+}
+
 /* It is known as well as it ever will be: the answer is read as such. */
 static void settle_on(struct lg_flow *f, struct lg_exchange *x,
 		      const struct lg_dialect *d)
@@ -263,6 +284,10 @@ static void settle_on(struct lg_flow *f, struct lg_exchange *x,
 
 	x->unsure = false;
 	x->quiet = !d && !f->host[0];
+	/* of a host that is not known, what several mean in their own way */
+	if (d && !f->host[0] && strstr(d->name, "embeddings"))
+		d = NULL;
+	d = of_host(f, x, d);
 	x->route.kind = d ? LG_ROUTE_PAID : LG_ROUTE_UNKNOWN;
 	x->route.dialect = d;
 	x->route.type = d && strstr(d->name, "embeddings")

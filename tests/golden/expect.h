@@ -56,7 +56,7 @@ static void check_text(json_t *want, const char *key, const char *got)
 {
 	const char *text = json_string_value(json_object_get(want, key));
 
-	if (text && strcmp(text, got)) {
+	if (text && got && strcmp(text, got)) {
 		fprintf(stderr, "%s: %s is %s, want %s\n", name, key, got,
 			text);
 		failed++;

@@ -133,6 +133,75 @@ static void replay_h2(struct rig *r, struct meter *m, const char *dir,
 	free(a);
 }
 
+static unsigned joins, exact;
+
+/* What a late look may say is right, or that it is not known. */
+static void check_late(json_t *want, const struct lg_row *row, size_t from)
+{
+	bool usage = json_is_true(json_object_get(want, "usage_present"));
+	bool cut = !json_is_null(json_object_get(want, "error"));
+
+	joins++;
+	if (!(row->flags & LG_ROW_JOINED_LATE))
+		complain("flags of a late join", row->flags,
+			 LG_ROW_JOINED_LATE);
+	if (row->usage_state != LG_USAGE_EXACT || !row->dialect[0] || cut ||
+	    row->status >= 300)
+		return;
+	exact++;
+	if (usage && !from) {
+		check_n(want, "input_tokens", row->input_tokens);
+		check_n(want, "output_tokens", row->output_tokens);
+	}
+	check_text(want, "model_returned", row->model[0] ? row->model : NULL);
+}
+
+/* The request was not seen, nor the first bytes of the answer. */
+static void replay_late(struct rig *r, struct meter *m, const char *dir,
+			json_t *want, bool named, size_t from)
+{
+	size_t alen;
+	char *a = read_file(dir, "response.http", &alen), host[256];
+	struct lg_row row = {0};
+	struct records rec;
+	unsigned n;
+
+	host_of(want, host, sizeof(host));
+	records_open(&rec, m, NULL);
+	rec.flags = PROBE_FLAG_LATE;
+	if (named)
+		records_name(&rec, host);
+	from = from < alen ? from : alen;
+	records_read(&rec, a + from, alen - from, 0);
+	records_close(&rec, true);
+	n = new_rows(r, &row);
+	if (n > 1 || (!n && named && !from))
+		complain("rows of a late join", n, 1);
+	if (n)
+		check_late(want, &row, from);
+	free(a);
+}
+
+static void replay_all_late(struct rig *r, struct meter *m, const char *dir,
+			    json_t *want)
+{
+	size_t alen;
+	char *a = read_file(dir, "response.http", &alen), *p = a;
+
+	replay_late(r, m, dir, want, true, 0);
+	replay_late(r, m, dir, want, false, 0);
+	/* behind each line's end a chunk may begin */
+	while ((p = memchr(p, '\n', alen - (size_t)(p - a)))) {
+		p++;
+		if (rand() % 8 == 0)
+			replay_late(r, m, dir, want, rand() % 2,
+				    (size_t)(p - a));
+	}
+	for (unsigned i = 0; i < 8; i++)
+		replay_late(r, m, dir, want, true, (size_t)rand() % alen);
+	free(a);
+}
+
 static void one(struct rig *r, struct meter *m, const char *group,
 		const char *exchange)
 {
@@ -153,6 +222,8 @@ static void one(struct rig *r, struct meter *m, const char *group,
 			replay(r, m, dir, want, &ways[i]);
 	for (size_t i = 0; i < 3 && is_listed(r, host); i++)
 		replay_h2(r, m, dir, want, (size_t[]){0, 1, 1000}[i]);
+	if (is_listed(r, host))
+		replay_all_late(r, m, dir, want);
 	ran++;
 	json_decref(want);
 }
@@ -197,6 +268,7 @@ int main(void)
 	meter_totals(m, &t);
 	meter_del(m);
 	rig_stop(&r);
+	printf("%u late joins made rows, %u with exact usage\n", joins, exact);
 	printf("%u exchanges, %llu calls, %llu lost, %u complaints\n", ran,
 	       (unsigned long long)t.calls, (unsigned long long)t.lost_calls,
 	       failed);

@@ -566,6 +566,70 @@ static void test_person(void **state)
 	stop(&w, NULL);
 }
 
+/* Another user's program, and root who traces it: all files are the user's. */
+#define OTHER 65534
+
+static int owner_of_others(const char *path, const struct stat *st, int type,
+			   struct FTW *ftw)
+{
+	(void)path;
+	(void)type;
+	(void)ftw;
+	assert_int_equal(st->st_uid, OTHER);
+	return 0;
+}
+
+static pid_t start_other(const char *dir)
+{
+	char home[96], region[96];
+	char *const argv[] = {"sleep", "30", NULL};
+	char *const env[] = {home, region, "LLMGUARD_PROJECT=theirs", NULL};
+	pid_t pid;
+
+	snprintf(home, sizeof(home), "HOME=%s", dir);
+	snprintf(region, sizeof(region), "LLMGUARD_REGION=%s/region", dir);
+	pid = fork();
+	if (pid)
+		return pid;
+	if (!setresgid(OTHER, OTHER, OTHER) && !setresuid(OTHER, OTHER, OTHER))
+		execve("/bin/sleep", argv, env);
+	_exit(1);
+}
+
+static void test_other_user(void **state)
+{
+	struct meter_options o = {.on_call = NULL};
+	char dir[] = "/tmp/lg-other-XXXXXX", path[128];
+	struct records c;
+	struct meter *m;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (getuid())
+		skip();
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chown(dir, OTHER, OTHER), 0);
+	pid = start_other(dir);
+	usleep(50000);
+	assert_int_equal(meter_new(&o, &m), 0);
+	records_open(&c, m, HOST);
+	c.tgid = (uint32_t)pid;
+	c.uid = OTHER;
+	say(&c, request(""));
+	hear(&c, answer());
+	records_close(&c, true);
+	meter_del(m);
+	assert_int_equal(geteuid(), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	snprintf(path, sizeof(path), "%s/.local/state/llmguard/ledger", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(nftw(dir, owner_of_others, 16, FTW_PHYS), 0);
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -584,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_h2_join_stream),
 		cmocka_unit_test(test_h2_gap),
 		cmocka_unit_test(test_person),
+		cmocka_unit_test(test_other_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
