@@ -42,6 +42,9 @@ static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
 	}
 	if (what == PROBE_GO)
 		return;
+	/* Whose connection it is, is not known: that can be taken back. */
+	if (c->state != PROBE_CONN_LLM)
+		what = PROBE_STOP;
 	err = bpf_send_signal(what == PROBE_KILL ? SIGKILL : SIGSTOP);
 	e->kind = PROBE_EV_STOPPED;
 	e->result = err ? err : what;

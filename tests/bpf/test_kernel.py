@@ -4,6 +4,7 @@ calls what looks like a TLS library's functions)."""
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -22,10 +23,26 @@ PIECE = 16384
 NEW, LLM, DROP = range(3)
 CUT, FAULT, LATE, REPEAT = 1, 2, 4, 8
 NEAR, FOLLOW, SOLO = 2, 1, 4
-# name of the function: probe_fn, and where its call ends (fn, end)
-FN = dict(tls_write=1, tls_write_ex=2, tls_read=4, tls_read_ex=5,
-          tls_error=6, tls_free=7, tls_fd=8, tls_ctrl=9, tls_name=10,
-          tls_outer=4, tls_go_write=15)
+
+
+def enum(name):
+    """The values of an enumeration in bpf/probe.h."""
+    with open(os.path.join(TOP, 'bpf/probe.h')) as f:
+        text = re.sub(r'/\*.*?\*/', '', f.read(), flags=re.S)
+    body = re.search(r'enum %s \{(.*?)\}' % name, text, re.S).group(1)
+    return {w.strip(): i for i, w in enumerate(
+        w for w in body.split(',') if w.strip())}
+
+
+_fn = enum('probe_fn')
+FN = dict(tls_write=_fn['PROBE_WRITE'], tls_write_ex=_fn['PROBE_WRITE_EX'],
+          tls_read=_fn['PROBE_READ'], tls_read_ex=_fn['PROBE_READ_EX'],
+          tls_error=_fn['PROBE_ERROR'], tls_free=_fn['PROBE_FREE'],
+          tls_fd=_fn['PROBE_SET_FD'], tls_ctrl=_fn['PROBE_CTRL'],
+          tls_name=_fn['PROBE_HOST'], tls_outer=_fn['PROBE_READ'],
+          tls_go_write=_fn['PROBE_GO_WRITE'])
+READS = (_fn['PROBE_READ'], _fn['PROBE_READ_EX'])
+WRITES = (_fn['PROBE_WRITE'], _fn['PROBE_WRITE_EX'])
 ENDS, INNER, RAX = 1, 1, 1
 
 
@@ -109,7 +126,7 @@ class Seen(Proc):
         specs = []
         for name, at in calls.at.items():
             fn = FN[name]
-            reads, writes = fn in (4, 5), fn in (1, 2)
+            reads, writes = fn in READS, fn in WRITES
             writes = writes and write_ends
             arg = ENDS if writes else 0
             specs.append((at, fn, 0, arg, 0))
@@ -472,10 +489,19 @@ def case_verdicts():
         eq(calls.line(), 'ok', 'goes on')
         eq(len(sent.read(64)), 64, 'and is sent')
         calls.do('post 16 64 64')
-        eq(len(sent.read(64)), 64, 'not judged, not stopped')
+        eq(len(sent.read(64)), 64, 'another connection, not judged yet')
+        calls.do('name 24 db.example')
+        calls.do('write 24 64 64')
+        eq(len(sent.read(64)), 64, 'none of ours')
         seen.order('verdict %d 2' % calls.pid)
-        calls.do('post 16 64 64')
-        eq(len(sent.read(64)), 64, 'no LLM connection')
+        calls.do('write 24 64 64')
+        eq(len(sent.read(64)), 64, 'none of ours is not stopped')
+        calls.do('post 16 64 64', wait=False)
+        until(lambda: state_of(calls.pid) == 'T', 'one that is not judged')
+        eq(sent.read(64), None, 'bytes of one that is not judged')
+        os.kill(calls.pid, signal.SIGCONT)
+        eq(calls.line(), 'ok', 'which goes on')
+        eq(len(sent.read(64)), 64, 'and is sent, too')
         calls.do('post 8 64 64', wait=False)
         calls.p.wait(10)
         eq(calls.p.returncode, -signal.SIGKILL, 'killed')
