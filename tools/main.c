@@ -45,6 +45,10 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_index,
 	&cmd_costs,
 	&cmd_report,
+	&cmd_by_conversation,
+	&cmd_by_tag,
+	&cmd_compare,
+	&cmd_forecast,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report"
+    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -42,7 +42,7 @@ _llmguard()
     'config show'*) opts='--json --help' ;;
     'doctor'*) opts='--all --reset --json --help' ;;
     'pause'*) opts='--all --scope --stop --json --help' ;;
-    'resume'*) opts='--all --scope --json --help' ;;
+    'resume'*) opts='--all --scope --force --json --help' ;;
     'enable'*) opts='--json --help' ;;
     'disable'*) opts='--json --help' ;;
     'checkpoint'*) opts='--json --help' ;;
@@ -55,6 +55,10 @@ _llmguard()
     'index'*) opts='--rebuild --json --help' ;;
     'costs'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --period --detailed --top --chart --format --help' ;;
     'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --export --help' ;;
+    'by-conversation'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --top --format --export --help' ;;
+    'by-tag'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --top --format --export --help' ;;
+    'compare'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --periods --projects --models --metric --help' ;;
+    'forecast'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --backtest --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
@@ -80,6 +84,13 @@ _llmguard()
     *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --metric') COMPREPLY=($(compgen -W 'total average count models' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -1,0 +1,137 @@
+#include "trend.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/civil.h"
+
+/* A weekday is believed as far as it was seen: this many times count half. */
+#define SHRINK 1.5
+/* The level forgets: a day counts half after so many. */
+#define HALF_LIFE 10.0
+/* The slope is taken half, and fades within these days. */
+#define SLOPE_TRUST 0.5
+#define SLOPE_FADES 14.0
+/* Normal distribution: four times of five. */
+#define FOUR_OF_FIVE 1.2816
+
+static unsigned weekday(int64_t day)
+{
+	return lg_civil_weekday(day);
+}
+
+static void fit_factors(const double *day, unsigned n, int64_t first,
+			struct trend *out)
+{
+	double sum[7] = {0}, seen[7] = {0}, all = 0, kind[2] = {0}, kinds[2];
+	unsigned i, nkind[2] = {0};
+
+	for (i = 0; i < n; i++) {
+		unsigned w = weekday(first + i);
+
+		sum[w] += day[i];
+		seen[w]++;
+		kind[w >= 5] += day[i];
+		nkind[w >= 5]++;
+		all += day[i];
+	}
+	for (i = 0; i < 2; i++)
+		kinds[i] = nkind[i] && all > 0 ? kind[i] / nkind[i] / (all / n)
+					       : 1;
+	for (i = 0; i < 7; i++) {
+		double own =
+			seen[i] && all > 0 ? sum[i] / seen[i] / (all / n) : 1;
+
+		out->factor[i] = (own * seen[i] + kinds[i >= 5] * SHRINK) /
+				 (seen[i] + SHRINK);
+		if (out->factor[i] < 0.02)
+			out->factor[i] = 0.02;
+	}
+}
+
+/* Weighted line through what is left without the weekdays. */
+static void fit_line(const double *day, unsigned n, int64_t first,
+		     struct trend *out)
+{
+	double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, w, x, y, det;
+
+	for (unsigned i = 0; i < n; i++) {
+		w = pow(0.5, (n - 1 - i) / HALF_LIFE);
+		x = (double)i - (n - 1);
+		y = day[i] / out->factor[weekday(first + i)];
+		sw += w;
+		sx += w * x;
+		sy += w * y;
+		sxx += w * x * x;
+		sxy += w * x * y;
+	}
+	det = sw * sxx - sx * sx;
+	out->level = sw > 0 ? sy / sw : 0;
+	if (n >= TREND_LITTLE && det > 0) {
+		out->slope = SLOPE_TRUST * (sw * sxy - sx * sy) / det;
+		/* from the middle of the weights to the last day */
+		out->level -= out->slope * sx / sw;
+	}
+	if (out->level < 0)
+		out->level = 0;
+}
+
+static void fit_error(const double *day, unsigned n, int64_t first,
+		      struct trend *out)
+{
+	double squares = 0, weights = 0;
+
+	for (unsigned i = 0; i < n && out->level > 0; i++) {
+		double at = out->level + out->slope * ((double)i - (n - 1));
+		double f = out->factor[weekday(first + i)];
+		double off = at > 0 ? day[i] / (at * f) - 1 : 0;
+		double w = f; /* dear days weigh more */
+
+		squares += w * off * off;
+		weights += w;
+	}
+	out->day_error = weights > 0 ? sqrt(squares / weights) : 1;
+	if (n < TREND_LITTLE)
+		out->day_error += 0.5;
+	/* as many days as the half-life lets count */
+	out->level_error = out->day_error / sqrt(n < 14 ? (n ? n : 1) : 14.0);
+}
+
+void trend_fit(const double *day, unsigned n, int64_t first, struct trend *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (n > TREND_DAYS) {
+		day += n - TREND_DAYS;
+		first += n - TREND_DAYS;
+		n = TREND_DAYS;
+	}
+	out->days = n;
+	fit_factors(day, n, first, out);
+	fit_line(day, n, first, out);
+	fit_error(day, n, first, out);
+}
+
+void trend_sum(const struct trend *t, int64_t history_end, int64_t first,
+	       int64_t last, double part, struct trend_sum *out)
+{
+	double mean = 0, squares = 0, wide;
+
+	for (int64_t d = first; d <= last; d++) {
+		double ahead = (double)(d - history_end), cost;
+
+		/* the slope fades: it goes on for two weeks' worth at most */
+		cost = t->level +
+		       t->slope * SLOPE_FADES * (1 - exp(-ahead / SLOPE_FADES));
+		cost = (cost > 0 ? cost : 0) * t->factor[weekday(d)];
+		cost *= d == first ? part : 1;
+		mean += cost;
+		squares += cost * cost;
+	}
+	/* single days are independent, the level's error is in all of them */
+	wide = FOUR_OF_FIVE *
+	       sqrt(squares * t->day_error * t->day_error +
+		    mean * mean * t->level_error * t->level_error);
+	out->mean = mean;
+	out->low = mean - wide > 0 ? mean - wide : 0;
+	out->high = mean + wide;
+}
