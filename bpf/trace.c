@@ -425,11 +425,12 @@ static void tick(struct trace *t, int64_t now)
 	if (now - t->scanned_ms >= SCAN_MS) {
 		t->scanned_ms = now;
 		targets_scan(t->targets);
-		targets_canary(t->targets);
 	}
 	if (now - t->ticked_ms < TICK_MS)
 		return;
 	t->ticked_ms = now;
+	if (targets_canary(t->targets))
+		tool_warn("probes were gone, and are put again");
 	meter_tick(t->meter, lg_clock_real_ms());
 	print_resize(&t->print);
 	count_loss(t);

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from live import (ANTHROPIC, BUILD, OPENAI, PY, TOP, Box, Client,  # noqa: E402
                   Failed, Skip, Tracer, chat_body, eq, main, ok, request,
                   until)
+import inject  # noqa: E402
 import test_programs  # noqa: E402
 
 LIBSSL = '/usr/lib/x86_64-linux-gnu/libssl.so.3'
@@ -509,6 +510,73 @@ def case_preload(box):
             t.rows(1)
         eq(tokens(t.rows()), [(4, 4)], 'the tracer\'s')
         eq(tokens(box.rows()), [(7, 7), (1, 1), (3, 3), (4, 4)], 'all')
+
+
+# -- probes that die -------------------------------------------------------------------
+
+def links_of(pid):
+    """The descriptors of its uprobes."""
+    found = []
+    for fd in os.listdir('/proc/%d/fd' % pid):
+        with contextlib.suppress(OSError), \
+                open('/proc/%d/fdinfo/%s' % (pid, fd)) as f:
+            text = f.read()
+            if 'uprobe' in text or 'link_type:\tperf' in text:
+                found.append(int(fd))
+    return found
+
+
+def case_canary(box):
+    """Its links are closed behind its back; files are changed in place."""
+    d, exe = own_libssl(box), named(box, PY)
+    with Client(box, argv=python(exe, 'requests'), LD_LIBRARY_PATH=d) as c:
+        c.send(request())
+        bare = text_of(c.pid)
+        for n, options in enumerate((['--pid', str(c.pid)],
+                                     ['--comm', os.path.basename(exe)])):
+            with Tracer(box, *options) as t:
+                probed = text_of(c.pid)
+                ok(probed != bare, 'breakpoints')
+                inject.close_in(t.pid, links_of(t.pid))
+                until(lambda: text_of(c.pid) == bare, 'they are gone', 3)
+                t.wait_said('put again')
+                until(lambda: text_of(c.pid) == probed, 'they are back')
+                os.utime(d + '/libssl.so.3')
+                until(lambda: t.said().count('put again') > 1, 'a new look')
+                until(lambda: text_of(c.pid) == probed, 'they are back')
+                c.send(request(test='in=%d;out=1' % n))
+                eq(tokens(t.rows(1)), [(n, 1)], 'call')
+
+
+def case_overlay(box):
+    """Two containers of one image: one inode below two devices."""
+    lower, exe = own_libssl(box), named(box, PY)
+    mounts = []
+    with contextlib.ExitStack() as s:
+        for n in '12':
+            at = [os.path.join(box.dir, x + n) for x in ('up', 'work', 'at')]
+            for x in at:
+                os.mkdir(x)
+            if subprocess.run(['mount', '-t', 'overlay', 'overlay', '-o',
+                               'lowerdir=%s,upperdir=%s,workdir=%s' % (
+                                   lower, at[0], at[1]), at[2]],
+                              stderr=subprocess.DEVNULL).returncode:
+                raise Skip('no overlay mounts here')
+            s.callback(subprocess.run, ['umount', '-l', at[2]])
+            mounts.append(at[2])
+        all_of = [s.enter_context(Client(
+            box, argv=python(exe, 'requests'), LD_LIBRARY_PATH=m))
+            for m in mounts]
+        for c in all_of:
+            c.send(request())
+            ok(any(m in maps_of(c.pid) for m in mounts), 'its own libssl')
+        with Tracer(box, '--comm', os.path.basename(exe)) as t:
+            for n, c in enumerate(all_of):
+                c.send(request(test='in=%d;out=1' % n))
+            t.rows(2)
+            time.sleep(0.3)
+        eq(tokens(t.rows()), [(0, 1), (1, 1)], 'calls, each once')
+    eq(len(box.rows()), 2, 'rows')
 
 
 # -- detach -----------------------------------------------------------------------------
