@@ -579,6 +579,45 @@ def case_overlay(box):
     eq(len(box.rows()), 2, 'rows')
 
 
+CONTAINER = r'''
+mount --make-rprivate / && mkdir "$D/up" "$D/work" "$D/at" &&
+mount -t overlay overlay -o "lowerdir=/,upperdir=$D/up,workdir=$D/work" \
+  "$D/at" && mount --rbind /proc "$D/at/proc" && mount --rbind /tmp "$D/at/tmp" &&
+mount --rbind /dev "$D/at/dev" && echo ready &&
+exec chroot "$D/at" sh -c 'read x; exec "$@"' sh "$@"'''
+
+
+def container(box, option):
+    """A program that starts below the tracer, in a root of its own: its
+    libraries are known by the overlay's device and by the real one."""
+    d, exe = os.path.join(box.dir, 'own'), named(box, PY)
+    os.mkdir(d)
+    argv = ['unshare', '-m', 'sh', '-c', CONTAINER, 'sh',
+            *python(exe, 'requests')]
+    if subprocess.run(['unshare', '-m', 'true']).returncode:
+        raise Skip('no mount namespaces here')
+    try:
+        c = Client(box, argv=argv, D=d)
+    except Failed as e:
+        raise Skip('no overlay mounts here: %s' % e)
+    with c, Tracer(box, *option(c, exe)) as t:
+        c.proc.stdin.write('\n')
+        c.proc.stdin.flush()
+        c.start(request(test='in=3;out=1'), request(test='in=4;out=1'))
+        until(lambda: len(c.out.all) == 4, 'both ready, two answers')
+        t.rows(2)
+        time.sleep(0.2)
+    eq(tokens(box.rows()), [(3, 1), (4, 1)], 'calls, each once')
+
+
+def case_container(box):
+    container(box, lambda c, exe: ['--pid', str(c.pid)])
+
+
+def case_container_wide(box):
+    container(box, lambda c, exe: ['--comm', os.path.basename(exe)])
+
+
 # -- detach -----------------------------------------------------------------------------
 
 def programs_of(pid):
