@@ -339,7 +339,8 @@ static void on_block(struct lg_h2watch *w, struct side *s)
 	if (block.len < skip)
 		return;
 	lg_h2_fields_init(&in.l);
-	block.p += skip;
+	if (skip)
+		block.p += skip;
 	block.len -= skip;
 	err = lg_hpack_late_read(s->reader, block, on_field, &in);
 	in.odd |= err || in.failed;
