@@ -490,6 +490,20 @@ struct lg_engine *meter_engine(struct meter *m, uint32_t tgid)
 	return p && !p->let_alone ? p->one->engine : NULL;
 }
 
+struct lg_engine *meter_engine_of(struct meter *m, uint32_t uid)
+{
+	struct person *p = malloc(sizeof(*p));
+	struct engines_one *one;
+
+	if (!p)
+		return NULL;
+	person_of_uid(p, uid);
+	one = engines_get(&m->engines, p);
+	engines_drop(one);
+	free(p);
+	return one ? one->engine : NULL;
+}
+
 bool meter_enter(struct meter *m, uint32_t tgid)
 {
 	struct proc *p = known_proc(m, tgid);

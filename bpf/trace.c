@@ -71,7 +71,7 @@ static struct notice *note_for(struct trace *t, uint32_t uid, uint32_t tgid)
 	struct lg_engine *e;
 
 	if (!dir && !t->closing) {
-		e = meter_engine(t->meter, uid);
+		e = meter_engine_of(t->meter, uid);
 		dir = e ? lg_engine_state_dir(e) : NULL;
 	}
 	return dir ? notice_of(&t->notices, uid, dir) : NULL;
@@ -242,7 +242,7 @@ static int measure(struct trace *t)
 		return tool_fail("out of memory");
 	/* other users' settings are known when their programs are */
 	hosts_add(t->loader,
-		  o->config ? meter_engine(t->meter, geteuid()) : NULL);
+		  o->config ? meter_engine_of(t->meter, geteuid()) : NULL);
 	return -1;
 }
 
