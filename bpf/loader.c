@@ -334,7 +334,9 @@ int loader_target_drop(struct loader *l, uint32_t tgid)
 	int err =
 		bpf_map_delete_elem(bpf_map__fd(l->skel->maps.targets), &tgid);
 
-	l->skel->bss->exits++;
+	/* whose connections have to be swept */
+	if (!err)
+		l->skel->bss->exits++;
 	return err;
 }
 
