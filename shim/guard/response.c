@@ -54,7 +54,11 @@ static void on_head(struct lg_flow *f, struct lg_exchange *x)
 
 static void on_bad(struct lg_flow *f, struct lg_exchange *x)
 {
-	f->deaf = true;
+	f->deaf = !f->observe || f->stream;
+	/* who only observes may understand the next one */
+	f->astray = !f->deaf;
+	if (f->astray)
+		lg_framer_next(&f->resp);
 	if (!x)
 		return;
 	x->row.flags |= LG_ROW_BAD_HTTP;
@@ -324,7 +328,8 @@ size_t lg_response_arrived(struct lg_flow *f, char *p, size_t n)
 		return n;
 	do {
 		ev = advance(f, &v, n);
-	} while (!f->deaf && !f->ending && (ev != LG_HTTP1_MORE || v.at < n));
+	} while (!f->deaf && !f->ending && !f->astray &&
+		 (ev != LG_HTTP1_MORE || v.at < n));
 	if (f->first && f->first->edit)
 		lg_inject_answer_show(f->first->edit, &f->synth);
 	/* behind a refusal nothing of the server's is shown */

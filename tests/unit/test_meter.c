@@ -366,6 +366,27 @@ static void test_gap_in_answer(void **state)
 	assert_usage(&row);
 }
 
+/* What is no HTTP ends its call, not the connection. */
+static void test_bad_answer(void **state)
+{
+	struct lg_row row;
+	struct records c;
+	struct world w;
+
+	(void)state;
+	start(&w, NULL);
+	records_open(&c, w.m, HOST);
+	say(&c, request(""));
+	hear(&c, "something else\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+	assert_int_equal(w.settled, 1);
+	assert_true(w.last.flags & LG_ROW_BAD_HTTP);
+	say(&c, request(""));
+	hear(&c, answer());
+	records_close(&c, true);
+	assert_int_equal(stop(&w, &row), 2);
+	assert_usage(&row);
+}
+
 /* The answer and the next request are lost: each call has its own row. */
 static void test_gap_between(void **state)
 {
@@ -644,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_gap_in_stream),
 		cmocka_unit_test(test_gap_in_answer),
 		cmocka_unit_test(test_gap_between),
+		cmocka_unit_test(test_bad_answer),
 		cmocka_unit_test(test_h2_join),
 		cmocka_unit_test(test_h2_join_stream),
 		cmocka_unit_test(test_h2_gap),
