@@ -28,7 +28,7 @@ static const struct opt opts[] = {
 		     "this level and above"},
 	[O_EVENT] = {"event", 'e', OPT_TEXT, "NAME",
 		     "threshold, window_start, blocked, unknown_price, "
-		     "tracking_failure, forecast"},
+		     "tracking_failure, forecast, expensive_call"},
 	[O_JSON] = {"json", 0, OPT_FLAG, NULL,
 		    "print the lines as they are (docs/events.md)"},
 	OPT_END,

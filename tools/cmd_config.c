@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/money.h"
 #include "base/image.h"
 #include "cmds.h"
 #include "config/config.h"
@@ -90,6 +91,7 @@ static const char *const fails[] = {"open", "closed"};
 static const char *const unknowns[] = {"ceiling", "block", "allow"};
 static const char *const http2s[] = {"auto", "native", "off"};
 static const char *const patches[] = {"auto", "off"};
+static const char *const tag_requireds[] = {"false", "warn", "true"};
 static const char *const stream_usages[] = {"off", "inject"};
 static const char *const durabilities[] = {"none", "interval", "each"};
 static const char *const days[] = {"monday",   "tuesday", "wednesday",
@@ -106,7 +108,8 @@ static unsigned collect(struct lg_engine *e, struct shown *s)
 {
 	struct lg_world *w = lg_engine_pin(e);
 	const struct lg_img_settings *set = &w->set;
-	struct lg_slice pin = {"", 0};
+	struct lg_slice pin = {"", 0}, tags = {"", 0};
+	char money[LG_MONEY_TEXT];
 	unsigned n = 0;
 
 #define SHOW(k, number, ...)                                                   \
@@ -114,6 +117,8 @@ static unsigned collect(struct lg_engine *e, struct shown *s)
 	 snprintf(s[n].text, sizeof(s[n].text), __VA_ARGS__), n++)
 	if (w->img)
 		pin = lg_img_text(w->img, set->price_version);
+	if (w->img)
+		tags = lg_img_text(w->img, set->default_tags);
 	SHOW("config", false, "%s", lg_engine_config_path(e));
 	SHOW("state_dir", false, "%s", lg_engine_state_dir(e));
 	SHOW("region", false, "%s", lg_engine_region_path(e));
@@ -130,6 +135,11 @@ static unsigned collect(struct lg_engine *e, struct shown *s)
 	SHOW("admit_wait_ms", true, "%u", set->admit_wait_ms);
 	SHOW("price_version", false, "%.*s",
 	     (int)(pin.len < 100 ? pin.len : 100), pin.len ? pin.p : "");
+	SHOW("default_tags", false, "%.*s",
+	     (int)(tags.len < 158 ? tags.len : 158), tags.len ? tags.p : "");
+	SHOW("tag_required", false, "%s", tag_requireds[set->tag_required % 3]);
+	lg_money_print(set->expensive_pusd, money);
+	SHOW("expensive_threshold", true, "%s", money);
 	SHOW("budgets", true, "%u", w->nrules);
 #undef SHOW
 	lg_engine_unpin(e, w);
@@ -138,7 +148,7 @@ static unsigned collect(struct lg_engine *e, struct shown *s)
 
 static int show(struct call *c)
 {
-	struct shown s[16];
+	struct shown s[20];
 	struct lg_engine *e;
 	struct json j;
 	unsigned i, n;
@@ -151,7 +161,7 @@ static int show(struct call *c)
 	json_open(&j, NULL, '{');
 	for (i = 0; i < n; i++) {
 		if (s[i].is_number)
-			json_u64(&j, s[i].key, strtoull(s[i].text, NULL, 10));
+			json_number(&j, s[i].key, s[i].text);
 		else
 			json_text(&j, s[i].key, s[i].text);
 		if (!c->v[O_JSON].set)

@@ -365,6 +365,10 @@ static int take(struct estimate *s, struct one *o, struct doc_arena *a)
 	if (o->x->route.kind != LG_ROUTE_PAID)
 		return 0;
 	add_model(s, o);
+	s->untagged +=
+		s->w->set.tag_required == LG_TAG_BLOCK && !o->x->row.tags[0];
+	s->expensive += s->w->set.expensive_pusd &&
+			o->est.expected_pusd > s->w->set.expensive_pusd;
 	estimate_charge(s, o->x, &o->sum, o->est.expected_pusd,
 			o->est.bounded ? o->est.worst_pusd : INT64_MAX);
 	for (unsigned i = 0; i < s->ncompare && !err; i++)

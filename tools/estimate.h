@@ -94,6 +94,8 @@ struct estimate {
 	unsigned nmodels;
 	struct estimate_budget budget[ESTIMATE_BUDGETS_MAX];
 	unsigned nbudgets;
+	uint64_t untagged;  /* refused for want of a tag */
+	uint64_t expensive; /* above expensive_threshold */
 	uint64_t uncounted; /* hits of budgets beyond the table */
 	const char *compare[ESTIMATE_COMPARE_MAX];
 	struct estimate_model other[ESTIMATE_COMPARE_MAX];

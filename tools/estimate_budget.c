@@ -129,6 +129,8 @@ bool estimate_is_refused(const struct estimate_budget *b)
 
 bool estimate_any_over(const struct estimate *s)
 {
+	if (s->untagged)
+		return true;
 	for (unsigned i = 0; i < s->nbudgets; i++)
 		if (estimate_is_over(s, &s->budget[i]) ||
 		    estimate_is_refused(&s->budget[i]))

@@ -278,6 +278,24 @@ static void put_head(struct lg_buf *b, const struct estimate *s)
 	lg_buf_putc(b, '\n');
 }
 
+static void put_policy(struct lg_buf *b, const struct estimate *s)
+{
+	char text[160];
+
+	if (s->untagged) {
+		snprintf(text, sizeof(text),
+			 "%llu would be refused: no tag (tag_required)",
+			 ull(s->untagged));
+		put(b, "tags", text);
+	}
+	if (s->expensive) {
+		snprintf(text, sizeof(text),
+			 "%llu may cost more than %s (expensive_threshold)",
+			 ull(s->expensive), tool_usd(s->w->set.expensive_pusd));
+		put(b, "dear", text);
+	}
+}
+
 void estimate_print(const struct estimate *s, struct lg_buf *b)
 {
 	bool one = s->total.requests == 1 && s->nmodels == 1;
@@ -295,6 +313,7 @@ void estimate_print(const struct estimate *s, struct lg_buf *b)
 			      "dearest is taken");
 	for (unsigned i = 0; i < s->nbudgets; i++)
 		put_budget(b, s, &s->budget[i]);
+	put_policy(b, s);
 	if (s->uncounted)
 		put(b, "", "more counters of budgets than are shown here");
 	put_compare(b, s);
@@ -407,6 +426,8 @@ void estimate_json(const struct estimate *s, struct lg_buf *out)
 	json_sum(&j, s, &s->total);
 	json_ppm(&j, "buffer", s->o.buffer_ppm);
 	json_bool(&j, "over_budget", estimate_any_over(s));
+	json_u64(&j, "untagged", s->untagged);
+	json_u64(&j, "expensive", s->expensive);
 	if (s->form)
 		json_text(&j, "form", s->form);
 	json_open(&j, "models", '[');

@@ -253,6 +253,10 @@ static void feed(struct lg_engine *e, struct lg_exchange *x,
 		      sizeof(row->tier));
 	lg_phase_of_model(x->world, row);
 	lg_attribution_body(lg_engine_self(e), &x->facts, row);
+	if (x->world->img)
+		lg_attribution_tags(
+			lg_img_text(x->world->img, x->world->set.default_tags),
+			row);
 }
 
 struct lg_exchange *explain_request_read(struct lg_engine *e,

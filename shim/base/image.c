@@ -195,11 +195,13 @@ static bool price_ok(struct probe *pr, const void *p)
 static bool settings_ok(const struct probe *pr, const struct lg_img_settings *s)
 {
 	return text_ok(pr, s->timezone) && text_ok(pr, s->price_version) &&
-	       s->week_start <= 6 && s->fail <= LG_FAIL_CLOSED &&
+	       text_ok(pr, s->default_tags) && s->week_start <= 6 &&
+	       s->fail <= LG_FAIL_CLOSED &&
 	       s->unknown_model <= LG_UNKNOWN_ALLOW &&
 	       s->http2 <= LG_HTTP2_OFF &&
 	       s->durability <= LG_DURABILITY_EACH &&
-	       s->stream_usage <= LG_STREAM_USAGE_INJECT;
+	       s->stream_usage <= LG_STREAM_USAGE_INJECT &&
+	       s->tag_required <= LG_TAG_BLOCK && s->expensive_pusd >= 0;
 }
 
 static bool body_ok(struct probe *pr, const struct lg_image *img)

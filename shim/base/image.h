@@ -17,7 +17,7 @@
  * all strings are NUL-terminated.
  */
 #define LG_IMAGE_MAGIC "LLMGIMG" /* 8 bytes with the NUL */
-#define LG_IMAGE_VERSION 7u
+#define LG_IMAGE_VERSION 8u
 
 struct lg_img_ref {
 	uint32_t off; /* from the image's start; 0: absent */
@@ -48,6 +48,9 @@ enum lg_durability {
 	LG_DURABILITY_EACH
 };
 
+/* tracking: {tag_required}: what a call without a tag meets. */
+enum lg_tag_required { LG_TAG_NOT, LG_TAG_WARN, LG_TAG_BLOCK };
+
 struct lg_img_settings {
 	struct lg_img_ref timezone;	 /* IANA name; absent: /etc/localtime */
 	struct lg_img_ref price_version; /* pinned version; absent: latest */
@@ -61,7 +64,10 @@ struct lg_img_settings {
 	uint8_t disabled;      /* guard: off */
 	uint8_t stream_usage;  /* enum lg_stream_usage */
 	uint8_t patch;	       /* enum lg_patch */
-	uint8_t pad[4];
+	uint8_t tag_required;  /* enum lg_tag_required */
+	uint8_t pad[3];
+	struct lg_img_ref default_tags; /* with commas */
+	int64_t expensive_pusd;		/* told above it; 0: none is */
 };
 
 enum lg_period {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/money.h"
 #include "base/mem.h"
 
 #define ZONES "/usr/share/zoneinfo/"
@@ -16,6 +17,7 @@
 #define RULES_MAX 1024u
 #define FILES_MAX 64u
 #define TOKENIZERS_MAX 16u
+#define TAGS_MAX 159u /* of a row, all of them */
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -314,6 +316,72 @@ static int read_rules(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 	return err;
 }
 
+/* Those of `tracking:` that other trackers call so. */
+static int read_enabled(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	uint8_t yes = 1;
+	int err = lg_conf_bool(c, v, &yes);
+
+	if (!err && !yes)
+		*(uint8_t *)dst = 1;
+	return err;
+}
+
+static int read_required(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	static const char *const names[] = {"false", "warn", "true"};
+
+	return lg_conf_enum(c, v, names, N(names), dst);
+}
+
+static int read_expensive(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	return lg_conf_money(c, v, LG_MONEY_LIMIT_MAX,
+			     "allowed: an amount of USD, 0: none", dst);
+}
+
+static int read_tags(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	char text[TAGS_MAX];
+	struct lg_slice s;
+	struct lg_buf b;
+	int err = 0;
+
+	if (v->kind != LG_YAML_LIST)
+		return lg_conf_fail(c, v, "must be a list, like [batch, eu]");
+	lg_buf_init_fixed(&b, text, sizeof(text));
+	for (v = v->child; v && !err; v = v->next) {
+		err = lg_conf_text(c, v, TAGS_MAX, &s);
+		if (!err && memchr(s.p, ',', s.len))
+			err = lg_conf_fail(c, v, "a tag has no comma");
+		if (!err && b.len)
+			lg_buf_putc(&b, ',');
+		if (!err)
+			lg_buf_put(&b, s.p, s.len);
+		if (!err && b.overflow)
+			err = lg_conf_fail(c, v, "more than 159 bytes of tags");
+	}
+	if (!err)
+		*(struct lg_img_ref *)dst =
+			lg_build_text(&c->b, lg_buf_slice(&b));
+	return err;
+}
+
+static int read_tracking(struct lg_conf *c, const struct lg_yaml *v, void *dst)
+{
+	static const struct lg_conf_key keys[] = {
+		{"enabled", read_enabled, offsetof(struct target, s.disabled)},
+		{"default_tags", read_tags,
+		 offsetof(struct target, s.default_tags)},
+		{"tag_required", read_required,
+		 offsetof(struct target, s.tag_required)},
+		{"expensive_threshold", read_expensive,
+		 offsetof(struct target, s.expensive_pusd)},
+	};
+
+	return lg_conf_map(c, v, keys, N(keys), dst, NULL);
+}
+
 /* For `llmguard estimate` alone: a vocabulary file, or several. */
 static int read_tokenizer(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
@@ -346,6 +414,7 @@ static const struct lg_conf_key keys[] = {
 	{"admit_wait_ms", read_wait, AT(s.admit_wait_ms)},
 	{"pricing", read_pricing, 0},
 	{"tokenizer", read_tokenizer, 0},
+	{"tracking", read_tracking, 0},
 	{"hosts", read_hosts, AT(ignored)},
 	{"plain_http", lg_conf_plain, AT(ignored)},
 	{"programs", lg_conf_programs, AT(ignored)},

@@ -455,6 +455,8 @@ static void admit_by_policy(struct admission *a)
 	if (w->set.unknown_model == LG_UNKNOWN_BLOCK &&
 	    (!lg_tariff_is_known(&a->x->price) || a->x->price.tier_missing))
 		deny(a, "unknown_model", -1);
+	if (w->set.tag_required == LG_TAG_BLOCK && !a->x->row.tags[0])
+		deny(a, "tag_required", -1);
 	if (w->blind && closed)
 		deny(a, "config_error", -1);
 	if (lg_world_region(w))

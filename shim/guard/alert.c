@@ -224,6 +224,48 @@ static void tell_unknown_price(struct lg_exchange *x, struct lg_region *r)
 	lg_event_tell_once(x->engine, r, &ev);
 }
 
+/* What is held for it: what it may cost. */
+static void tell_expensive(const struct lg_exchange *x)
+{
+	const struct lg_row *row = &x->row;
+	struct lg_event ev;
+	struct lg_message m;
+
+	lg_event_init(&ev, LG_EVENT_EXPENSIVE, LG_EVENT_WARNING);
+	ev.id = lg_event_id(LG_EVENT_EXPENSIVE,
+			    (uint64_t)(lg_clock_real_ms() / HOUR_MS), 0,
+			    lg_slice_str(row->model_requested));
+	lg_message_init(&m);
+	lg_buf_puts(&m.b, "a call of ");
+	lg_buf_puts(&m.b, row->comm[0] ? row->comm : "a program");
+	lg_buf_puts(&m.b, " may cost ");
+	lg_message_usd(&m, row->estimate_pusd);
+	lg_buf_puts(&m.b, ", more than ");
+	lg_message_usd(&m, x->world->set.expensive_pusd);
+	lg_buf_puts(&m.b, " (expensive_threshold)");
+	ev.message = m.text;
+	ev.estimate_pusd = row->estimate_pusd;
+	ev.row = row;
+	log_plain(LG_LOG_WARN, "expensive_call", m.text);
+	lg_event_tell_once(x->engine, lg_world_region(x->world), &ev);
+}
+
+void lg_alert_admitted(const struct lg_exchange *x)
+{
+	const struct lg_img_settings *set = &x->world->set;
+
+	if (x->denial || set->disabled)
+		return;
+	if (set->expensive_pusd && x->row.estimate_pusd > set->expensive_pusd)
+		tell_expensive(x);
+	if (set->tag_required && !x->row.tags[0])
+		tell_failure(x->engine, lg_world_region(x->world),
+			     LG_EVENT_WARNING, "untagged",
+			     lg_slice_str(x->row.comm), DAY_MS,
+			     "a call has no tag, and tag_required asks for one",
+			     &x->row);
+}
+
 static const char *region_fault(int err)
 {
 	switch (err) {

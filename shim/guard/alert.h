@@ -13,6 +13,12 @@
 void lg_alert_blocked(const struct lg_exchange *x);
 /* The process is about to be stopped; x->denial says why. */
 void lg_alert_stopped(const struct lg_exchange *x);
+/*
+ * A call that is let go: dearer than tracking: {expensive_threshold}, or
+ * without a tag where one is asked for. Each in the log; one event an hour and
+ * model, or a day and program.
+ */
+void lg_alert_admitted(const struct lg_exchange *x);
 /* Its stream ends at the limit; x->refused says why. */
 void lg_alert_cut(const struct lg_exchange *x);
 /* r: the region now in force, NULL none. */

@@ -13,15 +13,28 @@ static struct lg_slice said(struct lg_slice field, const char *env)
 	return field.len ? field : lg_slice_str(env);
 }
 
-static void put_tags(struct lg_slice tags, struct lg_row *row)
+static bool has_tag(const struct lg_row *row, struct lg_slice tag)
 {
-	size_t at = 0;
+	struct lg_slice rest = lg_slice_str(row->tags), one;
+
+	while (rest.len) {
+		rest = lg_slice_cut(rest, '\x1f', &one);
+		if (lg_slice_eq(one, tag))
+			return true;
+	}
+	return false;
+}
+
+void lg_attribution_tags(struct lg_slice tags, struct lg_row *row)
+{
+	size_t at = strlen(row->tags);
 	struct lg_slice one;
 
 	while (tags.len) {
 		tags = lg_slice_cut(tags, ',', &one);
 		one = lg_slice_trim(one);
-		if (!one.len || at + one.len + 2 > sizeof(row->tags))
+		if (!one.len || at + one.len + 2 > sizeof(row->tags) ||
+		    has_tag(row, one))
 			continue;
 		if (at)
 			row->tags[at++] = '\x1f';
@@ -125,7 +138,7 @@ void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 		      sizeof(row->project));
 	lg_slice_copy(said(head->user, env->user), row->user,
 		      sizeof(row->user));
-	put_tags(said(head->tags, env->tags), row);
+	lg_attribution_tags(said(head->tags, env->tags), row);
 	put_conversation(said(head->conversation, env->conversation), row);
 	put_phase(lg_slice_str(env->phase), row);
 	put_phase(head->phase, row);

@@ -23,6 +23,11 @@
 void lg_attribution_head(const struct lg_env *env, const struct lg_self *self,
 			 const struct lg_head *head, struct lg_slice target,
 			 struct lg_memo *memo, struct lg_row *row);
+/*
+ * The tags that the settings put on every call ("a,b"), behind those that it
+ * has; what there is no room for is left out.
+ */
+void lg_attribution_tags(struct lg_slice tags, struct lg_row *row);
 /* What only the body can say, and last resorts. */
 void lg_attribution_body(const struct lg_self *self,
 			 const struct lg_facts *facts, struct lg_row *row);

@@ -75,6 +75,11 @@ static const struct lg_slice paused[] = {
 	S("Wait until it goes on: llmguard resume."),
 };
 
+static const struct lg_slice untagged[] = {
+	S("Give it a tag: LLMGUARD_TAGS, or the header x-llmguard-tags."),
+	S("Set tag_required (tracking:) to warn."),
+};
+
 static const struct lg_slice crowded[] = {
 	S("At most 24 counters are charged for a call: make one budget of "
 	  "several."),
@@ -93,6 +98,7 @@ static const struct {
 	{S("unbounded"), LIST(unbounded)},
 	{S("paused"), LIST(paused)},
 	{S("unknown_model"), LIST(unknown)},
+	{S("tag_required"), LIST(untagged)},
 	{S("too_many_budgets"), LIST(crowded)},
 	{S(""), LIST(broken)},
 };

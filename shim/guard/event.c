@@ -19,7 +19,7 @@
 
 static const char *const kinds[LG_EVENT_KINDS] = {
 	"threshold",	    "window_start", "blocked", "unknown_price",
-	"tracking_failure", "forecast",	    "control",
+	"tracking_failure", "forecast",	    "control", "expensive_call",
 };
 static const char *const levels[] = {"info", "warning", "critical", "exceeded"};
 

@@ -27,7 +27,8 @@ enum lg_event_kind {
 	LG_EVENT_PRICE,
 	LG_EVENT_TRACKING,
 	LG_EVENT_FORECAST,
-	LG_EVENT_CONTROL, /* somebody paused, disabled ... */
+	LG_EVENT_CONTROL,   /* somebody paused, disabled ... */
+	LG_EVENT_EXPENSIVE, /* a call that may cost much was let go */
 	LG_EVENT_KINDS
 };
 

@@ -264,12 +264,17 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 		      sizeof(row->tier));
 	lg_phase_of_model(x->world, row);
 	lg_attribution_body(lg_row_self(f), &x->facts, row);
+	if (x->world->img)
+		lg_attribution_tags(
+			lg_img_text(x->world->img, x->world->set.default_tags),
+			row);
 	if (x->route.kind == LG_ROUTE_PAID) {
 		lg_tariff_requested(x);
 		lg_admit(x, &f->wins, f->observe);
 		if (!f->observe && lg_degrade_is_due(x))
 			degrade(f, x);
 		lg_admit_note(x);
+		lg_alert_admitted(x);
 	}
 	if (x->denial && x->d) {
 		refuse(f, x);

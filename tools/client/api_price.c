@@ -228,6 +228,7 @@ static void tell(const struct estimate *s, struct llmguard_estimate *t)
 		 estimate_by_names[m->in_by]);
 	snprintf(t->output_state, sizeof(t->output_state), "%s",
 		 estimate_by_names[m->out_by]);
+	t->refused = s->untagged > 0;
 	for (unsigned i = 0; i < s->nbudgets; i++) {
 		t->over |= estimate_is_over(s, &s->budget[i]);
 		t->refused |= estimate_is_refused(&s->budget[i]);
