@@ -92,7 +92,7 @@ def case_2000_a_second(box):
                        (n * 1000 // ms))
 
 
-def overload(box, seconds, stop):
+def overload(box, seconds, stop=False, leave=False):
     with Load(box, 32, 0, seconds) as load:
         with Tracer(box, '--observe', '--summary', '--ring-mb', '1',
                     pid=load.client.pid) as t:
@@ -101,7 +101,10 @@ def overload(box, seconds, stop):
             n, ms = load.go()
             if stop:
                 t.proc.send_signal(signal.SIGCONT)
-        total = load.close()
+            if leave:
+                total = load.close()
+                eq(t.proc.wait(30), 0, 'it ends with its program')
+        total = total if leave else load.close()
         s = t.summary()
         print('%d calls, %d a second: %d metered, %d lost' % (
             n, n * 1000 // ms, s['total']['calls'], s['lost']['calls']))
@@ -115,12 +118,17 @@ def overload(box, seconds, stop):
 
 def case_overload(box):
     """More than a tiny ring takes: metered + lost is what the server had."""
-    overload(box, 3, False)
+    overload(box, 3)
+
+
+def case_leaves(box):
+    """The program ends before the tracer does: its losses count as well."""
+    overload(box, 2, leave=True)
 
 
 def case_no_reader(box):
     """The tracer itself is stopped for a while."""
-    s = overload(box, 1, True)
+    s = overload(box, 1, stop=True)
     ok(s['lost']['calls'] > 0 and s['lower_bound'], 'nothing was lost')
     ok(s['lost']['reasons']['ring']['records'] > 0, s['lost'])
     st = box.status()['tracer']
