@@ -49,6 +49,8 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_by_tag,
 	&cmd_compare,
 	&cmd_forecast,
+	&cmd_recommend,
+	&cmd_cost_per_million,
 };
 const unsigned tool_ncmds = sizeof(tool_cmds) / sizeof(tool_cmds[0]);
 

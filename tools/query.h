@@ -68,6 +68,7 @@ struct query {
 	const char *filter[64]; /* by dims[i]: patterns with commas, or NULL */
 	const struct dim *by[QUERY_BY_MAX];
 	unsigned nby;
+	int64_t max_input, max_output; /* of one call, in tokens; 0: any */
 	bool light; /* only calls, money and coverage are asked for */
 	/* -- the answer ----------------------------------------------------
 	 */

@@ -290,6 +290,18 @@ static bool passes(const struct scan *s, unsigned i)
 	return text_passes(s, i, 0) && text_passes(s, i, 1);
 }
 
+/* Also of a call that is taken back, whose counts are negative. */
+static bool is_small(const struct scan *s, unsigned i)
+{
+	const struct query *q = s->q;
+	int64_t in = s->v[FACT_INPUT][i], out = s->v[FACT_OUTPUT][i];
+
+	if (!q->max_input)
+		return true;
+	return in <= q->max_input && in >= -q->max_input &&
+	       out <= q->max_output && out >= -q->max_output;
+}
+
 static void block(struct scan *s, unsigned from, unsigned n)
 {
 	s->nchosen = 0;
@@ -308,7 +320,8 @@ static void block(struct scan *s, unsigned from, unsigned n)
 		widen_bound(s, k, n);
 	}
 	for (unsigned i = 0; i < s->nchosen; i++)
-		add_row(s, s->chosen[i]);
+		if (is_small(s, s->chosen[i]))
+			add_row(s, s->chosen[i]);
 }
 
 static int chunk(struct scan *s, int64_t id, unsigned n)

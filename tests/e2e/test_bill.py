@@ -390,6 +390,91 @@ def case_csv(home, rows):
     compare(got[-1], exp.total(everything)[0], 'csv total')
 
 
+def case_compare(home, rows):
+    home.zone(ZONES[0])
+    exp = Expected(rows, ZONES[0])
+    got = home.json('compare', '--periods', '2026-03,2026-04', '--metric',
+                    'models')
+    sums = [exp.total(lambda r, k, m=m: k['month'] == [m])[0]
+            for m in ('2026-03', '2026-04')]
+    for side, want in zip(got['compared'], sums):
+        compare(side, want, side['period'])
+    ok(abs(got['compared'][1]['change'] - (sums[1]['cost_usd'] /
+                                           sums[0]['cost_usd'] - 1)) <
+       D('0.000002'), 'change')
+    for i, m in enumerate(('2026-03', '2026-04')):
+        models = exp.groups('model', lambda r, k: k['month'] == [m])
+        for line in got['models']:
+            eq(line['cost_usd'][i], models[line['model']]['cost_usd'],
+               '%s in %s' % (line['model'], m))
+    got = home.json('compare', '--projects', 'etl,search', '--from', '2026-03',
+                    '--to', '2026-03', '--metric', 'count')
+    for side in got['compared']:
+        compare(side, exp.total(lambda r, k: k['month'] == ['2026-03'] and
+                                r.get('project') == side['project'])[0],
+                side['project'])
+    for args in ((), ('--periods', '2026-03'), ('--periods', 'x,y'),
+                 ('--periods', '2026-03,2026-04', '--from', '2026-01')):
+        home.run('compare', *args, status=2)
+
+
+def case_by(home, rows):
+    """by-conversation and by-tag."""
+    home.zone(ZONES[2])
+    exp = Expected(rows, ZONES[2])
+    got = home.json('by-conversation', '--top', '7')
+    want = exp.groups('conversation', lambda r, k: r.get('conversation'))
+    eq(len(got['groups']), 7, 'top')
+    for g in got['groups']:
+        compare(g, want[g['key']], g['key'])
+    eq(got['groups'][0]['cost_usd'],
+       max(s['cost_usd'] for s in want.values()), 'the dearest first')
+    got = home.json('by-tag', '--tags', 'eu,dev', '--top', '0')
+    want = exp.groups('tag', lambda r, k: {'eu', 'dev'} &
+                      set(r.get('tags') or []))
+    eq({g['key'] for g in got['groups']}, set(want), 'tags')
+    for g in got['groups']:
+        compare(g, want[g['key']], g['key'])
+
+
+def case_per_million(home, rows):
+    home.zone('UTC')
+    infer = [r for r in rows if r.get('phase') != 'train']
+    made = [r for r in infer if r.get('kind', 'call') == 'call' and
+            r['verdict'] not in REFUSED]
+    cost = sum(D(r['cost_usd']) for r in infer)
+    economic = sum(D(r['economic_usd']) for r in infer)
+    q = D('1e-9')
+    got = home.json('cost-per-million', '--calls-per-example', '4')
+    for key, n in (('per_million_calls', D(1)), ('per_million_runs', D(4))):
+        for k, usd in (('cost_usd', cost), ('economic_usd', economic)):
+            ok(abs(got[key][k] - usd * n * 10**6 / len(made)) <= q,
+               '%s %s: %s' % (key, k, got[key][k]))
+    eq(got['inference']['dispatched'], len(made), 'dispatched')
+    got = home.json('cost-per-million')
+    eq(got['program_runs'], len({r['run_id'] for r in infer if
+                                 r.get('run_id')}), 'runs')
+    home.run('cost-per-million', '--calls-per-example', '0', status=2)
+
+
+def case_recommend(home, rows):
+    """What is saved by a smaller model, computed beside it."""
+    home.zone('UTC')
+    got = home.json('recommend', '--from', '2000-01-01')
+    kinds = {x['kind'] for x in got['recommendations']}
+    ok({'cheaper_model', 'batch'} <= kinds, kinds)
+    mini = [x for x in got['recommendations'] if x['kind'] ==
+            'cheaper_model' and x['subject'] == 'gpt-4o-2024-08-06'][0]
+    eq(mini['instead'], 'gpt-4o-mini', 'instead')
+    small = [r for r in rows if (r.get('model') or r['model_requested']) ==
+             'gpt-4o-2024-08-06' and (r.get('input_tokens') or 0) <= 2000 and
+             (r.get('output_tokens') or 0) <= 300 and
+             r.get('kind', 'call') == 'call']
+    eq(mini['cost_usd'], sum(D(r['cost_usd']) for r in small), 'cost')
+    saving = [x['saving_usd'] or 0 for x in got['recommendations']]
+    eq(saving, sorted(saving, reverse=True), 'the largest first')
+
+
 def case_exports(home, rows):
     """Files: the same figures as on the terminal; whole or not at all."""
     home.zone(ZONES[0])
