@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast"
+    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast recommend cost-per-million"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -59,6 +59,8 @@ _llmguard()
     'by-tag'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --top --format --export --help' ;;
     'compare'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --periods --projects --models --metric --help' ;;
     'forecast'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --backtest --help' ;;
+    'recommend'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --help' ;;
+    'cost-per-million'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --calls-per-example --runs --help' ;;
     esac
     case " $prev" in
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
@@ -90,6 +92,8 @@ _llmguard()
     *' --format') COMPREPLY=($(compgen -W 'table json csv' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --metric') COMPREPLY=($(compgen -W 'total average count models' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     esac
     if [ -n "$words" ]; then
