@@ -17,8 +17,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib'))
 from live import (  # noqa: E402
-    ANTHROPIC, CLI, TRACE, Client, Skip, Tracer, chat_body, eq, main, ok, read,
-    request, short, until)
+    ANTHROPIC, CLI, HERE, PY, TRACE, Client, Skip, Tracer, chat_body, eq,
+    main, ok, read, request, short, until)
 
 
 def tokens(rows):
@@ -337,6 +337,39 @@ def case_observe(box):
     ok(all('ignored_budget' in r['flags'] for r in rows),
        [r['flags'] for r in rows])
     eq(box.budget_status()['state'], 'exceeded', 'it was charged')
+
+
+def case_other_user(box):
+    """Rows, region and note are the target's user's, made as that user."""
+    drop = ['setpriv', '--reuid', '65534', '--regid', '65534',
+            '--clear-groups']
+    if subprocess.run(drop + ['true'], stderr=subprocess.DEVNULL).returncode:
+        raise Skip('no setpriv')
+    home = os.path.join(box.dir, 'home')
+    os.mkdir(home)
+    os.chown(home, 65534, 65534)
+    env = dict(HOME=home, LLMGUARD_STATE_DIR=box.state,
+               LLMGUARD_REGION=box.region)
+    box.state = env['LLMGUARD_STATE_DIR'] = os.path.join(home, 'state')
+    argv = drop + [PY, os.path.join(HERE, 'client.py'), 'http.client']
+    with Client(box, argv=argv, **env) as c:
+        with Tracer(box, pid=c.pid, own=False) as t:
+            c.send(request(test='in=4;out=2'))
+            r = t.rows(1)[0]
+            note = 'tracer-%d.json' % t.pid
+            until(lambda: os.path.exists(os.path.join(box.state, note)),
+                  'its note')
+            st = subprocess.run(
+                drop + [CLI, 'status', '--json'], capture_output=True,
+                env=dict(box.env(guard=False), **env)).stdout
+    eq((r['uid'], r['input_tokens']), (65534, 4), 'row')
+    eq(json.loads(st)['tracer']['pids'], [t.pid], 'status as that user')
+    eq(len(box.rows()), 1, 'ledger')
+    for folder, _, names in os.walk(box.state):
+        for name in names + ['.']:
+            at = os.lstat(os.path.join(folder, name))
+            eq((at.st_uid, at.st_mode & 0o077), (65534, 0), name)
+    eq(os.stat(box.region).st_uid, 65534, 'region')
 
 
 main(globals())
