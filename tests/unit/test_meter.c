@@ -1,4 +1,7 @@
 /* Records of the kernel to rows: joins, gaps, ends, who pays. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,96 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
-#include "bpf/meter.h"
 #include "bpf/person.h"
-#include "flow_texts.h"
-#include "tests/golden/as_h2.h"
-#include "tests/golden/records.h"
-
-#define HOST "api.openai.com"
-#define STREAM_LIMIT 20
-
-struct world {
-	struct rig r;
-	struct meter *m;
-	unsigned decided, settled, guarded, dropped;
-	struct lg_row last;
-};
-
-static void on_call(void *arg, const struct lg_row *row, bool settled)
-{
-	struct world *w = arg;
-
-	w->settled += settled;
-	w->decided += !settled;
-	if (settled)
-		assert_true(row->end_ms >= row->ts_ms);
-	w->last = *row;
-}
-
-static void on_conn(void *arg, const struct probe_conn_key *key,
-		    enum probe_conn_state state)
-{
-	struct world *w = arg;
-
-	(void)key;
-	w->guarded += state == PROBE_CONN_LLM;
-	w->dropped += state == PROBE_CONN_DROP;
-}
-
-static void start(struct world *w, const char *yaml)
-{
-	struct meter_options o = {
-		.on_call = on_call, .on_conn = on_conn, .arg = w};
-
-	memset(w, 0, sizeof(*w));
-	rig_start(&w->r, yaml);
-	o.config = w->r.config;
-	o.state_dir = w->r.state;
-	o.region = w->r.region;
-	assert_int_equal(meter_new(&o, &w->m), 0);
-}
-
-/* How many rows there are; the last one. */
-static unsigned stop(struct world *w, struct lg_row *row)
-{
-	struct meter_totals t;
-	unsigned n;
-
-	meter_end(w->m);
-	meter_totals(w->m, &t);
-	assert_int_equal(t.in_flight, 0);
-	assert_int_equal(w->decided, w->settled);
-	n = rig_rows(&w->r, row);
-	meter_del(w->m);
-	rig_stop(&w->r);
-	return n;
-}
-
-static void say(struct records *c, const char *p)
-{
-	records_write(c, p, strlen(p), 0, 0, false);
-}
-
-static void hear(struct records *c, const char *p)
-{
-	records_read(c, p, strlen(p), 0);
-}
-
-static void assert_usage(const struct lg_row *row)
-{
-	assert_int_equal(row->usage_state, LG_USAGE_EXACT);
-	assert_int_equal(row->input_tokens, 9);
-	assert_int_equal(row->output_tokens, 2);
-	assert_string_equal(row->model, "gpt-4o-mini-2024-07-18");
-	assert_int_equal(row->cost_pusd, 9 * 150000 + 2 * 600000);
-}
+#include "meter_rig.h"
 
 static void test_two_calls(void **state)
 {
@@ -185,41 +103,6 @@ static void test_unsent(void **state)
 	assert_int_equal(row.cost_pusd, 0);
 }
 
-/* -- joins
- * ----------------------------------------------------------------------- */
-
-#define EVENT(json) "data: " json "\n\n"
-#define DELTA                                                                  \
-	EVENT("{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\","   \
-	      "\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[{\"index\":"  \
-	      "0,\"delta\":{\"content\":\"hi\"}}]}")
-#define LAST                                                                   \
-	EVENT("{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\","   \
-	      "\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[],\"usage\":" \
-	      "{\"prompt_tokens\":9,\"completion_tokens\":2,"                  \
-	      "\"total_tokens\":11}}")                                         \
-	EVENT("[DONE]")
-#define SSE_HEAD                                                               \
-	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"               \
-	"Transfer-Encoding: chunked\r\n\r\n"
-
-static void hear_chunk(struct records *c, const char *p)
-{
-	static char chunk[4096];
-
-	snprintf(chunk, sizeof(chunk), "%zx\r\n%s\r\n", strlen(p), p);
-	hear(c, chunk);
-}
-
-static void join(struct world *w, struct records *c, const char *host)
-{
-	start(w, NULL);
-	records_open(c, w->m, NULL);
-	c->flags = PROBE_FLAG_LATE;
-	if (host)
-		records_name(c, host);
-}
-
 static void test_join_stream(void **state)
 {
 	struct lg_row row;
@@ -303,8 +186,7 @@ static void test_join_other(void **state)
 	assert_int_equal(stop(&w, NULL), 0);
 }
 
-/* -- gaps
- * ------------------------------------------------------------------------ */
+/* -- gaps */
 
 static void test_gap_in_stream(void **state)
 {
@@ -409,141 +291,7 @@ static void test_gap_between(void **state)
 	assert_usage(&row);
 }
 
-/* -- HTTP/2
- * ---------------------------------------------------------------------- */
-
-struct h2 {
-	struct nghttp2_hd_deflater *uw, *dw;
-	struct lg_buf b;
-};
-
-static void h2_start(struct h2 *h)
-{
-	h->uw = lg_hpack_writer_new();
-	h->dw = lg_hpack_writer_new();
-	lg_buf_init(&h->b, 1 << 20);
-}
-
-static void h2_stop(struct h2 *h)
-{
-	lg_hpack_writer_del(h->uw);
-	lg_hpack_writer_del(h->dw);
-	lg_buf_fini(&h->b);
-}
-
-/* NULL: it is not told. */
-static void h2_say(struct h2 *h, struct records *c, uint32_t stream)
-{
-	const char *q = request("");
-
-	h->b.len = 0;
-	as_h2(q, strlen(q), true, HOST, stream, h->uw, &h->b);
-	if (c)
-		records_write(c, h->b.p, h->b.len, 0, 0, false);
-}
-
-static void h2_hear(struct h2 *h, struct records *c, uint32_t stream,
-		    const char *a)
-{
-	h->b.len = 0;
-	as_h2(a, strlen(a), false, HOST, stream, h->dw, &h->b);
-	if (c)
-		records_read(c, h->b.p, h->b.len, 0);
-}
-
-/* Calls 1 and 3 went by before; 3's answer is seen, 5 refers to 1's fields. */
-static void test_h2_join(void **state)
-{
-	struct lg_row row;
-	struct records c;
-	struct world w;
-	struct h2 h;
-
-	(void)state;
-	join(&w, &c, NULL);
-	h2_start(&h);
-	h2_say(&h, NULL, 1);
-	h2_hear(&h, NULL, 1, answer());
-	h2_say(&h, NULL, 3);
-	h2_hear(&h, &c, 3, answer());
-	assert_int_equal(w.settled, 1);
-	assert_usage(&w.last);
-	assert_int_equal(w.last.flags, LG_ROW_JOINED_LATE);
-	h2_say(&h, &c, 5);
-	h2_hear(&h, &c, 5, answer());
-	records_close(&c, true);
-	h2_stop(&h);
-	assert_int_equal(stop(&w, &row), 2);
-	assert_usage(&row);
-	assert_string_equal(row.model_requested, "gpt-4o-mini");
-	assert_int_equal(row.price_state, LG_PRICED_ESTIMATED);
-	assert_string_equal(row.dialect, "openai-chat");
-}
-
-/* In the midst of a stream of events. */
-static void test_h2_join_stream(void **state)
-{
-	struct lg_h2_frame f = {0, LG_H2_DATA, LG_H2_END_STREAM, 7};
-	struct lg_row row;
-	struct records c;
-	struct world w;
-	struct h2 h;
-
-	(void)state;
-	join(&w, &c, HOST);
-	h2_start(&h);
-	f.len = sizeof(DELTA) - 1;
-	f.flags = 0;
-	lg_h2_put(&h.b, &f, DELTA);
-	f.len = sizeof(LAST) - 1;
-	f.flags = LG_H2_END_STREAM;
-	lg_h2_put(&h.b, &f, LAST);
-	records_read(&c, h.b.p, h.b.len, 0);
-	records_close(&c, true);
-	h2_stop(&h);
-	assert_int_equal(stop(&w, &row), 1);
-	assert_usage(&row);
-	assert_string_equal(row.provider, "openai");
-	assert_int_equal(row.flags, LG_ROW_JOINED_LATE);
-}
-
-/* Many streams at once, a gap among them, and all goes on behind it. */
-static void test_h2_gap(void **state)
-{
-	struct lg_row row;
-	struct records c;
-	struct world w;
-	struct h2 h;
-
-	(void)state;
-	start(&w, NULL);
-	records_open(&c, w.m, HOST);
-	h2_start(&h);
-	records_read(&c, "\0\0\0\4\0\0\0\0\0", 9, 0);
-	records_write(&c, LG_H2_PREFACE, LG_H2_PREFACE_LEN, 0, 0, false);
-	c.begun = 0;
-	for (uint32_t i = 0; i < 5; i++)
-		h2_say(&h, &c, 2 * i + 1);
-	h2_hear(&h, &c, 1, answer());
-	h2_hear(&h, NULL, 3, answer());
-	c.seq++;
-	h2_hear(&h, &c, 5, answer());
-	usleep(30000);
-	meter_tick(w.m, 1);
-	h2_hear(&h, &c, 7, answer());
-	h2_hear(&h, &c, 9, answer());
-	assert_int_equal(w.settled, 4);
-	assert_usage(&w.last);
-	h2_say(&h, &c, 11);
-	h2_hear(&h, &c, 11, answer());
-	assert_int_equal(w.settled, 5);
-	records_close(&c, true);
-	h2_stop(&h);
-	assert_int_equal(stop(&w, &row), 6);
-}
-
-/* -- who
- * ------------------------------------------------------------------------- */
+/* -- who */
 
 static void test_person(void **state)
 {
@@ -666,9 +414,6 @@ int main(void)
 		cmocka_unit_test(test_gap_in_answer),
 		cmocka_unit_test(test_gap_between),
 		cmocka_unit_test(test_bad_answer),
-		cmocka_unit_test(test_h2_join),
-		cmocka_unit_test(test_h2_join_stream),
-		cmocka_unit_test(test_h2_gap),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_other_user),
 	};
