@@ -152,6 +152,12 @@ static const char *const weekdays[] = {"Monday",   "Tuesday", "Wednesday",
 				       "Thursday", "Friday",  "Saturday",
 				       "Sunday"};
 
+static const char *const ratios[RATIOS] = {
+	[RATIO_NONE] = "no estimate",  [RATIO_QUARTER] = "up to 25 %",
+	[RATIO_HALF] = "25 to 50 %",   [RATIO_WITHIN] = "50 to 100 %",
+	[RATIO_ABOVE] = "above 100 %",
+};
+
 const char *ask_key(const struct dim *d, const struct group *g)
 {
 	static char texts[4][32];
@@ -159,6 +165,8 @@ const char *ask_key(const struct dim *d, const struct group *g)
 	char *out = texts[turn++ % 4];
 	int64_t u = g->unit;
 
+	if (d->kind == DIM_OF_ESTIMATE)
+		return ratios[u % RATIOS];
 	if (d->kind != DIM_OF_TIME)
 		return g->key ? g->key : "";
 	switch ((enum dim_time)d->column) {

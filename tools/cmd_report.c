@@ -26,7 +26,8 @@ static const struct opt opts[] = {
 		    "2026-W47, or a day in it; without one this week"},
 	[O_BY] = {"by", 'b', OPT_COMMAS, "WHAT",
 		  "model project tag user endpoint provider phase conversation "
-		  "hour day week month ...; several with commas"},
+		  "hour day week month request_type estimate ...; "
+		  "several with commas"},
 	[O_DETAILED] = {"detailed", 'd', OPT_FLAG, NULL,
 			"by model, project, user, tag, day and weekday"},
 	[O_TOP] = {"top", 'n', OPT_COUNT, "N",

@@ -35,6 +35,7 @@ const struct dim dims[] = {
 	{"price_state", "PRICE", DIM_OF_WHAT, WHAT_PRICE_STATE},
 	{"cache_hit", "CACHE", DIM_OF_WHAT, WHAT_CACHE_HIT},
 	{"flag", "FLAG", DIM_OF_WHAT, WHAT_FLAGS},
+	{"estimate", "COST OF ESTIMATE", DIM_OF_ESTIMATE, 0},
 };
 const unsigned ndims = sizeof(dims) / sizeof(dims[0]);
 

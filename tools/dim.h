@@ -8,10 +8,11 @@
 
 /* What calls can be grouped and filtered by. */
 enum dim_kind {
-	DIM_OF_WHO,  /* column: enum index_who */
-	DIM_OF_WHAT, /* column: enum index_what */
-	DIM_OF_FACT, /* column: FACT_CONVERSATION or FACT_RUN */
-	DIM_OF_TIME, /* column: enum dim_time */
+	DIM_OF_WHO,	 /* column: enum index_who */
+	DIM_OF_WHAT,	 /* column: enum index_what */
+	DIM_OF_FACT,	 /* column: FACT_CONVERSATION or FACT_RUN */
+	DIM_OF_TIME,	 /* column: enum dim_time */
+	DIM_OF_ESTIMATE, /* how a call's cost stands to its estimate */
 };
 enum dim_time {
 	TIME_HOUR,

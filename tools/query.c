@@ -43,6 +43,8 @@ static void choose_bases(struct query *q)
 		else if (d->kind == DIM_OF_FACT)
 			b[d->column == FACT_RUN ? BASE_RUN : BASE_CONVERSATION]
 				.wanted = true;
+		else if (d->kind == DIM_OF_ESTIMATE)
+			b[BASE_ESTIMATE].wanted = true;
 		else if (d->column == TIME_HOUR ||
 			 d->column == TIME_HOUR_OF_DAY)
 			b[BASE_HOUR].wanted = true;

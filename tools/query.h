@@ -39,6 +39,16 @@ enum sum_field {
 	SUM_FIELDS
 };
 
+/* Units of DIM_OF_ESTIMATE. */
+enum sum_ratio {
+	RATIO_NONE, /* no estimate */
+	RATIO_QUARTER,
+	RATIO_HALF,
+	RATIO_WITHIN,
+	RATIO_ABOVE,
+	RATIOS
+};
+
 struct sums {
 	int64_t v[SUM_FIELDS];
 };

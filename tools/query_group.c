@@ -216,6 +216,8 @@ static int make(struct query *q, struct grouping *out)
 	struct making m = {.q = q, .out = out};
 	int err;
 
+	if (d->kind == DIM_OF_ESTIMATE)
+		return by_time(q, &w->base[BASE_ESTIMATE], TIME_HOUR, out);
 	if (d->kind == DIM_OF_TIME)
 		return by_time(
 			q,

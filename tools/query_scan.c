@@ -148,6 +148,8 @@ static int open_bases(struct query *q)
 			code = open_base(b, 0, w->what.n);
 		else if (i == BASE_CONVERSATION || i == BASE_RUN)
 			code = open_base(b, 0, w->ntexts);
+		else if (i == BASE_ESTIMATE)
+			code = open_base(b, 0, RATIOS);
 		else {
 			unit = i == BASE_DAY ? 24 * HOUR_MS : HOUR_MS;
 			if ((last - first) / unit > NUMBERS_MAX)
@@ -239,6 +241,24 @@ static void widen_bound(struct scan *s, unsigned column, unsigned n)
 		s->careful = true;
 }
 
+/* The same for a call and for one that is taken back. */
+static int64_t ratio_of(const struct scan *s, unsigned i)
+{
+	__int128 cost = s->v[FACT_COST][i], estimate = s->v[FACT_ESTIMATE][i];
+
+	if (!estimate)
+		return RATIO_NONE;
+	if (estimate < 0) {
+		cost = -cost;
+		estimate = -estimate;
+	}
+	if (cost > estimate)
+		return RATIO_ABOVE;
+	if (cost * 2 > estimate)
+		return RATIO_WITHIN;
+	return cost * 4 > estimate ? RATIO_HALF : RATIO_QUARTER;
+}
+
 static void add_row(struct scan *s, unsigned i)
 {
 	struct query_base *b = s->w->base;
@@ -257,6 +277,8 @@ static void add_row(struct scan *s, unsigned i)
 		    s->v[FACT_CONVERSATION][i]);
 	if (b[BASE_RUN].wanted)
 		add(s, i, what, &b[BASE_RUN], s->v[FACT_RUN][i]);
+	if (b[BASE_ESTIMATE].wanted)
+		add(s, i, what, &b[BASE_ESTIMATE], ratio_of(s, i));
 }
 
 /* A damaged number must not lead us out of the tables. */

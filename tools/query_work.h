@@ -34,6 +34,7 @@ enum query_base_kind {
 	BASE_WHAT,
 	BASE_CONVERSATION,
 	BASE_RUN,
+	BASE_ESTIMATE,
 	BASES
 };
 

@@ -21,7 +21,8 @@ int64_t money_share(int64_t pusd, int64_t n)
 
 unsigned report_count(const struct report *r, const struct grouping *g)
 {
-	bool ordered = g->dim->kind == DIM_OF_TIME;
+	bool ordered =
+		g->dim->kind == DIM_OF_TIME || g->dim->kind == DIM_OF_ESTIMATE;
 
 	return r->top && !ordered && g->n > r->top ? r->top : g->n;
 }

@@ -31,7 +31,8 @@ void csv_put_text(struct lg_buf *out, const char *text)
 const char csv_sums_head[] =
 	"calls,blocked,input_tokens,output_tokens,cache_read_tokens,"
 	"cache_write_tokens,reasoning_tokens,cost_usd,input_cost_usd,"
-	"output_cost_usd,economic_usd,refused_usd,exact_usd,estimated_usd,"
+	"output_cost_usd,economic_usd,estimate_usd,refused_usd,exact_usd,"
+	"estimated_usd,"
 	"unknown_usd,abandoned_usd";
 
 void csv_put_sums(struct lg_buf *out, const struct sums *s)
@@ -45,6 +46,7 @@ void csv_put_sums(struct lg_buf *out, const struct sums *s)
 		s->v[SUM_INPUT_COST],
 		lg_money_sub(s->v[SUM_COST], s->v[SUM_INPUT_COST]),
 		s->v[SUM_ECONOMIC],
+		s->v[SUM_ESTIMATE],
 		s->v[SUM_REFUSED],
 		s->v[SUM_COVER_COST + SPEND_EXACT],
 		s->v[SUM_COVER_COST + SPEND_ESTIMATED],

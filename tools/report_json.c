@@ -21,6 +21,7 @@ void sums_json(struct json *j, const struct sums *s)
 	json_usd(j, "economic_usd", v[SUM_ECONOMIC]);
 	json_usd(j, "average_usd",
 		 money_share(v[SUM_COST], v[SUM_CALLS] - v[SUM_BLOCKED]));
+	json_usd(j, "estimate_usd", v[SUM_ESTIMATE]);
 	json_usd(j, "refused_usd", v[SUM_REFUSED]);
 	json_i64(j, "duration_ms", v[SUM_DURATION]);
 }

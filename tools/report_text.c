@@ -88,6 +88,29 @@ static void put_insight(const struct insight *in, struct lg_buf *out)
 	lg_buf_puts(out, "\n");
 }
 
+/* Estimate beside actual. */
+static void put_estimates(struct report *r, const struct grouping *by,
+			  struct lg_buf *out)
+{
+	struct table t;
+
+	table_init(&t, "COST OF ESTIMATE\tCALLS\rESTIMATE\rCOST\rRATIO\rNOT "
+		       "SPENT\r");
+	for (unsigned i = 0; i <= by->n; i++) {
+		const struct sums *s = i < by->n ? &by->g[i].s : &r->a->q.total;
+		const int64_t *v = s->v;
+
+		table_cell(&t, i < by->n ? ask_key(by->dim, &by->g[i]) : "all");
+		table_cell(&t, count_text(v[SUM_CALLS]));
+		table_cell(&t, tool_usd(v[SUM_ESTIMATE]));
+		table_cell(&t, tool_usd(v[SUM_COST]));
+		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_COST],
+						       v[SUM_ESTIMATE])));
+		table_cell(&t, tool_usd(v[SUM_REFUSED]));
+	}
+	table_print(&t, out);
+}
+
 static void put_rows(struct report *r, const struct grouping *by,
 		     struct lg_buf *out)
 {
@@ -191,7 +214,10 @@ int report_text(struct report *r)
 		lg_buf_puts(&out, "\nBY ");
 		put_upper(&out, q->out[i].dim->name);
 		lg_buf_puts(&out, "\n");
-		put_rows(r, &q->out[i], &out);
+		if (q->out[i].dim->kind == DIM_OF_ESTIMATE)
+			put_estimates(r, &q->out[i], &out);
+		else
+			put_rows(r, &q->out[i], &out);
 		if (r->chart) {
 			lg_buf_puts(&out, "\n");
 			put_chart(r, &q->out[i], &out);

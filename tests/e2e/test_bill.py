@@ -155,9 +155,21 @@ def keys_of(r, zone, week_start=0):
         'usage_state': [r['usage_state']],
         'price_state': [r['price_state']],
         'cache_hit': [r['cache_hit']],
+        'estimate': [ratio(r)],
         'flag': [x for x in r.get('flags') or [] if x in FLAGS] or [None],
     }
     return {k: [x or None for x in v] for k, v in out.items()}
+
+
+def ratio(r):
+    if r.get('kind', 'call') != 'call' or not r.get('estimate_usd'):
+        return 'no estimate'
+    part = D(r['cost_usd']) / D(r['estimate_usd'])
+    for most, name in ((D('0.25'), 'up to 25 %'), (D('0.5'), '25 to 50 %'),
+                       (1, '50 to 100 %')):
+        if part <= most:
+            return name
+    return 'above 100 %'
 
 
 def zero():
@@ -165,7 +177,7 @@ def zero():
         ('calls', 'blocked', 'input_tokens', 'output_tokens',
          'cache_read_tokens', 'cache_write_tokens', 'reasoning_tokens',
          'cost_usd', 'input_cost_usd', 'output_cost_usd', 'economic_usd',
-         'refused_usd'), D(0))
+         'estimate_usd', 'refused_usd'), D(0))
 
 
 def add(s, r):
@@ -181,8 +193,9 @@ def add(s, r):
     for k in ('cost_usd', 'input_cost_usd', 'output_cost_usd',
               'economic_usd'):
         s[k] += D(r[k])
-    if refused:
-        s['refused_usd'] += D(r.get('estimate_usd') or 0)
+    if call:
+        s['refused_usd' if refused else 'estimate_usd'] += \
+            D(r.get('estimate_usd') or 0)
 
 
 class Expected:
