@@ -290,6 +290,8 @@ static void on_write(struct enforce *e, struct ward *t,
 		return;
 	if (c)
 		memcpy(c->call, e->fresh->id, sizeof(c->call));
+	if (c && !c->has_peer && e->resolver)
+		dial_learn_peer(e, t, c);
 	if (!w->row)
 		w->row = malloc(sizeof(*w->row));
 	if (w->row)
@@ -334,8 +336,21 @@ static void on_stopped(struct enforce *e, struct ward *t,
 	t->stopped_ms = lg_clock_boot_ns() / 1000000;
 }
 
+static void on_fd(struct ward *t, const struct probe_event *ev)
+{
+	struct probe_conn_key key = {.ssl = ev->ssl, .tgid = ev->tgid};
+	struct dial *d = dial_get(t, &key, true);
+
+	if (!d)
+		return;
+	d->fd = ev->result >= 0 ? (int)ev->result : -1;
+	d->has_peer = false;
+}
+
 static void on_exec(struct enforce *e, struct ward *t)
 {
+	if (t->stopped)
+		act_was_continued(e, t);
 	ward_forget_calls(t);
 	ward_identify(e, t);
 	ward_judge(e, t, true);
@@ -360,6 +375,8 @@ void enforce_event(struct enforce *e, const struct probe_event *ev)
 		on_stopped(e, t, ev);
 	else if (t && ev->kind == PROBE_EV_FREE)
 		dial_drop(t, ev->ssl);
+	else if (t && ev->kind == PROBE_EV_FD)
+		on_fd(t, ev);
 	if (t && t->dirty)
 		after_call(e, t);
 	e->has_fresh = false;

@@ -76,11 +76,11 @@ void act_reset_calls(struct enforce *e, struct ward *t)
 	for (struct dial *c = t->dials; c; c = c->next) {
 		if (!c->call[0])
 			continue;
-		if (!c->has_peer && c->fd < 0)
+		if (!c->has_peer)
 			dial_learn_peer(e, t, c);
 		mark(e, t, c->key.ssl, LG_VERDICT_RESET, t->why.reason, false);
 		c->call[0] = '\0';
-		if (dial_reset(t, c))
+		if (dial_reset(t, c, true))
 			continue;
 		e->totals.reset++;
 		note_event(t, &t->why, NULL, LG_VERDICT_RESET);
@@ -98,10 +98,11 @@ static bool reset_wait(struct enforce *e, struct ward *t,
 
 	if (!c)
 		return false;
-	if (c->fd < 0 && !c->has_peer)
+	if (!c->has_peer)
 		dial_learn_peer(e, t, c);
 	/* others may be busy with calls that were let go */
-	if (dial_reset(t, c))
+	if (dial_reset(t, c,
+		       e->o.hard == ENFORCE_RESET && t->is == LG_FORESEE_YES))
 		return false;
 	mark(e, t, w->ssl, v, why->reason, true);
 	w->used = false;

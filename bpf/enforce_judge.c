@@ -89,7 +89,7 @@ void judge_ward(struct ward *t, bool *near)
 		t->is = LG_FORESEE_YES;
 		return;
 	}
-	w = lg_engine_pin(t->owner->engine);
+	w = owner_enter(t->owner);
 	const struct lg_exhaust_ask ask = {
 		.engine = t->owner->engine,
 		.world = w,
@@ -100,7 +100,7 @@ void judge_ward(struct ward *t, bool *near)
 	room = t->why.reason ? t->why.room_pusd : INT64_MAX;
 	if (t->is == LG_FORESEE_NO)
 		t->is = foresee_past(t, w, &t->why, &room);
-	lg_engine_unpin(t->owner->engine, w);
+	owner_leave(t->owner, w);
 	usual = usual_of(t);
 	if (t->is == LG_FORESEE_NO && is_doubtful(t, room, usual))
 		t->is = LG_FORESEE_PERHAPS;
@@ -122,7 +122,7 @@ bool judge_call(struct ward *t, const struct lg_row *row,
 		paused(why);
 		return false;
 	}
-	w = lg_engine_pin(t->owner->engine);
+	w = owner_enter(t->owner);
 	const struct lg_exhaust_ask ask = {
 		.engine = t->owner->engine,
 		.world = w,
@@ -131,7 +131,7 @@ bool judge_call(struct ward *t, const struct lg_row *row,
 		.held_ppm = owner_held_ppm(t->owner),
 	};
 	over = lg_exhaust_call(&ask, why);
-	lg_engine_unpin(t->owner->engine, w);
+	owner_leave(t->owner, w);
 	return !over;
 }
 

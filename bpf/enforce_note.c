@@ -66,7 +66,7 @@ static void log_it(const struct ward *t, const struct lg_exhaust *why,
 void note_event(struct ward *t, const struct lg_exhaust *why,
 		const struct lg_row *row, enum lg_verdict v)
 {
-	struct lg_world *w = lg_engine_pin(t->owner->engine);
+	struct lg_world *w = owner_enter(t->owner);
 	struct lg_message m;
 	struct lg_event ev;
 
@@ -91,16 +91,14 @@ void note_event(struct ward *t, const struct lg_exhaust *why,
 	}
 	if (row)
 		ev.estimate_pusd = row->estimate_pusd;
-	become(&t->owner->user);
 	lg_event_tell_once(t->owner->engine, lg_world_region(w), &ev);
-	become(NULL);
 	log_it(t, why, v);
-	lg_engine_unpin(t->owner->engine, w);
+	owner_leave(t->owner, w);
 }
 
 void note_row(struct ward *t, const struct lg_exhaust *why, enum lg_verdict v)
 {
-	struct lg_world *w = lg_engine_pin(t->owner->engine);
+	struct lg_world *w = owner_enter(t->owner);
 	struct lg_region *r = lg_world_region(w);
 	struct lg_row row = *t->who;
 
@@ -119,12 +117,10 @@ void note_row(struct ward *t, const struct lg_exhaust *why, enum lg_verdict v)
 		memcpy(row.provider, t->past[i]->provider,
 		       sizeof(row.provider));
 	}
-	become(&t->owner->user);
 	lg_record_write(t->owner->engine, &row);
-	become(NULL);
 	if (r) {
 		lg_region_count(r, LG_COUNT_CALLS, 1);
 		lg_region_count(r, LG_COUNT_BLOCKED, 1);
 	}
-	lg_engine_unpin(t->owner->engine, w);
+	owner_leave(t->owner, w);
 }

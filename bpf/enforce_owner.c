@@ -154,12 +154,24 @@ void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
 	}
 }
 
+struct lg_world *owner_enter(struct owner *o)
+{
+	become(&o->user);
+	return lg_engine_pin(o->engine);
+}
+
+void owner_leave(struct owner *o, struct lg_world *w)
+{
+	lg_engine_unpin(o->engine, w);
+	become(NULL);
+}
+
 bool owner_is_closed(struct owner *o)
 {
-	struct lg_world *w = lg_engine_pin(o->engine);
+	struct lg_world *w = owner_enter(o);
 	bool closed = w->set.fail == LG_FAIL_CLOSED;
 
-	lg_engine_unpin(o->engine, w);
+	owner_leave(o, w);
 	return closed;
 }
 

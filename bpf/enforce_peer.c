@@ -83,13 +83,31 @@ void dial_learn_peer(struct enforce *e, struct ward *t, struct dial *c)
 		rung_deny_peer(e->deny, &c->peer);
 }
 
-int dial_reset(struct ward *t, struct dial *c)
+/* A descriptor may be another socket's by now. */
+static bool is_its_fd(const struct ward *t, const struct dial *c)
+{
+	struct connect_peer peer;
+
+	return c->fd >= 0 && c->has_peer &&
+	       !rung_peer_of(&t->whom, c->fd, &peer) &&
+	       !memcmp(&peer, &c->peer, sizeof(peer));
+}
+
+static bool is_alone(const struct ward *t, const struct dial *c)
+{
+	for (const struct dial *d = t->dials; d; d = d->next)
+		if (d != c && d->call[0])
+			return false;
+	return true;
+}
+
+int dial_reset(struct ward *t, struct dial *c, bool others_too)
 {
 	int n = -ENOTCONN;
 
-	if (c->fd >= 0)
+	if (is_its_fd(t, c))
 		n = rung_reset_fd(&t->whom, c->fd);
-	else if (c->has_peer)
+	else if (c->has_peer && (others_too || is_alone(t, c)))
 		n = rung_reset_peer(&t->whom, &c->peer);
 	return n > 0 ? 0 : n ? n : -ENOTCONN;
 }

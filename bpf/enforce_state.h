@@ -117,6 +117,12 @@ struct enforce {
 struct owner *owner_of(struct enforce *e, uint32_t tgid, uint32_t uid);
 /* NULL is accepted. */
 void owner_drop(struct enforce *e, struct owner *o);
+/*
+ * The world in force. It may be made anew, cells seeded from the ledger, rows
+ * written: all that as the user. Until owner_leave.
+ */
+struct lg_world *owner_enter(struct owner *o);
+void owner_leave(struct owner *o, struct lg_world *w);
 /* Reads the orders again where they changed. */
 void owner_refresh(struct owner *o);
 /* Is it let alone (`disable PID`) or paused by its number? */
@@ -187,8 +193,11 @@ void dial_drop(struct ward *t, uint64_t ssl);
 void dials_free(struct ward *t);
 /* Find its peer and deny it to whoever is denied. */
 void dial_learn_peer(struct enforce *e, struct ward *t, struct dial *c);
-/* 0, -ENOTCONN it cannot be found. */
-int dial_reset(struct ward *t, struct dial *c);
+/*
+ * 0, -ENOTCONN it cannot be found. others_too: where its descriptor is not
+ * known, all connections to its peer may go; else only if they are idle.
+ */
+int dial_reset(struct ward *t, struct dial *c, bool others_too);
 
 struct resolver *resolver_new(void);
 void resolver_del(struct resolver *r);
