@@ -12,7 +12,8 @@ extern const struct cmd cmd_status, cmd_run, cmd_budget_set, cmd_budget_list,
 	cmd_enable, cmd_disable, cmd_checkpoint, cmd_completion, cmd_help,
 	cmd_reprice, cmd_reconcile, cmd_replay;
 
-extern const struct cmd cmd_phase, cmd_record, cmd_estimate;
+extern const struct cmd cmd_phase, cmd_record, cmd_estimate, cmd_export,
+	cmd_archive;
 extern const struct cmd cmd_budget_status, cmd_budget_raise, cmd_budget_import,
 	cmd_alerts, cmd_pause, cmd_resume, cmd_trace;
 extern const struct cmd cmd_index, cmd_report, cmd_costs;

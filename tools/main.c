@@ -10,6 +10,8 @@ const struct cmd *const tool_cmds[] = {
 	&cmd_phase,
 	&cmd_record,
 	&cmd_estimate,
+	&cmd_export,
+	&cmd_archive,
 	&cmd_budget_set,
 	&cmd_budget_raise,
 	&cmd_budget_import,

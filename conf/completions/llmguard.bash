@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record estimate budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast recommend cost-per-million"
+    local cmds="status run phase record estimate export archive budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast recommend cost-per-million"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -20,6 +20,8 @@ _llmguard()
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
     'estimate'*) opts='--model --prompt-file --system-file --max-tokens --output-tokens --column --url --provider --tier --compare --buffer --tokenizer --project --user --tags --conversation --yes --json --help' ;;
+    'export'*) opts='--format --output --period --month --last --from --to --model --project --user --tag --provider --endpoint --phase --conversation --run-id --help' ;;
+    'archive'*) opts='--before --level --dry-run --json --help' ;;
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
     'budget raise'*) opts='--until --json --help' ;;
     'budget import'*) opts='--help' ;;
@@ -69,6 +71,9 @@ _llmguard()
     *' --cache-hit') COMPREPLY=($(compgen -W 'local gateway none' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --type') COMPREPLY=($(compgen -W 'generate embed image audio rerank batch train other' -- "$cur")); return ;;
+    *' --format') COMPREPLY=($(compgen -W 'jsonl csv otlp-json' -- "$cur")); return ;;
+    *' --period') COMPREPLY=($(compgen -W 'today yesterday week month year all' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
     *' --level') COMPREPLY=($(compgen -W 'info warning critical exceeded' -- "$cur")); return ;;
