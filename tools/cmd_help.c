@@ -41,7 +41,7 @@ int help_overview(void)
 	printf("llmguard - a spending guard for programs that call LLM APIs\n\n"
 	       "usage: llmguard COMMAND [OPTIONS] [ARGS]\n\n");
 	for (i = 0; i < tool_ncmds; i++)
-		printf("  %-16s %s\n", tool_cmds[i]->name,
+		printf("  %-16s  %s\n", tool_cmds[i]->name,
 		       tool_cmds[i]->summary);
 	printf("\nNo command: status. Every command knows --help.\n"
 	       "Exit status: 0 done, 1 failed, 2 usage, 3 over budget.\n");

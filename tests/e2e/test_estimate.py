@@ -15,6 +15,8 @@ from harness import CLI, OPENAI, TOP, Skip, chat_body, eq, main, ok
 
 VOCAB = os.path.join(TOP, 'tests/golden/tokens/vocab.cjs')
 MODULES = os.path.join(TOP, 'build/npm/node_modules')
+NODE = shutil.which('node') or (harness.NODE if os.path.exists(harness.NODE)
+                                else None)
 # USD a token
 GPT4O_IN, GPT4O_OUT = D('0.0000025'), D('0.00001')
 MINI_IN, MINI_OUT = D('0.00000015'), D('0.0000006')
@@ -40,12 +42,12 @@ def estimate(box, *args, code=0, stdin=None):
 
 def vocabularies(box):
     """The published files, from the npm package."""
-    if not shutil.which('node') or \
+    if not NODE or \
             not os.path.isdir(os.path.join(MODULES, 'tiktoken')):
         raise Skip('no npm package tiktoken')
     folder = os.path.join(box.dir, 'vocab')
     os.mkdir(folder)
-    subprocess.run(['node', VOCAB, 'write', folder], check=True,
+    subprocess.run([NODE, VOCAB, 'write', folder], check=True,
                    env=dict(os.environ, NODE_PATH=MODULES))
     return folder
 

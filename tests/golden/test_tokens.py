@@ -22,13 +22,16 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.join(TOP, os.environ.get('B') or 'build')
 CALC = os.path.join(BUILD, 'tests/golden/token_calc')
 MODULES = os.path.join(TOP, 'build/npm/node_modules')
+NODE = shutil.which('node') or (
+    os.path.join(TOP, 'build/node18/node') if os.path.exists(
+        os.path.join(TOP, 'build/node18/node')) else None)
 GOLDEN = os.path.join(TOP, 'tests/golden/tokens')
 SEED = int(os.environ.get('SEED', '0')) or int(time.time())
 CASES = int(os.environ.get('CASES', '6000'))
 ENCODINGS = ['cl100k_base', 'o200k_base']
 
 if not os.path.isdir(os.path.join(MODULES, 'tiktoken')) or \
-        not shutil.which('node'):
+        not NODE:
     print('no npm package tiktoken (tests/e2e/setup-node.sh fetches it)')
     sys.exit(77)
 if not os.path.exists(CALC):
@@ -85,7 +88,7 @@ def texts():
 
 def reference(encoding, strings):
     out = subprocess.run(
-        ['node', os.path.join(GOLDEN, 'vocab.cjs'), 'ids', encoding],
+        [NODE, os.path.join(GOLDEN, 'vocab.cjs'), 'ids', encoding],
         input=json.dumps(strings).encode(), stdout=subprocess.PIPE, check=True,
         env=dict(os.environ, NODE_PATH=MODULES)).stdout.decode()
     return out.split('\n')[:-1]
@@ -101,7 +104,7 @@ def ours(encoding, files, strings):
 
 def main():
     folder = tempfile.mkdtemp()
-    subprocess.run(['node', os.path.join(GOLDEN, 'vocab.cjs'), 'write', folder],
+    subprocess.run([NODE, os.path.join(GOLDEN, 'vocab.cjs'), 'write', folder],
                    check=True, env=dict(os.environ, NODE_PATH=MODULES))
     files = [os.path.join(folder, e + '.tiktoken') for e in ENCODINGS]
     with open(os.path.join(GOLDEN, 'strings.json'), encoding='utf-8') as f:
