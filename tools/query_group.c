@@ -5,6 +5,9 @@
 #include "base/civil.h"
 #include "query_work.h"
 
+/* From here on all texts are read at once. */
+#define TEXTS_MANY 500
+
 /* Groups by their texts: a text's id to the group's index + 1. */
 struct making {
 	struct query *q;
@@ -108,6 +111,8 @@ static int by_fact(struct making *m, const struct query_base *b)
 {
 	int err = 0;
 
+	if (b->n > TEXTS_MANY && query_all_texts(m->q))
+		return -EIO;
 	for (size_t i = 0; !err && i < b->n; i++)
 		err = add_text(m, b->number[i], &b->s[i]);
 	return err;

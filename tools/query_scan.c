@@ -9,12 +9,15 @@
 /* Rows that are decoded together: small enough for the nearest cache. */
 #define BLOCK 1024
 
+#define DETAILS (SUM_ADDED - SUM_LIGHT)
+
 struct scan {
 	struct query *q;
 	struct query_work *w;
 	sqlite3_stmt *st[FACT_COLUMNS];
 	struct fact_column column[FACT_COLUMNS];
 	int64_t v[FACT_COLUMNS][BLOCK];
+	int64_t details[DETAILS]; /* in the order of SUM_LIGHT and on */
 	uint16_t chosen[BLOCK];
 	unsigned nchosen;
 	struct lg_zone_span span; /* around the last row */
@@ -176,6 +179,19 @@ static int64_t local(struct scan *s, int64_t ts)
 	return ts + (int64_t)s->span.offset_s * 1000;
 }
 
+/* The details of one row side by side, for each base that takes them. */
+static void gather(struct scan *s, unsigned i)
+{
+	static const unsigned column[DETAILS] = {
+		FACT_INPUT_COST, FACT_ECONOMIC,	  FACT_INPUT,
+		FACT_OUTPUT,	 FACT_CACHE_READ, FACT_CACHE_WRITE,
+		FACT_REASONING,	 FACT_DURATION,
+	};
+
+	for (unsigned k = 0; k < DETAILS; k++)
+		s->details[k] = s->v[column[k]][i];
+}
+
 #define PLUS(field, x)                                                         \
 	(to->v[field] =                                                        \
 		 careful ? query_sum(to->v[field], x) : to->v[field] + (x))
@@ -202,14 +218,8 @@ static inline void add_one(const struct scan *s, unsigned i,
 		to->v[SUM_LAST] = ts;
 	if (s->q->light)
 		return;
-	PLUS(SUM_INPUT_COST, s->v[FACT_INPUT_COST][i]);
-	PLUS(SUM_ECONOMIC, s->v[FACT_ECONOMIC][i]);
-	PLUS(SUM_INPUT, s->v[FACT_INPUT][i]);
-	PLUS(SUM_OUTPUT, s->v[FACT_OUTPUT][i]);
-	PLUS(SUM_CACHE_READ, s->v[FACT_CACHE_READ][i]);
-	PLUS(SUM_CACHE_WRITE, s->v[FACT_CACHE_WRITE][i]);
-	PLUS(SUM_REASONING, s->v[FACT_REASONING][i]);
-	PLUS(SUM_DURATION, s->v[FACT_DURATION][i]);
+	for (unsigned k = 0; k < DETAILS; k++)
+		PLUS(SUM_LIGHT + k, s->details[k]);
 }
 
 static void add(struct scan *s, unsigned i, const struct query_tuple *what,
@@ -265,6 +275,8 @@ static void add_row(struct scan *s, unsigned i)
 	int64_t here = local(s, s->v[FACT_TS][i]);
 	const struct query_tuple *what = &s->w->what.t[s->v[FACT_WHAT][i]];
 
+	if (!s->q->light)
+		gather(s, i);
 	add(s, i, what, &b[BASE_DAY], lg_floor_div(here, 24 * HOUR_MS));
 	if (b[BASE_WHAT].wanted)
 		add(s, i, what, &b[BASE_WHAT], s->v[FACT_WHAT][i]);

@@ -74,6 +74,25 @@ const char *query_text(struct query *q, uint32_t id)
 	return w->text[id] ? w->text[id] : "";
 }
 
+int query_all_texts(struct query *q)
+{
+	struct query_work *w = q->work;
+	sqlite3_stmt *st;
+	int64_t id;
+	int code = sqlite3_prepare_v2(q->x->db, "SELECT id, text FROM texts",
+				      -1, &st, NULL);
+
+	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		code = SQLITE_OK;
+		id = sqlite3_column_int64(st, 0);
+		if (id > 0 && id < w->ntexts && !w->text[id])
+			w->text[id] = strdup(
+				(const char *)sqlite3_column_text(st, 1));
+	}
+	sqlite3_finalize(st);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 static enum spend_class class_of(const char *name)
 {
 	for (unsigned i = 0; i < SPEND_CLASSES; i++)

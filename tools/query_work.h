@@ -53,6 +53,8 @@ struct query_work {
 int query_load(struct query *q);
 /* NULL: out of memory or damaged. */
 const char *query_text(struct query *q, uint32_t id);
+/* All of them at once, where many will be asked for. SQLITE_OK or an error. */
+int query_all_texts(struct query *q);
 /* Which tuples and texts pass the filters. SQLITE_OK or an error. */
 int query_filter(struct query *q);
 
