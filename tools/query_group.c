@@ -247,7 +247,8 @@ static int make(struct query *q, struct grouping *out)
 	out->names = m.names;
 	free(m.of_text);
 	drop_empty(out);
-	qsort(out->g, out->n, sizeof(*out->g), by_cost);
+	if (out->n)
+		qsort(out->g, out->n, sizeof(*out->g), by_cost);
 	return err;
 }
 

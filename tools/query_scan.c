@@ -26,7 +26,7 @@ struct scan {
 	   needs no care. */
 	unsigned __int128 bound[FACT_COLUMNS];
 	bool careful;
-	bool failed; /* out of memory */
+	bool failed; /* out of memory, or damaged */
 };
 
 /* Enough for the totals; the others are only for details. */
@@ -87,8 +87,12 @@ static int grow(struct query_base *b)
 
 static struct sums *at(struct query_base *b, int64_t number)
 {
-	uint32_t *slot = &b->slot[number - b->first];
+	uint32_t *slot;
 
+	/* only a damaged chunk has such */
+	if (number < b->first || number > b->last)
+		return NULL;
+	slot = &b->slot[number - b->first];
 	if (!*slot) {
 		if (b->n == b->cap && grow(b))
 			return NULL;
@@ -102,6 +106,7 @@ static struct sums *at(struct query_base *b, int64_t number)
 static int open_base(struct query_base *b, int64_t first, int64_t last)
 {
 	b->first = first;
+	b->last = last;
 	b->slot = calloc((size_t)(last - first + 1), sizeof(*b->slot));
 	return b->slot ? SQLITE_OK : SQLITE_NOMEM;
 }
@@ -395,7 +400,7 @@ static int chunks(struct scan *s)
 	}
 	sqlite3_finalize(st);
 	if (s->failed)
-		return SQLITE_NOMEM;
+		return SQLITE_CORRUPT;
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 

@@ -6,6 +6,14 @@
 #include "price/price.h"
 #include "query_work.h"
 
+/* A damaged one must not lead us out of the table. */
+static uint32_t text_id(const struct query *q, sqlite3_stmt *st, int column)
+{
+	int64_t id = sqlite3_column_int64(st, column);
+
+	return id > 0 && id < q->work->ntexts ? (uint32_t)id : 0;
+}
+
 static int load_tuples(struct query *q, const char *table, unsigned columns,
 		       struct query_tuples *out)
 {
@@ -33,8 +41,7 @@ static int load_tuples(struct query *q, const char *table, unsigned columns,
 		if (id >= out->n)
 			continue;
 		for (unsigned i = 0; i < columns; i++)
-			out->t[id].text[i] =
-				(uint32_t)sqlite3_column_int64(st, (int)i + 1);
+			out->t[id].text[i] = text_id(q, st, (int)i + 1);
 	}
 	sqlite3_finalize(st);
 	return code == SQLITE_DONE ? SQLITE_OK : code;
@@ -78,6 +85,7 @@ int query_all_texts(struct query *q)
 {
 	struct query_work *w = q->work;
 	sqlite3_stmt *st;
+	const char *text;
 	int64_t id;
 	int code = sqlite3_prepare_v2(q->x->db, "SELECT id, text FROM texts",
 				      -1, &st, NULL);
@@ -85,9 +93,9 @@ int query_all_texts(struct query *q)
 	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
 		code = SQLITE_OK;
 		id = sqlite3_column_int64(st, 0);
-		if (id > 0 && id < w->ntexts && !w->text[id])
-			w->text[id] = strdup(
-				(const char *)sqlite3_column_text(st, 1));
+		text = (const char *)sqlite3_column_text(st, 1);
+		if (id > 0 && id < w->ntexts && !w->text[id] && text)
+			w->text[id] = strdup(text);
 	}
 	sqlite3_finalize(st);
 	return code == SQLITE_DONE ? SQLITE_OK : code;
@@ -115,12 +123,12 @@ static bool is_refusal(const char *verdict)
 int query_load(struct query *q)
 {
 	struct query_work *w = q->work;
-	int code = load_tuples(q, "who", WHO_COLUMNS, &w->who);
+	int code = count_texts(q);
 
 	if (!code)
-		code = load_tuples(q, "what", WHAT_COLUMNS, &w->what);
+		code = load_tuples(q, "who", WHO_COLUMNS, &w->who);
 	if (!code)
-		code = count_texts(q);
+		code = load_tuples(q, "what", WHAT_COLUMNS, &w->what);
 	if (code)
 		return code;
 	for (uint32_t i = 0; i < w->what.n; i++) {

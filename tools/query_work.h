@@ -22,7 +22,7 @@ struct query_base {
 	struct sums *s;
 	uint32_t *slot; /* of sparse ones: number to index in s, + 1 */
 	uint32_t *number;
-	int64_t first; /* number of s[0] of dense ones */
+	int64_t first, last; /* numbers that have a slot */
 	size_t n, cap;
 	bool wanted;
 };
