@@ -132,7 +132,7 @@ static int flush(struct export *x, size_t keep)
 {
 	if (x->buf.overflow)
 		return -ENOMEM;
-	if (x->buf.len < keep)
+	if (!x->buf.len || x->buf.len < keep)
 		return 0;
 	if (fwrite(x->buf.p, 1, x->buf.len, x->f) != x->buf.len)
 		return -errno;
