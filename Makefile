@@ -384,6 +384,8 @@ suites: all
 man: $(B)/llmguard
 	@mkdir -p docs/man conf/completions
 	$(Q)$< completion bash > conf/completions/llmguard.bash
+	$(Q)$< completion zsh > conf/completions/_llmguard
+	$(Q)$< completion fish > conf/completions/llmguard.fish
 	$(Q)$< help --man > docs/man/llmguard.1
 	$(Q)$< help | sed -n 's/^  \([a-z-]* *[a-z-]*\)  .*/\1/p' | \
 	    while read -r c; do \
@@ -395,7 +397,9 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/llmguard/pricing \
 	    $(DESTDIR)$(SYSCONFDIR)/llmguard \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(B)/libllmguard.so $(DESTDIR)$(PREFIX)/lib/
 	$(if $(X86_64),install -m 755 $(B)/llmguard-patch.so \
 	    $(DESTDIR)$(PREFIX)/lib/)
@@ -426,6 +430,10 @@ install: all
 	[ ! -e conf/completions/llmguard.bash ] || \
 	    install -m 644 conf/completions/llmguard.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/llmguard
+	install -m 644 conf/completions/_llmguard \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
+	install -m 644 conf/completions/llmguard.fish \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/
 
 help:
 	@echo "make            build libllmguard.so and llmguard into $(B)/"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "completion.h"
 #include "tool.h"
 
 static const struct opt opts[] = {OPT_END};
@@ -96,8 +97,16 @@ static void verbs(void)
 
 static int run(struct call *c)
 {
+	if (!strcmp(c->argv[0], "zsh")) {
+		completion_zsh();
+		return EXIT_OK;
+	}
+	if (!strcmp(c->argv[0], "fish")) {
+		completion_fish();
+		return EXIT_OK;
+	}
 	if (strcmp(c->argv[0], "bash"))
-		return tool_usage(c->cmd, "%s: bash is the one shell so far",
+		return tool_usage(c->cmd, "%s: must be bash, zsh or fish",
 				  c->argv[0]);
 	printf("# bash completion of llmguard, made by `llmguard completion "
 	       "bash`\n_llmguard()\n{\n"
@@ -122,9 +131,11 @@ static int run(struct call *c)
 
 const struct cmd cmd_completion = {
 	.name = "completion",
-	.args = "bash",
+	.args = "bash|zsh|fish",
 	.summary = "print the shell's completion",
-	.about = "  source <(llmguard completion bash)",
+	.about = "  source <(llmguard completion bash)\n"
+		 "  source <(llmguard completion zsh)\n"
+		 "  llmguard completion fish | source",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,

@@ -4,6 +4,7 @@ import decimal
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -80,8 +81,14 @@ def case_help(box):
 
 def case_manual_is_current(box):
     """docs/man and conf/completions are what the option tables say."""
-    eq(open(os.path.join(TOP, 'conf/completions/llmguard.bash'), 'rb').read(),
-       box.cli('completion', 'bash').stdout, 'completion: run `make man`')
+    for shell, name in (('bash', 'llmguard.bash'), ('zsh', '_llmguard'),
+                        ('fish', 'llmguard.fish')):
+        eq(open(os.path.join(TOP, 'conf/completions', name), 'rb').read(),
+           box.cli('completion', shell).stdout,
+           'completion: run `make man`')
+        if shutil.which(shell):
+            subprocess.run([shell, '-n', os.path.join(
+                TOP, 'conf/completions', name)], check=True)
     pages = glob.glob(os.path.join(TOP, 'docs/man/*.1'))
     ok(len(pages) >= 15, 'pages')
     names = {x.split('  ')[1].replace(' ', '-'): x.split('  ')[1] for x in
