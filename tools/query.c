@@ -1,5 +1,6 @@
 #include "query.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,27 +29,37 @@ int64_t sums_share_ppm(int64_t part, int64_t whole)
 	return whole ? (int64_t)((__int128)part * 1000000 / whole) : 0;
 }
 
+static enum query_base_kind base_of(const struct dim *d)
+{
+	switch (d->kind) {
+	case DIM_OF_WHO:
+		return BASE_WHO;
+	case DIM_OF_WHAT:
+		return BASE_WHAT;
+	case DIM_OF_FACT:
+		return d->column == FACT_RUN ? BASE_RUN : BASE_CONVERSATION;
+	case DIM_OF_ESTIMATE:
+		return BASE_ESTIMATE;
+	default:
+		return d->column == TIME_HOUR || d->column == TIME_HOUR_OF_DAY
+			       ? BASE_HOUR
+			       : BASE_DAY;
+	}
+}
+
+/* The total comes from that of `what` where there is one, else of the days. */
 static void choose_bases(struct query *q)
 {
 	struct query_base *b = q->work->base;
 
 	b[BASE_DAY].wanted = true;
 	for (unsigned i = 0; i < q->nby; i++) {
-		const struct dim *d = q->by[i];
+		struct query_base *one = &b[base_of(q->by[i])];
 
-		if (d->kind == DIM_OF_WHO)
-			b[BASE_WHO].wanted = true;
-		else if (d->kind == DIM_OF_WHAT)
-			b[BASE_WHAT].wanted = true;
-		else if (d->kind == DIM_OF_FACT)
-			b[d->column == FACT_RUN ? BASE_RUN : BASE_CONVERSATION]
-				.wanted = true;
-		else if (d->kind == DIM_OF_ESTIMATE)
-			b[BASE_ESTIMATE].wanted = true;
-		else if (d->column == TIME_HOUR ||
-			 d->column == TIME_HOUR_OF_DAY)
-			b[BASE_HOUR].wanted = true;
+		one->wanted = true;
+		one->full |= !q->light && i + q->nlight < q->nby;
 	}
+	b[b[BASE_WHAT].wanted ? BASE_WHAT : BASE_DAY].full |= !q->light;
 }
 
 /* One moment's view, whoever writes meanwhile. */
@@ -76,6 +87,9 @@ int query_run(struct query *q)
 {
 	int code;
 
+	/* the same large blocks come again and again */
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	q->work = calloc(1, sizeof(*q->work));
 	if (!q->work)
 		return tool_fail("out of memory");

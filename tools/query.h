@@ -78,6 +78,8 @@ struct query {
 	const char *filter[64]; /* by dims[i]: patterns with commas, or NULL */
 	const struct dim *by[QUERY_BY_MAX];
 	unsigned nby;
+	unsigned nlight; /* the last so many of by[] are asked for money and
+			    calls alone */
 	int64_t max_input, max_output; /* of one call, in tokens; 0: any */
 	bool light; /* only calls, money and coverage are asked for */
 	/* -- the answer ----------------------------------------------------

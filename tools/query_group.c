@@ -256,13 +256,16 @@ static const struct dim day = {"day", "DAY", DIM_OF_TIME, TIME_DAY};
 
 int query_group(struct query *q)
 {
+	const struct query_base *whole;
 	int err;
 
 	q->days.dim = &day;
 	err = make(q, &q->days);
 	sums_init(&q->total);
-	for (unsigned i = 0; !err && i < q->days.n; i++)
-		sums_add(&q->total, &q->days.g[i].s);
+	whole = &q->work->base[q->work->base[BASE_WHAT].wanted ? BASE_WHAT
+							       : BASE_DAY];
+	for (size_t i = 0; i < whole->n; i++)
+		sums_add(&q->total, &whole->s[i]);
 	drop_empty(&q->days);
 	for (unsigned i = 0; !err && i < q->nby; i++) {
 		q->out[i].dim = q->by[i];

@@ -204,7 +204,7 @@ static void gather(struct scan *s, unsigned i)
 /* Twice: as quick as can be, and so that it saturates. */
 static inline void add_one(const struct scan *s, unsigned i,
 			   const struct query_tuple *what, struct sums *to,
-			   bool careful)
+			   bool full, bool careful)
 {
 	int64_t calls = s->v[FACT_CALLS][i], cost = s->v[FACT_COST][i];
 	int64_t ts = s->v[FACT_TS][i];
@@ -221,7 +221,7 @@ static inline void add_one(const struct scan *s, unsigned i,
 		to->v[SUM_FIRST] = ts;
 	if (calls > 0 && ts > to->v[SUM_LAST])
 		to->v[SUM_LAST] = ts;
-	if (s->q->light)
+	if (!full)
 		return;
 	for (unsigned k = 0; k < DETAILS; k++)
 		PLUS(SUM_LIGHT + k, s->details[k]);
@@ -235,9 +235,9 @@ static void add(struct scan *s, unsigned i, const struct query_tuple *what,
 	if (!to)
 		s->failed = true;
 	else if (s->careful)
-		add_one(s, i, what, to, true);
+		add_one(s, i, what, to, b->full, true);
 	else
-		add_one(s, i, what, to, false);
+		add_one(s, i, what, to, b->full, false);
 }
 
 /* Before a block of a column is added. */

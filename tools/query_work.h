@@ -25,6 +25,7 @@ struct query_base {
 	int64_t first, last; /* numbers that have a slot */
 	size_t n, cap;
 	bool wanted;
+	bool full; /* also the details of each sum */
 };
 
 enum query_base_kind {

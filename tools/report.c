@@ -137,6 +137,7 @@ int report_run(struct report *r)
 	int ret;
 
 	r->shown = q->nby;
+	q->nlight = REASONS;
 	for (unsigned i = 0; i < REASONS; i++)
 		q->by[q->nby++] = dim_by_name(lg_slice_str(reasons[i]));
 	ret = query_run(q);
