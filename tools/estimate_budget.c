@@ -8,6 +8,22 @@
 #include "guard/engine.h"
 #include "guard/exchange.h"
 
+/* Where nothing may be made: what is counted already. */
+static void look_only(struct estimate *s, struct estimate_budget *b,
+		      const struct lg_window *win)
+{
+	const struct lg_region *r = s->w->region ? s->w->region->r : NULL;
+	struct lg_cell_view v;
+	int cell = r ? lg_cell_known(r, b->hit.id, win->tag) : -1;
+
+	if (cell < 0 || lg_cell_view(r, (unsigned)cell, &v))
+		return;
+	b->counted = true;
+	b->used_pusd = v.used_pusd;
+	b->held_pusd = v.held_pusd;
+	b->limit_pusd = v.limit_pusd;
+}
+
 /* Read what it has spent; the cell is made and seeded where it is new. */
 static void look(struct estimate *s, struct estimate_budget *b, int64_t ts_ms)
 {
@@ -18,8 +34,10 @@ static void look(struct estimate *s, struct estimate_budget *b, int64_t ts_ms)
 	struct lg_cell_view v;
 	int cell;
 
-	if (!region)
+	if (!region) {
+		look_only(s, b, win);
 		return;
+	}
 	cell = lg_admit_cell(s->e, s->w, b->rule, &b->hit, win, &b->limit_pusd);
 	if (cell < 0)
 		return;

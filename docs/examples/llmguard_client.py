@@ -80,6 +80,25 @@ class Record(Struct):
                                   'output_tokens')]
 
 
+class Request(Struct):
+    _fields_ = [('size', c.c_size_t), ('body', c.c_char_p),
+                ('body_len', c.c_size_t)] + [
+        (n, c.c_char_p) for n in ('url', 'tier', 'provider', 'model',
+                                  'prompt')] + [
+        ('prompt_len', c.c_size_t), ('max_tokens', c.c_uint64),
+        ('output_tokens', c.c_uint64), ('tokenizers', c.c_void_p)]
+
+
+class Estimate(Struct):
+    _fields_ = [('provider', c.c_char * 64), ('model', c.c_char * 136),
+                ('input_state', c.c_char * 16),
+                ('output_state', c.c_char * 16)] + [
+        (n, c.c_uint64) for n in ('input_tokens', 'input_low', 'input_high',
+                                  'output_tokens', 'worst_output_tokens')] + [
+        (n, c.c_int64) for n in ('expected', 'low', 'high', 'worst')] + [
+        (n, c.c_int32) for n in ('ranged', 'over', 'refused', 'price_known')]
+
+
 class Error(Exception):
     pass
 
@@ -179,6 +198,17 @@ class Guard:
         self.ask('record_call', c.byref(r), c.byref(call),
                  c.c_size_t(c.sizeof(call)))
         return call
+
+    def estimate(self, body=None, prompt=None, **more):
+        """What a request would cost: a JSON body, or model and prompt."""
+        r, e = filled(Request, **more), Estimate()
+        for name, text in (('body', body), ('prompt', prompt)):
+            if text is not None:
+                data = text.encode()
+                setattr(r, name, data)
+                setattr(r, name + '_len', len(data))
+        self.ask('estimate', c.byref(r), c.byref(e), c.c_size_t(c.sizeof(e)))
+        return e
 
     def add_price(self, provider, model, rates, effective=None):
         self.ask('price_add', provider.encode(), model.encode(),

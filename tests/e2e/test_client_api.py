@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """libllmguard-client: from C, from Python, several at once, read-only."""
+import json
 import os
 import re
 import shutil
@@ -66,7 +67,9 @@ def case_layout(box):
     for name, kind in (('options', client.Options), ('budget', client.Budget),
                        ('totals', client.Totals), ('call', client.Call),
                        ('budget_spec', client.Spec),
-                       ('record', client.Record)):
+                       ('record', client.Record),
+                       ('request', client.Request),
+                       ('estimate', client.Estimate)):
         text += 'printf("%%zu\\n", sizeof(struct llmguard_%s));' % name
         for field, _ in kind._fields_:
             text += 'printf("%%zu\\n", offsetof(struct llmguard_%s, %s));' % (
@@ -78,7 +81,8 @@ def case_layout(box):
         [path], check=True, stdout=subprocess.PIPE, text=True).stdout.split()]
     want = []
     for kind in (client.Options, client.Budget, client.Totals, client.Call,
-                 client.Spec, client.Record):
+                 client.Spec, client.Record, client.Request,
+                 client.Estimate):
         want.append(client.c.sizeof(kind))
         want += [getattr(kind, f).offset for f, _ in kind._fields_]
     eq(got, want, 'C and Python')
@@ -220,6 +224,38 @@ def case_write(box):
     ok(any('budget set batch' in n for n in notes) and
        any('price acme/no-such-model' in n for n in notes) and
        any('phase run1 train' in n for n in notes), notes)
+
+
+def case_estimate(box):
+    """The figures of the command, also where nothing may be made."""
+    box.config(BUDGETS[:BUDGETS.index('  - {name: users')])
+    box.cli('record', '--model', 'gpt-4o', '--output-tokens', '1990000',
+            '--cache-hit', 'none')
+    body = json.dumps(chat_body('gpt-4o', max_tokens=5000, text='word ' * 400))
+    path = os.path.join(box.dir, 'b.json')
+    with open(path, 'w') as f:
+        f.write(body)
+    want = json.loads(box.cli('estimate', '--json', path).stdout,
+                      parse_float=D)
+    for write in (False, True):
+        with guard(box, write) as g:
+            e = g.estimate(body=body)
+            eq((client.usd(e.expected), client.usd(e.worst), e.input_tokens,
+                e.input_state, e.output_tokens, e.output_state, e.model,
+                e.over, e.refused, e.price_known),
+               (want['expected_usd'], want['worst_usd'],
+                want['input_tokens'], want['input_state'], 5000, 'declared',
+                'gpt-4o', 0, 0, 1), 'as the command')
+            e = g.estimate(model='gpt-4o', prompt='x', max_tokens=20000)
+            eq((e.over, e.refused), (1, 1), 'over')
+            e = g.estimate(model='claude-sonnet-4-5', prompt='x',
+                           max_tokens=100, output_tokens=10)
+            eq((e.provider, e.output_tokens, e.output_state),
+               ('anthropic', 10, 'given'), 'a prompt')
+            for bad in (dict(body='{'), dict(body='[]'), dict(),
+                        dict(body='{"model":"x"}', url='nonsense')):
+                fails('argument', g.estimate, **bad)
+            eq(g.check('month', 0)[1], D('0.1'), 'nothing is held')
 
 
 def case_examples(box):
