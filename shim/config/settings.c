@@ -26,6 +26,7 @@ struct target {
 	struct lg_img_settings s;
 	const struct lg_yaml *files;
 	uint32_t ignored;
+	uint8_t untracked; /* tracking: {enabled: false} */
 };
 
 void lg_conf_settings_default(struct lg_img_settings *s)
@@ -370,7 +371,7 @@ static int read_tags(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 static int read_tracking(struct lg_conf *c, const struct lg_yaml *v, void *dst)
 {
 	static const struct lg_conf_key keys[] = {
-		{"enabled", read_enabled, offsetof(struct target, s.disabled)},
+		{"enabled", read_enabled, offsetof(struct target, untracked)},
 		{"default_tags", read_tags,
 		 offsetof(struct target, s.default_tags)},
 		{"tag_required", read_required,
@@ -436,6 +437,7 @@ int lg_conf_settings(struct lg_conf *c, const struct lg_yaml *root,
 	if (err)
 		return err;
 	c->settings = t.s;
+	c->settings.disabled |= t.untracked;
 	*files = t.files;
 	return 0;
 }
