@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chart.h"
 #include "report.h"
@@ -111,17 +112,49 @@ static void put_estimates(struct report *r, const struct grouping *by,
 	table_print(&t, out);
 }
 
+/* A terminal too narrow for every column; files and pipes get all. */
+static bool is_narrow(void)
+{
+	return isatty(STDOUT_FILENO) && chart_columns() < 100;
+}
+
+/* On a terminal lines break between words. */
+static void put_wrapped(struct lg_buf *out, struct lg_slice text)
+{
+	size_t width = isatty(STDOUT_FILENO) ? chart_columns() : SIZE_MAX;
+	struct lg_slice line, word;
+	size_t at;
+
+	while (text.len) {
+		text = lg_slice_cut(text, '\n', &line);
+		for (at = 0; line.len;) {
+			line = lg_slice_cut(line, ' ', &word);
+			if (at && at + 1 + word.len > width) {
+				lg_buf_puts(out, "\n  ");
+				at = 2;
+			} else if (at) {
+				lg_buf_putc(out, ' ');
+				at++;
+			}
+			lg_buf_put(out, word.p, word.len);
+			at += word.len;
+		}
+		lg_buf_putc(out, '\n');
+	}
+}
+
 static void put_rows(struct report *r, const struct grouping *by,
 		     struct lg_buf *out)
 {
 	const struct sums *total = &r->a->q.total;
 	unsigned n = report_count(r, by);
 	struct table t;
+	bool narrow = is_narrow();
 	char head[128];
 
-	snprintf(head, sizeof(head),
-		 "%s\tCALLS\rREFUSED\rINPUT\rOUTPUT\rCOST\rSHARE\rAVERAGE\r",
-		 by->dim->title);
+	snprintf(head, sizeof(head), "%s\tCALLS\rREFUSED\r%sCOST\rSHARE\r%s",
+		 by->dim->title, narrow ? "" : "INPUT\rOUTPUT\r",
+		 narrow ? "" : "AVERAGE\r");
 	table_init(&t, head);
 	for (unsigned i = 0; i < n; i++) {
 		const int64_t *v = by->g[i].s.v;
@@ -129,11 +162,15 @@ static void put_rows(struct report *r, const struct grouping *by,
 		table_cell(&t, ask_key(by->dim, &by->g[i]));
 		table_cell(&t, count_text(v[SUM_CALLS]));
 		table_cell(&t, count_text(v[SUM_BLOCKED]));
-		table_cell(&t, count_text(v[SUM_INPUT]));
-		table_cell(&t, count_text(v[SUM_OUTPUT]));
+		if (!narrow) {
+			table_cell(&t, count_text(v[SUM_INPUT]));
+			table_cell(&t, count_text(v[SUM_OUTPUT]));
+		}
 		table_cell(&t, tool_usd(v[SUM_COST]));
 		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_COST],
 						       total->v[SUM_COST])));
+		if (narrow)
+			continue;
 		table_cell(&t, tool_usd(money_share(v[SUM_COST],
 						    v[SUM_CALLS] -
 							    v[SUM_BLOCKED])));
@@ -200,7 +237,7 @@ static void put_upper(struct lg_buf *out, const char *text)
 int report_text(struct report *r)
 {
 	const struct query *q = &r->a->q;
-	struct lg_buf out;
+	struct lg_buf out, summary;
 
 	lg_buf_init(&out, (size_t)1 << 30);
 	lg_buf_puts(&out, r->title);
@@ -209,7 +246,10 @@ int report_text(struct report *r)
 	lg_buf_puts(&out, " (");
 	lg_buf_puts(&out, ask_zone_name(r->a));
 	lg_buf_puts(&out, ")\n\n");
-	report_put_summary(r, &out);
+	lg_buf_init(&summary, 65536);
+	report_put_summary(r, &summary);
+	put_wrapped(&out, lg_buf_slice(&summary));
+	lg_buf_fini(&summary);
 	for (unsigned i = 0; i < r->shown && q->total.v[SUM_CALLS]; i++) {
 		lg_buf_puts(&out, "\nBY ");
 		put_upper(&out, q->out[i].dim->name);
