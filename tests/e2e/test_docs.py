@@ -5,7 +5,8 @@ A line <!-- run --> before a fenced block of sh or console says that it is run,
 <!-- run status=3 --> that its last command ends so, <!-- run needs=jq -->
 that it is left out where a program is missing, <!-- run guarded --> that
 calls cross the wire in it, <!-- not run: why --> that it cannot be run here.
-In DOCUMENTS every such block says one of them.
+In DOCUMENTS every such block says one of them, elsewhere what says nothing is
+left alone.
 
 A document's blocks are run in their order, in one folder, by one user with a
 ledger of their own. What a console block shows has to come: each line in its
@@ -21,11 +22,10 @@ import tempfile
 import time
 
 import ledger
-from harness import (BUILD, CLI, HERE, SHIM, TOP, Failed, TestServer, ok,
+from harness import (BUILD, CLI, HERE, SHIM, TOP, Failed, TestServer,
                      sanitizer)
 
-DOCUMENTS = ('README.md', 'docs/user-guide.md', 'docs/playbook.md',
-             'docs/migration.md', 'docs/release-notes.md')
+DOCUMENTS = ('docs/user-guide.md', 'docs/playbook.md', 'docs/migration.md')
 PY = '/usr/bin/python3'
 BLOCK = re.compile(r'(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$',
                    re.M | re.S)
@@ -262,7 +262,8 @@ def document(server, path):
                     done, left = done + (not why), left + bool(why)
                     if why:
                         print('%s left out: %s' % (where, why))
-                elif re.match(r'not run: \S', what):
+                elif re.match(r'not run: \S', what) or \
+                        path not in DOCUMENTS:
                     left += 1
                 else:
                     raise Failed('says neither <!-- run --> nor <!-- not '
@@ -275,6 +276,15 @@ def document(server, path):
     return done, left, bad
 
 
+def others():
+    """More documents with a block that is run."""
+    all_ = ['README.md'] + ['docs/' + x for x in
+                            sorted(os.listdir(os.path.join(TOP, 'docs')))
+                            if x.endswith('.md')]
+    return tuple(x for x in all_ if x not in DOCUMENTS and
+                 any(re.match(r'run\b', b[1]) for b in blocks(x)))
+
+
 def main():
     if not os.path.exists(SHIM) or 'thread' in os.path.basename(BUILD):
         print('needs the library, built without ThreadSanitizer')
@@ -282,16 +292,14 @@ def main():
     wanted, failed = sys.argv[1:], 0
     server = TestServer()
     try:
-        for path in DOCUMENTS:
-            if not os.path.exists(os.path.join(TOP, path)) or \
-                    wanted and not any(w in path for w in wanted):
+        for path in DOCUMENTS + others():
+            if wanted and not any(w in path for w in wanted):
                 continue
             start = time.time()
             done, left, bad = document(server, path)
             print('%-26s %3d run, %3d not, %d failed %6.2f s' % (
                 path, done, left, bad, time.time() - start), flush=True)
             failed += bad
-            ok(done + left + bad, path + ' shows no command')
     finally:
         server.close()
     sys.exit(1 if failed else 0)
