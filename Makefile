@@ -26,14 +26,16 @@ ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(ARCHF) $(WARN) $(SAN) -fPIC \
 	-Ishim -I.
 STATIC := -Wl,-Bstatic -lyaml -lz -lbrotlidec -lbrotlicommon -lzstd -lnghttp2 \
 	-Wl,-Bdynamic
-# The command's own: the index of the ledger, static like the rest.
-TOOL_LIBS := -ljansson -Wl,-Bstatic -lsqlite3 -Wl,-Bdynamic -lm
+# The command's own: the index of the ledger, the live view's terminal; static
+# like the rest.
+TOOL_LIBS := -ljansson -Wl,-Bstatic -lsqlite3 -lncursesw -ltinfo \
+	-Wl,-Bdynamic -lm
 say = $(if $(Q),@printf '  %-5s %s\n' $(1) $(2))
 
 # Debian 12 packages. Nothing else is needed, also in a bare container.
 DEPS_BUILD := gcc libc6-dev libyaml-dev zlib1g-dev libbrotli-dev \
 	libzydis-dev libzstd-dev libnghttp2-dev libjansson-dev \
-	libcurl4-openssl-dev libsqlite3-dev \
+	libcurl4-openssl-dev libsqlite3-dev libncurses-dev \
 	libxlsxwriter-dev libhpdf-dev \
 	$(if $(X86_64),clang bpftool libbpf-dev libelf-dev)
 DEPS_DEMO := python3 openssl curl libcurl4 ca-certificates tzdata
@@ -46,7 +48,7 @@ DEPS_CHECK := libcmocka-dev nettle-dev libhttp-parser-dev libssl-dev clang bpftr
 	python3-aiohttp python3-h2 nghttp2-client python3-tornado \
 	python3-pycurl python3-httplib2 python3-openssl wget2 socat ncat \
 	ruby libwww-perl liblwp-protocol-https-perl lua5.3 lua-sec tcl-tls \
-	nghttp2-server \
+	nghttp2-server tmux \
 	python3-openpyxl poppler-utils zstd \
 	python3-yaml python3-jsonschema dpkg-dev procps \
 	$(if $(shell command -v npm),,npm)

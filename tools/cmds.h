@@ -16,7 +16,7 @@ extern const struct cmd cmd_phase, cmd_record, cmd_estimate, cmd_export,
 	cmd_archive;
 extern const struct cmd cmd_budget_status, cmd_budget_raise, cmd_budget_import,
 	cmd_alerts, cmd_pause, cmd_resume, cmd_trace;
-extern const struct cmd cmd_index, cmd_report, cmd_costs;
+extern const struct cmd cmd_index, cmd_report, cmd_costs, cmd_top;
 
 extern const struct cmd cmd_by_conversation, cmd_by_tag, cmd_compare,
 	cmd_forecast, cmd_cost_per_million, cmd_recommend;

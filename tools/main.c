@@ -6,6 +6,7 @@
 
 const struct cmd *const tool_cmds[] = {
 	&cmd_status,
+	&cmd_top,
 	&cmd_run,
 	&cmd_phase,
 	&cmd_record,

@@ -4,7 +4,7 @@ _llmguard()
     local cur=${COMP_WORDS[COMP_CWORD]} opts='' words=''
     local prev=${COMP_WORDS[COMP_CWORD-1]}
     local at="${COMP_WORDS[*]:1:COMP_CWORD-1} "
-    local cmds="status run phase record estimate export archive budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast recommend cost-per-million"
+    local cmds="status top run phase record estimate export archive budget holds tail alerts pricing config doctor pause resume enable disable checkpoint completion help reprice reconcile replay trace index costs report by-conversation by-tag compare forecast recommend cost-per-million"
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W "$cmds" -- "$cur"))
         return
@@ -16,6 +16,7 @@ _llmguard()
     esac
     case "$at" in
     'status'*) opts='--watch --interval --check --all --models --json --help' ;;
+    'top'*) opts='--interval --once --section --filter --ascii --no-color --json --help' ;;
     'run'*) opts='--max-usd --warn-usd --max-train-usd --max-infer-usd --warn-train-usd --warn-infer-usd --on-breach --grace --ignore-budget --experiment --experiment-max-usd --halt-experiment --restart-experiment --resume --add-usd --calls --calls-per-example --examples --train-calls --estimate --estimate-detail --no-estimate --input-tokens --cached-tokens --output-tokens --yes --artifacts --project --tags --user --conversation --phase --model --config --price-version --quiet --json --help' ;;
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
@@ -65,6 +66,7 @@ _llmguard()
     'cost-per-million'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --calls-per-example --runs --help' ;;
     esac
     case " $prev" in
+    *' --section') COMPREPLY=($(compgen -W 'budgets processes models calls blocked holds' -- "$cur")); return ;;
     *' --on-breach') COMPREPLY=($(compgen -W 'stop block continue' -- "$cur")); return ;;
     *' --estimate-detail') COMPREPLY=($(compgen -W 'none short full' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
