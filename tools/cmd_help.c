@@ -30,6 +30,7 @@ static const char environment[] =
 	"LLMGUARD_PATCH=off\tfunctions are not patched: Node is not seen\n"
 	"LLMGUARD_FAIL\topen or closed\n"
 	"LLMGUARD_PRICING_DIR\tmore price files: each *.yaml of this folder\n"
+	"LLMGUARD_PRICING_NONINTERACTIVE=1\tprices are not asked for\n"
 	"LLMGUARD_PRICE_VERSION\tprices of this version, like pricing: "
 	"{version}\n"
 	"LLMGUARD_LOG, LLMGUARD_LOG_LEVEL, LLMGUARD_LOG_FORMAT\tlog lines\n";

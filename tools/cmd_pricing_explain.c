@@ -235,18 +235,49 @@ static int take_row(void *ctx, const struct lg_row *row)
 	return 3;
 }
 
+struct named {
+	struct lg_slice id;
+	struct lg_row *row;
+};
+
+static int take_named(void *ctx, const struct lg_row *row,
+		      const struct lg_ledger_pos *after)
+{
+	struct named *n = ctx;
+
+	(void)after;
+	if (row->kind != LG_ROW_CALL ||
+	    !lg_slice_eq(lg_slice_str(row->id), n->id))
+		return 0;
+	*n->row = *row;
+	return 3;
+}
+
+/* The milliseconds in an id: its first 50 bits. */
+static int64_t id_ms(const char *id)
+{
+	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	int64_t ms = 0;
+
+	for (unsigned i = 0; i < 10; i++)
+		ms = ms << 5 | (strchr(digits, id[i]) - digits);
+	return ms;
+}
+
+/* The newest rows first; then, also in packed months, from its month on. */
 static int find_row(struct explain *x, const char *id, struct lg_row *row)
 {
+	const char *dir = lg_engine_ledger(x->e)->dir;
+	struct named n = {lg_slice_str(id), row};
+	struct lg_ledger_pos pos = {.offset = 0};
 	char needle[64];
-	int ret;
 
 	snprintf(needle, sizeof(needle), "\"id\":\"%s\"", id);
-	ret = lg_ledger_find(lg_engine_ledger(x->e)->dir, lg_slice_str(needle),
-			     0, LG_FIND_BYTES_MAX, take_row, row);
-	if (ret == 3)
+	if (lg_ledger_find(dir, lg_slice_str(needle), 0, LG_FIND_BYTES_MAX,
+			   take_row, row) == 3 ||
+	    lg_ledger_walk(dir, &pos, id_ms(id), take_named, &n, NULL) == 3)
 		return -1;
-	return tool_fail("%s: no such call in the ledger%s", id,
-			 ret == LG_FIND_FAR ? "'s last 256 MiB" : "");
+	return tool_fail("%s: no such call in the ledger", id);
 }
 
 static void look_up_row(struct explain *x, const struct lg_row *r,

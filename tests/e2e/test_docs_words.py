@@ -156,7 +156,9 @@ def check_explained(cmds):
         fail('conf/llmguard.yaml', 'key %s is missing' % key)
     page = read(TOP + '/docs/man/llmguard.1').replace('\\', '')
     for name in sorted(variables()):
-        if name not in page and name not in text:
+        if name not in page + read(TOP + '/docs/man/llmguard-run.1'):
+            fail('docs/man', 'variable %s is on no page' % name)
+        if name not in text:
             fail('docs', 'variable %s is in no document' % name)
     for name, options in sorted(cmds.items()):
         if not re.search(r'`[^`]*\b%s\b|llmguard %s\b' % (name, name), text):
