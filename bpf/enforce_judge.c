@@ -24,7 +24,13 @@ static void paused(struct lg_exhaust *why)
 
 static bool is_free_to_go(const struct ward *t)
 {
-	return !t->owner || t->ignores || owner_lets_alone(t->owner, &t->whom);
+	return !t->owner || owner_lets_alone(t->owner, &t->whom);
+}
+
+/* Who ignores budgets is paused all the same. */
+static bool is_ignored(const struct ward *t, const struct lg_exhaust *why)
+{
+	return t->ignores && !(why->reason && !why->budget[0]);
 }
 
 /* Calls of the kinds that it made before: would one more fit? */
@@ -97,6 +103,11 @@ void judge_ward(struct ward *t, bool *near)
 		.held_ppm = owner_held_ppm(t->owner),
 	};
 	t->is = lg_exhaust_process(&ask, &t->why);
+	if (is_ignored(t, &t->why)) {
+		owner_leave(t->owner, w);
+		t->is = LG_FORESEE_NO;
+		return;
+	}
 	room = t->why.reason ? t->why.room_pusd : INT64_MAX;
 	if (t->is == LG_FORESEE_NO)
 		t->is = foresee_past(t, w, &t->why, &room);
@@ -116,7 +127,7 @@ bool judge_call(struct ward *t, const struct lg_row *row,
 	struct lg_world *w;
 	bool over;
 
-	if (is_free_to_go(t) || row->flags & LG_ROW_IGNORED_BUDGET)
+	if (is_free_to_go(t))
 		return true;
 	if (owner_pauses(t->owner, &t->whom)) {
 		paused(why);

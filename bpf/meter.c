@@ -541,6 +541,8 @@ int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
 			      sizeof(out->user));
 	out->pid = (int32_t)tgid;
 	out->ppid = p->person.ppid;
+	if (lg_env_ignores(&p->person.env))
+		out->flags |= LG_ROW_IGNORED_BUDGET;
 	return 0;
 }
 
