@@ -14,6 +14,7 @@
 #include "bpf/hosts.h"
 #include "bpf/notice.h"
 #include "bpf/options.h"
+#include "bpf/output.h"
 #include "bpf/print.h"
 #include "bpf/tally.h"
 #include "bpf/tell.h"
@@ -26,7 +27,7 @@
 #define TICK_MS 1000
 #define SCAN_MS 5000
 #define DRAIN_MAX 100000 /* records after the probes are gone */
-#define OUT_MAX ((size_t)64 << 20)
+#define LAST_MS 2000	 /* for a reader, at the end */
 #define TEXT 8192
 
 struct trace {
@@ -39,10 +40,9 @@ struct trace {
 	struct tally tally;
 	struct notices notices;
 	struct tally_loss loss, told;
-	struct lg_buf out; /* lines that are not written yet */
+	struct output out;
 	int64_t began_ms, began_real_ms;
 	int64_t enforced_ms, ticked_ms, scanned_ms;
-	int output_err;
 	struct strmap files; /* those that were told of */
 	uint32_t probes;
 	const char *hard; /* its rung's name */
@@ -92,8 +92,8 @@ static void on_call(void *arg, const struct lg_row *row, bool settled)
 		n->calls++;
 		n->cost_pusd = lg_money_add(n->cost_pusd, row->cost_pusd);
 	}
-	if (t->o->json || t->o->print)
-		print_call(&t->print, row, &t->out);
+	if ((t->o->json || t->o->print) && output_has_room(&t->out))
+		print_call(&t->print, row, &t->out.lines);
 }
 
 static void on_conn(void *arg, const struct probe_conn_key *key,
@@ -286,7 +286,7 @@ int trace_open(const struct options *o, struct trace **out)
 	t->hard = "";
 	t->began_ms = t->enforced_ms = t->ticked_ms = t->scanned_ms = now_ms();
 	t->began_real_ms = lg_clock_real_ms();
-	lg_buf_init(&t->out, OUT_MAX);
+	output_init(&t->out);
 	print_init(&t->print, o->json);
 	tally_init(&t->tally);
 	strmap_init(&t->files, 1);
@@ -377,25 +377,6 @@ int trace_attach(struct trace *t)
 /* -- run ------------------------------------------------------------------
  */
 
-static void flush(struct trace *t)
-{
-	size_t at = 0;
-	ssize_t n;
-
-	while (at < t->out.len && !t->output_err) {
-		n = write(STDOUT_FILENO, t->out.p + at, t->out.len - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			t->output_err = errno;
-		else
-			at += (size_t)n;
-	}
-	if (t->out.overflow && !t->output_err)
-		t->output_err = ENOMEM;
-	t->out.len = 0;
-}
-
 static void count_loss(struct trace *t)
 {
 	uint64_t requests, bytes = 0;
@@ -442,7 +423,7 @@ static bool is_over(struct trace *t, int64_t now)
 {
 	uint64_t limit = t->o->duration_s;
 
-	if (stopped || t->output_err)
+	if (stopped || t->out.err)
 		return true;
 	if (limit && now - t->began_ms >= (int64_t)limit * 1000)
 		return true;
@@ -464,7 +445,7 @@ int trace_run(struct trace *t)
 			return tool_fail("the ring buffer: %s", strerror(-n));
 		now = now_ms();
 		tick(t, now);
-		flush(t);
+		output_flush(&t->out, 0);
 	}
 	return -1;
 }
@@ -479,7 +460,7 @@ static void drain(struct trace *t)
 	do {
 		n = loader_poll(t->loader, 0, on_event, t);
 		all += n > 0 ? n : 0;
-		flush(t);
+		output_flush(&t->out, 0);
 	} while (n > 0 && all < DRAIN_MAX);
 }
 
@@ -528,6 +509,13 @@ static void finish(struct trace *t)
 	free(look.p);
 }
 
+static void tell_unread(struct trace *t)
+{
+	if (t->out.dropped)
+		tool_warn("%llu lines were not printed: nobody read them",
+			  (unsigned long long)t->out.dropped);
+}
+
 static void summary(struct trace *t, const struct enforce_totals *done)
 {
 	int64_t ms = now_ms() - t->began_ms;
@@ -538,11 +526,11 @@ static void summary(struct trace *t, const struct enforce_totals *done)
 	if (t->o->json) {
 		json_init(&j);
 		tally_json(&t->tally, &t->loss, done, ms, &j);
-		lg_buf_put(&t->out, j.b.p, j.b.len);
+		lg_buf_put(&t->out.lines, j.b.p, j.b.len);
 		lg_buf_fini(&j.b);
 	} else {
-		lg_buf_puts(&t->out, t->print.headed ? "\n" : "");
-		tally_text(&t->tally, &t->loss, done, &t->out);
+		lg_buf_puts(&t->out.lines, t->print.headed ? "\n" : "");
+		tally_text(&t->tally, &t->loss, done, &t->out.lines);
 	}
 }
 
@@ -580,16 +568,17 @@ int trace_close(struct trace *t, int ret)
 	if (ret < 0) {
 		tell_loss(&t->loss, &t->told);
 		summary(t, &done);
-		flush(t);
+		tell_unread(t);
+		output_flush(&t->out, LAST_MS);
 		ret = has_interfered(&done) ? EXIT_OVER : EXIT_OK;
 		write_notes(t);
 	}
 	loader_close(t->loader);
-	if (t->output_err && t->output_err != EPIPE)
-		ret = tool_fail("writing: %s", strerror(t->output_err));
+	if (t->out.err && t->out.err != EPIPE)
+		ret = tool_fail("writing: %s", strerror(t->out.err));
 	tally_fini(&t->tally);
 	strmap_fini(&t->files);
-	lg_buf_fini(&t->out);
+	output_fini(&t->out);
 	free(t);
 	return ret;
 }

@@ -1,0 +1,294 @@
+#!/usr/bin/python3
+"""Hard limits from outside, by people who lean on them.
+
+Who must never be stopped, whose stop is not ours, what goes on when nobody
+reads the tracer's lines, and how many slip through when many write at once.
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                'lib'))
+from live import (  # noqa: E402
+    ANTHROPIC, CLI, OPENAI, SCALE, TRACE, Client, Failed, Skip, Tracer,
+    chat_body, eq, main, ok, request, until)
+
+DEAR = 'in=1000;out=1000'
+PRICE = Decimal('0.0125')
+OVER = 3    # exit status: something was stopped
+
+
+def dear(model='gpt-4o', test=DEAR, headers=None, **k):
+    r = request(body=chat_body(model, **k), test=test)
+    r['headers'].update(headers or {})
+    return r
+
+
+def bodies(box):
+    return [e for e in box.arrived() if e['event'] == 'request']
+
+
+def spend(c, n, **k):
+    for a in c.send(*[dear(**k) for _ in range(n)]):
+        eq(a['status'], 200, 'a call within the budget')
+
+
+def state_of(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return f.read().rpartition(') ')[2][0]
+
+
+def stops(c):
+    until(c.is_stopped, 'the process is stopped')
+
+
+def goes_on(c, timeout=5):
+    until(lambda: not c.is_stopped(), 'the process goes on', timeout)
+
+
+def stays(c, box, n, seconds=0.5):
+    time.sleep(seconds)
+    ok(c.is_stopped(), 'it is still stopped')
+    eq(len(bodies(box)), n, 'requests that reached the server')
+
+
+def raise_it(box, usd='5', name='cap'):
+    box.cli('budget', 'set', name, '--limit', usd)
+
+
+def scoped(box, scope, usd='0.02', more=''):
+    box.config('budgets:\n  - {name: cap, scope: "%s", period: total, '
+               'limit_usd: %s, hard: true%s}\n' % (scope, usd, more))
+
+
+# -- whom it never stops ------------------------------------------------------
+
+
+def case_reader_is_slow(box):
+    """Nobody reads the lines: limits hold all the same."""
+    box.budget('0.3')
+    with Client(box, 'requests') as c:
+        r, w = os.pipe()
+        argv = [TRACE, '--json', '--config', box.config_path, '--state-dir',
+                box.state, '--region', box.region, '--pid', str(c.pid)]
+        err = open(os.path.join(box.dir, 'tracer.err'), 'w+')
+        p = subprocess.Popen(argv, stdout=w, stderr=err, env=box.env(False))
+        os.set_blocking(w, False)
+        try:
+            while True:
+                os.write(w, b'x' * 4096)
+        except BlockingIOError:
+            pass
+        os.set_blocking(w, True)
+        os.close(w)
+        try:
+            until(lambda: ': ready' in open(err.name).read(), 'ready')
+            spend(c, 22)
+            c.start(*[dear() for _ in range(10)])
+            stops(c)
+            ok(len(bodies(box)) <= 25, 'reached: %d' % len(bodies(box)))
+            raise_it(box)
+            goes_on(c)
+            c.collect()
+        finally:
+            os.close(r)
+            p.terminate()
+            p.wait(10)
+            err.close()
+
+
+# -- whose stop it is ----------------------------------------------------------
+
+
+# -- many ---------------------------------------------------------------------
+
+THREADS = r'''
+import json, os, sys, threading, requests
+n = int(sys.argv[1])
+print('ready', flush=True)
+spec = json.loads(sys.stdin.readline())['requests'][0]
+go = threading.Barrier(n)
+def one():
+    s = requests.Session()
+    for i in range(4):
+        go.wait()
+        r = s.request(spec['method'], spec['url'], headers=spec['headers'],
+                      data=spec['body'] if isinstance(spec['body'], str) else json.dumps(spec['body']))
+ts = [threading.Thread(target=one) for _ in range(n)]
+[t.start() for t in ts]
+[t.join() for t in ts]
+print(json.dumps({'status': 200}), flush=True)
+'''
+
+
+def case_threads(box):
+    """64 threads write at once, four times."""
+    box.budget('0.5')    # 40 calls
+    path = os.path.join(box.dir, 'threads.py')
+    with open(path, 'w') as f:
+        f.write(THREADS)
+    with Client(box, argv=[sys.executable, path, '64']) as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            c.start(dear())
+            stops(c)
+            time.sleep(1)
+            n = len(bodies(box))
+            # 40 fit; what all of them had in flight is the bound
+            ok(40 <= n <= 40 + 64, 'requests at the server: %d' % n)
+            raise_it(box)
+            goes_on(c)
+            c.collect(60)
+    eq(len(bodies(box)), 256, 'all, after it was raised')
+
+
+# -- scopes -------------------------------------------------------------------
+
+
+def scope_case(box, scope, other, more='', mine=None, env=None):
+    scoped(box, scope, more=more)
+    with Client(box, 'requests', **(env or {})) as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2, headers=mine)
+            if other is not None:
+                for a in c.send(*[dear(headers=other) for _ in range(1)]):
+                    eq(a['status'], 200, 'a call of another')
+            c.start(dear(headers=mine))
+            stops(c)
+            n = 2 + (1 if other is not None else 0)
+            stays(c, box, n)
+            p = box.cli('resume', str(c.pid), check=False)
+            eq(p.returncode, 1, 'resume without room')
+            ok('cap' in p.stderr.decode(), 'why: ' + p.stderr.decode())
+            stays(c, box, n, 0.3)
+            raise_it(box)
+            goes_on(c)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
+def case_project_header(box):
+    scope_case(box, 'project:x', {'x-llmguard-project': 'y'},
+               mine={'x-llmguard-project': 'x'})
+
+
+def case_uid(box):
+    scope_case(box, 'uid:0', None)
+
+
+def case_process(box):
+    scope_case(box, 'process:python*', None)
+
+
+def case_each_user(box):
+    scope_case(box, 'user:*', {'x-llmguard-user': 'b'}, ', each: true',
+               mine={'x-llmguard-user': 'a'})
+
+
+def case_conversation(box):
+    scope_case(box, 'conversation:c1', {'x-llmguard-conversation': 'c2'},
+               mine={'x-llmguard-conversation': 'c1'})
+
+
+# -- the ground moves -----------------------------------------------------------
+
+
+def case_budget_removed(box):
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            box.config(None)
+            goes_on(c, 8)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
+def case_config_broken(box):
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            box.config('budgets: [')
+            stays(c, box, 2, 2)
+            box.budget('5')
+            goes_on(c, 8)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
+def case_region_removed(box):
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            os.unlink(box.region)
+            stays(c, box, 2, 2)
+            box.cli('status')
+            stays(c, box, 2, 1)
+            raise_it(box)
+            goes_on(c, 8)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
+def case_disable_enable(box):
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            box.cli('disable', str(c.pid))
+            goes_on(c)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+            spend(c, 1)
+            box.cli('enable', str(c.pid))
+            time.sleep(1)
+            c.start(dear())
+            stops(c)
+            stays(c, box, 4)
+            box.cli('disable')
+            goes_on(c)
+            c.collect()
+            box.cli('enable')
+            time.sleep(1)
+            c.start(dear())
+            stops(c)
+            raise_it(box)
+            goes_on(c)
+            c.collect()
+
+
+def case_disabled_by_environment(box):
+    """The preload's switch is not the tracer's."""
+    box.budget('0.02')
+    with Client(box, 'requests', LLMGUARD_DISABLE='1') as c:
+        with Tracer(box, pid=c.pid, code=OVER):
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            raise_it(box)
+            goes_on(c)
+            c.collect()
+
+
+def case_ignore(box):
+    box.budget('0.02')
+    with Client(box, 'requests', LLMGUARD_IGNORE_BUDGET='1') as c:
+        with Tracer(box, pid=c.pid, code=0) as t:
+            spend(c, 5)
+            rows = t.rows(5)
+            ok(all('ignored_budget' in r['flags'] for r in rows),
+               'rows say so')
+
+
+if not os.path.exists(CLI):
+    print('llmguard is not built')
+    sys.exit(77)
+main(globals())
