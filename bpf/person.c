@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/traced_run.h"
+
 #define ENVIRON_MAX ((size_t)4 << 20)
-#define ANCESTORS_MAX 64
 
 /* What is kept of an environment: ours, and where a user's files are. */
 static const char *const kept[] = {
@@ -165,50 +166,6 @@ static bool has_run_budget(const struct lg_env *e)
 	       e->experiment_max_usd;
 }
 
-/* All that a process and its parent must share to be of one run. */
-static bool is_same_run(const struct person *p, uint32_t tgid)
-{
-	size_t len, n = 0;
-	char *block = read_of(tgid, "environ", &len);
-	bool same = block;
-
-	for (uint32_t at = 0; same && at < p->ntext;) {
-		const char *v = p->text + at;
-
-		n = strlen(v) + 1;
-		if (strstr(v, "_USD="))
-			same = memmem(block, len + 1, v, n) != NULL;
-		at += (uint32_t)n;
-	}
-	free(block);
-	return same;
-}
-
-/*
- * A run budget without a run: the preload would have made an id in the first
- * process that has it. Here it is named after that one: the eldest ancestor
- * with the same budgets.
- */
-static void name_run(struct person *p)
-{
-	uint32_t eldest = p->tgid;
-	uint64_t start = p->start;
-	int32_t up = p->ppid, next = 0;
-
-	for (unsigned i = 0; i < ANCESTORS_MAX && up > 1; i++) {
-		uint64_t s = person_start((uint32_t)up, &next);
-
-		if (!s || !is_same_run(p, (uint32_t)up))
-			break;
-		eldest = (uint32_t)up;
-		start = s;
-		up = next;
-	}
-	snprintf(p->run_id, sizeof(p->run_id), "traced-%u-%llu", eldest,
-		 (unsigned long long)start);
-	p->env.run_id = p->run_id;
-}
-
 /* -- the process ----------------------------------------------------------- */
 
 static void read_program(struct person *p)
@@ -251,7 +208,9 @@ bool person_read(struct person *p, uint32_t tgid, uint32_t uid)
 		keep_vars(p, block, len);
 	free(block);
 	read_vars(p);
-	if (!p->env.run_id && has_run_budget(&p->env))
-		name_run(p);
+	if (!p->env.run_id && has_run_budget(&p->env)) {
+		traced_run_name((int32_t)tgid, p->run_id, sizeof(p->run_id));
+		p->env.run_id = p->run_id;
+	}
 	return p->start;
 }
