@@ -15,7 +15,6 @@
 #define ALL_MS 200   /* between two looks at all */
 #define JUDGE_MS 300 /* records of a waiting write that do not come */
 #define OBEY_MS 5000 /* until a stop is obeyed */
-#define LATE_MS 300  /* a stop may come after its SIGCONT */
 #define NEAR_CALLS 12
 
 /* -- rungs -------------------------------------------------------------------
@@ -240,7 +239,6 @@ static struct wait *find_wait(struct ward *t, uint64_t ssl, uint32_t tid)
 static struct wait *new_wait(struct ward *t, const struct probe_event *ev)
 {
 	struct wait *w = find_wait(t, ev->ssl, ev->tid);
-	struct lg_row *row;
 
 	for (unsigned i = 0; !w && i < ENFORCE_WAITS; i++)
 		if (!t->waits[i].used)
@@ -250,8 +248,8 @@ static struct wait *new_wait(struct ward *t, const struct probe_event *ev)
 			w = &t->waits[i];
 	if (!w)
 		w = &t->waits[t->nwaits++ % ENFORCE_WAITS];
-	row = w->row;
-	free(row);
+	free(w->row);
+	free(w->head);
 	*w = (struct wait){
 		.ssl = ev->ssl,
 		.call = ev->call,
@@ -266,6 +264,18 @@ static bool is_whole(const struct probe_event *ev)
 	return ev->at + ev->cap >= ev->len ||
 	       ev->flags &
 		       (PROBE_FLAG_CUT | PROBE_FLAG_FAULT | PROBE_FLAG_REPEAT);
+}
+
+/* Whose request it is may stand in its head. */
+static struct lg_row *head_of(struct enforce *e,
+			      const struct probe_conn_key *key)
+{
+	struct lg_row *row = malloc(sizeof(*row));
+
+	if (row && meter_head(e->o.meter, key, row))
+		return row;
+	free(row);
+	return NULL;
 }
 
 static void on_write(struct enforce *e, struct ward *t,
@@ -286,8 +296,11 @@ static void on_write(struct enforce *e, struct ward *t,
 	w->whole |= is_whole(ev);
 	if (c)
 		c->begun = ev->begun;
-	if (!e->has_fresh)
+	if (!e->has_fresh) {
+		if (w->begins && !w->head)
+			w->head = head_of(e, &key);
 		return;
+	}
 	if (c)
 		memcpy(c->call, e->fresh->id, sizeof(c->call));
 	if (c && !c->has_peer && e->resolver)
@@ -314,10 +327,11 @@ static void judge_stopped(struct enforce *e, struct ward *t)
 	act_continue(e, t);
 }
 
-static void on_stopped(struct enforce *e, struct ward *t,
-		       const struct probe_event *ev)
+static void on_stopped(struct ward *t, const struct probe_event *ev)
 {
+	struct probe_conn_key key = {.ssl = ev->ssl, .tgid = ev->tgid};
 	struct wait *w = find_wait(t, ev->ssl, ev->tid);
+	struct dial *c = dial_get(t, &key, true);
 
 	if (ev->result < 0) {
 		struct lg_log_kv kv[] = {
@@ -327,9 +341,13 @@ static void on_stopped(struct enforce *e, struct ward *t,
 		lg_log(LG_LOG_ERROR, "stop_refused", kv, 2);
 		return;
 	}
-	(void)e;
-	if (!w)
+	t->nstops++;
+	if (!w || w->call != ev->call) {
 		w = new_wait(t, ev);
+		w->begins = c && ev->begun != c->begun;
+	}
+	if (c)
+		c->begun = ev->begun;
 	w->stopped = true;
 	t->stopped = true;
 	t->seen_stopped = false;
@@ -372,7 +390,7 @@ void enforce_event(struct enforce *e, const struct probe_event *ev)
 	else if (t && ev->kind == PROBE_EV_WRITE)
 		on_write(e, t, ev);
 	else if (t && ev->kind == PROBE_EV_STOPPED)
-		on_stopped(e, t, ev);
+		on_stopped(t, ev);
 	else if (t && ev->kind == PROBE_EV_FREE)
 		dial_drop(t, ev->ssl);
 	else if (t && ev->kind == PROBE_EV_FD)
@@ -421,6 +439,28 @@ static void tick_stopped(struct enforce *e, struct ward *t, int64_t now_ms)
 	judge_stopped(e, t);
 }
 
+/* The kernel has stopped it, and the record of that found no room. */
+static void find_lost_stop(struct enforce *e, struct ward *t)
+{
+	uint32_t n = t->verdict || t->lags || e->cgroup_verdict
+			     ? loader_stops(e->loader, t->whom.tgid)
+			     : t->nstops;
+
+	if (n == t->nstops) {
+		t->lags = false;
+		return;
+	}
+	/* or it is still on its way */
+	if (!t->lags) {
+		t->lags = true;
+		return;
+	}
+	t->nstops = n;
+	t->lags = false;
+	if (!t->stopped && rung_is_stopped(&t->whom))
+		ward_waits_blindly(t);
+}
+
 static void tick_ward(struct enforce *e, struct ward *t, int64_t now_ms)
 {
 	if (rung_is_gone(&t->whom)) {
@@ -435,14 +475,9 @@ static void tick_ward(struct enforce *e, struct ward *t, int64_t now_ms)
 	t->dirty = false;
 	ward_judge(e, t, false);
 	act_count_denied(e, t);
-	if (t->stopped) {
+	find_lost_stop(e, t);
+	if (t->stopped)
 		tick_stopped(e, t, now_ms);
-	} else if (t->cont_ms) {
-		if (rung_is_stopped(&t->whom))
-			rung_signal(&t->whom, SIGCONT);
-		if (now_ms - t->cont_ms > LATE_MS)
-			t->cont_ms = 0;
-	}
 }
 
 static void add_peer(void *arg, const struct connect_peer *peer)

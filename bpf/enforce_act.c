@@ -24,11 +24,17 @@ static void mark(struct enforce *e, struct ward *t, uint64_t ssl,
 void act_verdict(struct enforce *e, struct ward *t, bool near, bool force)
 {
 	bool stop = t->is != LG_FORESEE_NO && e->o.hard != ENFORCE_WARN &&
-		    t->whom.tgid != 1 && t->whom.tgid != (uint32_t)getpid();
+		    !t->beyond;
 
-	if (force || stop != t->verdict)
-		loader_verdict_set(e->loader, t->whom.tgid,
-				   stop ? PROBE_STOP : PROBE_GO);
+	if ((force || stop != t->verdict) &&
+	    loader_verdict_set(e->loader, t->whom.tgid,
+			       stop ? PROBE_STOP : PROBE_GO))
+		stop = t->verdict; /* tried again */
+	if (t->beyond && t->is == LG_FORESEE_YES && !t->told_beyond &&
+	    e->o.hard != ENFORCE_WARN) {
+		t->told_beyond = true;
+		note_event(t, &t->why, NULL, LG_VERDICT_WARN);
+	}
 	/* it may not be the kernel's target yet, or anew */
 	if (force || near || near != t->near)
 		loader_target_near(e->loader, t->whom.tgid, near);
@@ -144,10 +150,17 @@ bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 {
 	enum lg_verdict v =
 		e->o.hard == ENFORCE_KILL ? LG_VERDICT_KILL : LG_VERDICT_STOP;
+	/* whose stop we would not outlive: its request fails */
+	bool is_reset = e->o.hard == ENFORCE_DENY ||
+			e->o.hard == ENFORCE_RESET || t->is_kin;
 
-	if ((e->o.hard == ENFORCE_DENY || e->o.hard == ENFORCE_RESET) &&
-	    reset_wait(e, t, why, w))
+	if (is_reset && !w->blind && reset_wait(e, t, why, w))
 		return false;
+	if (t->is_kin || (is_reset && w->blind)) {
+		w->used = false;
+		note_event(t, why, w->row, LG_VERDICT_WARN);
+		return false;
+	}
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		struct wait *one = &t->waits[i];
 
@@ -195,7 +208,6 @@ static void forget_stop(struct enforce *e, struct ward *t, bool by_hand)
 void act_continue(struct enforce *e, struct ward *t)
 {
 	forget_stop(e, t, false);
-	t->cont_ms = lg_clock_boot_ns() / 1000000;
 	rung_signal(&t->whom, SIGCONT);
 }
 

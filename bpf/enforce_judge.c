@@ -151,20 +151,46 @@ bool judge_call(struct ward *t, const struct lg_row *row,
  * process may ask fits, all else (the middle of a body, frames of control)
  * passes.
  */
+/* Nothing that may follow such a head fits. */
+static bool judge_head(struct ward *t, const struct wait *w,
+		       struct lg_exhaust *why)
+{
+	enum lg_foresight is;
+	struct lg_world *world;
+
+	*why = t->why;
+	if (!w->head || owner_pauses(t->owner, &t->whom))
+		return false;
+	world = owner_enter(t->owner);
+	const struct lg_exhaust_ask ask = {
+		.engine = t->owner->engine,
+		.world = world,
+		.row = w->head,
+		.held_ppm = owner_held_ppm(t->owner),
+	};
+	is = lg_exhaust_process(&ask, why);
+	owner_leave(t->owner, world);
+	return is != LG_FORESEE_YES;
+}
+
 static bool judge_wait(struct ward *t, const struct wait *w,
 		       struct lg_exhaust *why)
 {
 	const struct probe_conn_key key = {.ssl = w->ssl, .tgid = t->whom.tgid};
 	const struct dial *d = dial_get(t, &key, false);
 
+	if (w->blind) {
+		*why = t->why;
+		return t->is == LG_FORESEE_NO || !why->reason ||
+		       why->room_pusd > 0;
+	}
 	if (d && d->granted && d->granted == d->begun)
 		return true;
 	if (w->row)
 		return judge_call(t, w->row, why);
 	if (!d || !d->is_llm || !w->begins || t->is != LG_FORESEE_YES)
 		return true;
-	*why = t->why;
-	return false;
+	return judge_head(t, w, why);
 }
 
 bool judge_waits(struct ward *t, struct lg_exhaust *why, struct wait **first)

@@ -64,11 +64,11 @@ static void read_orders(struct owner *o, struct lg_slice text)
 
 	o->norders = 0;
 	while (lg_control_next(&text, &c) && o->norders < ENFORCE_ORDERS)
-		if (c.pid && c.kind != LG_CONTROL_STOPPED)
+		if (c.pid && (c.kind != LG_CONTROL_STOPPED || c.by_budget))
 			o->orders[o->norders++] = (struct order){
 				.pid = c.pid,
 				.start = c.start,
-				.off = c.kind == LG_CONTROL_OFF,
+				.kind = c.kind,
 			};
 }
 
@@ -96,10 +96,10 @@ void owner_refresh(struct owner *o)
 }
 
 static bool has_order(const struct owner *o, const struct rung_whom *w,
-		      bool off)
+		      enum lg_control_kind kind)
 {
 	for (unsigned i = 0; i < o->norders; i++)
-		if (o->orders[i].off == off &&
+		if (o->orders[i].kind == kind &&
 		    o->orders[i].pid == (int32_t)w->tgid &&
 		    o->orders[i].start == w->start)
 			return true;
@@ -108,12 +108,17 @@ static bool has_order(const struct owner *o, const struct rung_whom *w,
 
 bool owner_lets_alone(const struct owner *o, const struct rung_whom *w)
 {
-	return has_order(o, w, true);
+	return has_order(o, w, LG_CONTROL_OFF);
 }
 
 bool owner_pauses(const struct owner *o, const struct rung_whom *w)
 {
-	return has_order(o, w, false);
+	return has_order(o, w, LG_CONTROL_PAUSE);
+}
+
+bool owner_has_stopped(const struct owner *o, const struct rung_whom *w)
+{
+	return has_order(o, w, LG_CONTROL_STOPPED);
 }
 
 static bool is_it(const struct lg_control *c, void *arg)

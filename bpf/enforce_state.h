@@ -4,12 +4,13 @@
 #include "bpf/become.h"
 #include "bpf/enforce.h"
 #include "bpf/rung.h"
+#include "guard/control.h"
 #include "guard/exhaust.h"
 
 /* Private to enforce*.c. */
 #define ENFORCE_SLOTS 1024
 #define ENFORCE_PAST 8	 /* kinds of calls a process is known for */
-#define ENFORCE_WAITS 16 /* writes of a process that may wait at once */
+#define ENFORCE_WAITS 64 /* writes of a process that may wait at once */
 #define ENFORCE_TRUST 32 /* calls that say what a hold turns out to cost */
 #define ENFORCE_ORDERS 64
 
@@ -27,7 +28,7 @@ struct owner {
 	struct order {
 		int32_t pid;
 		uint64_t start;
-		bool off; /* else paused */
+		enum lg_control_kind kind;
 	} orders[ENFORCE_ORDERS];
 	unsigned norders;
 	uint32_t trust[ENFORCE_TRUST]; /* ppm of the hold that was charged */
@@ -37,12 +38,14 @@ struct owner {
 
 /* A write that the kernel has told of; it may be waiting at its entry. */
 struct wait {
-	uint64_t ssl;
+	uint64_t ssl; /* 0: blind */
 	uint32_t call, tid;
 	bool used, whole, begins;
-	bool stopped;	    /* waits */
-	bool marked;	    /* the meter knows that it waits */
-	struct lg_row *row; /* of the request that ended with it, or NULL */
+	bool stopped;	     /* waits */
+	bool marked;	     /* the meter knows that it waits */
+	bool blind;	     /* that it waits is all that is known */
+	struct lg_row *row;  /* of the request that ended with it, or NULL */
+	struct lg_row *head; /* as far as its head tells, or NULL */
 };
 
 /* A connection to an LLM peer. */
@@ -73,6 +76,9 @@ struct ward {
 	unsigned nsettled;
 	bool has_terminal; /* a shell may wait for its stops */
 	bool ignores;	   /* its environment says so */
+	bool is_kin;	   /* we would not outlive its stop */
+	bool beyond;	   /* could never be continued */
+	bool told_beyond;
 
 	enum lg_foresight is; /* exhausted for its next call? */
 	struct lg_exhaust why;
@@ -87,7 +93,8 @@ struct ward {
 	bool noted;	   /* the orders say that it is stopped */
 	bool killed;
 	int64_t stopped_ms;
-	int64_t cont_ms;	/* when it was continued, 0: long ago */
+	uint32_t nstops;	/* records of stops that came */
+	bool lags;		/* there were more stops than that */
 	struct lg_hash128 told; /* budget and window of the last row denied */
 	uint32_t told_window;
 	bool has_told;
@@ -128,6 +135,8 @@ void owner_refresh(struct owner *o);
 /* Is it let alone (`disable PID`) or paused by its number? */
 bool owner_lets_alone(const struct owner *o, const struct rung_whom *w);
 bool owner_pauses(const struct owner *o, const struct rung_whom *w);
+/* Did a tracer before us leave it stopped? */
+bool owner_has_stopped(const struct owner *o, const struct rung_whom *w);
 /* What a call turned out to cost of what was held for it. */
 void owner_learn(struct owner *o, const struct lg_row *row);
 uint32_t owner_held_ppm(const struct owner *o);
@@ -220,6 +229,8 @@ void ward_identify(struct enforce *e, struct ward *t);
 void ward_forget_calls(struct ward *t);
 /* Judge it and act on that; force: whatever the kernel has now. */
 void ward_judge(struct enforce *e, struct ward *t, bool force);
+/* It is stopped by a tracer, and before what is not known. */
+void ward_waits_blindly(struct ward *t);
 void wards_each(struct enforce *e,
 		void (*fn)(struct enforce *e, struct ward *t, int64_t now_ms),
 		int64_t now_ms);

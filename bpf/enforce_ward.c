@@ -1,7 +1,9 @@
 #include "bpf/enforce_state.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "bpf/meter.h"
 
 struct ward *ward_find(struct enforce *e, uint32_t tgid)
@@ -22,6 +24,7 @@ void ward_forget_calls(struct ward *t)
 	}
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		free(t->waits[i].row);
+		free(t->waits[i].head);
 		t->waits[i] = (struct wait){.used = false};
 	}
 	t->npast = 0;
@@ -39,6 +42,9 @@ void ward_identify(struct enforce *e, struct ward *t)
 	t->owner = owner_of(e, t->whom.tgid, t->who->uid);
 	t->ignores = (t->who->flags & LG_ROW_IGNORED_BUDGET) != 0;
 	t->has_terminal = rung_has_terminal(&t->whom);
+	t->is_kin = rung_is_kin(&t->whom);
+	t->beyond = t->whom.tgid == 1 || t->whom.tgid == (uint32_t)getpid() ||
+		    !rung_may_continue(&t->whom);
 	owner_drop(e, was);
 }
 
@@ -57,6 +63,14 @@ void ward_judge(struct enforce *e, struct ward *t, bool force)
 		act_reset_calls(e, t);
 }
 
+void ward_waits_blindly(struct ward *t)
+{
+	t->waits[0].used = t->waits[0].stopped = true;
+	t->waits[0].whole = t->waits[0].blind = true;
+	t->stopped = t->seen_stopped = true;
+	t->stopped_ms = lg_clock_boot_ns() / 1000000;
+}
+
 struct ward *ward_add(struct enforce *e, uint32_t tgid)
 {
 	struct ward **slot = &e->wards[tgid % ENFORCE_SLOTS];
@@ -73,6 +87,11 @@ struct ward *ward_add(struct enforce *e, uint32_t tgid)
 	t->next = *slot;
 	*slot = t;
 	ward_identify(e, t);
+	if (t->owner && owner_has_stopped(t->owner, &t->whom) &&
+	    rung_is_stopped(&t->whom)) {
+		ward_waits_blindly(t);
+		t->stays = t->noted = true;
+	}
 	ward_judge(e, t, true);
 	return t;
 }

@@ -355,6 +355,15 @@ int loader_verdict_set(struct loader *l, uint32_t tgid, enum probe_verdict v)
 	return verdict_set(bpf_map__fd(l->skel->maps.verdicts), &tgid, v);
 }
 
+uint32_t loader_stops(struct loader *l, uint32_t tgid)
+{
+	uint32_t n = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.stops), &tgid, &n))
+		return 0;
+	return n;
+}
+
 int loader_cgroup_verdict_set(struct loader *l, uint64_t cgroup,
 			      enum probe_verdict v)
 {

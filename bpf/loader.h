@@ -62,6 +62,8 @@ int loader_select(struct loader *l, const struct probe_select *s);
 int loader_target_near(struct loader *l, uint32_t tgid, bool near);
 int loader_target_drop(struct loader *l, uint32_t tgid);
 int loader_verdict_set(struct loader *l, uint32_t tgid, enum probe_verdict v);
+/* How often a process was stopped by its verdict, records lost or not. */
+uint32_t loader_stops(struct loader *l, uint32_t tgid);
 int loader_cgroup_verdict_set(struct loader *l, uint64_t cgroup,
 			      enum probe_verdict v);
 int loader_conn_state(struct loader *l, const struct probe_conn_key *key,

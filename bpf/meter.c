@@ -546,6 +546,17 @@ int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
 	return 0;
 }
 
+bool meter_head(struct meter *m, const struct probe_conn_key *key,
+		struct lg_row *out)
+{
+	struct conn *c = find_conn(m, key->tgid, key->ssl);
+	const struct lg_row *row = c && c->flow ? lg_flow_head(c->flow) : NULL;
+
+	if (row)
+		*out = *row;
+	return row;
+}
+
 void meter_mark(struct meter *m, const struct probe_conn_key *key,
 		enum lg_verdict v, const char *reason, bool unsent)
 {

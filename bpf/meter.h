@@ -75,6 +75,12 @@ void meter_leave(struct meter *m);
  */
 int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out);
 /*
+ * Whose the request is whose head was written and whose body is to come, as
+ * its row will say. False: there is none, or its head is not whole.
+ */
+bool meter_head(struct meter *m, const struct probe_conn_key *key,
+		struct lg_row *out);
+/*
  * The verdict of the calls under way on a connection, for their rows. unsent:
  * only of the newest request, which waits at its write: should the connection
  * or the process end now, it has cost nothing. LG_VERDICT_ALLOW with unsent

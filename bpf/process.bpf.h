@@ -125,6 +125,7 @@ int BPF_PROG(process_exited, struct task_struct *task)
 		return 0;
 	bpf_map_delete_elem(&targets, &key.tgid);
 	bpf_map_delete_elem(&verdicts, &key.tgid);
+	bpf_map_delete_elem(&stops, &key.tgid);
 	exits++;
 	process_event(PROBE_EV_EXIT, key.tgid, 0);
 	return 0;

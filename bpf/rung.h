@@ -38,6 +38,10 @@ bool rung_is_stopped(const struct rung_whom *w);
 /* A controlling terminal, so perhaps a shell that looks after its jobs. */
 bool rung_has_terminal(const struct rung_whom *w);
 int rung_signal(const struct rung_whom *w, int sig);
+/* May it be sent SIGCONT: it is ours, or CAP_KILL is there? */
+bool rung_may_continue(const struct rung_whom *w);
+/* The machine's first process, we, or whoever waits for us to end. */
+bool rung_is_kin(const struct rung_whom *w);
 
 /*
  * End a connection of another process both ways: by its descriptor, or all its

@@ -16,6 +16,8 @@
 #include "guard/control.h"
 #include "guard/file.h"
 
+#define KIN_MAX 64
+
 /* -- whom ------------------------------------------------------------------ */
 
 int rung_whom_open(uint32_t tgid, struct rung_whom *out)
@@ -46,7 +48,8 @@ bool rung_is_gone(const struct rung_whom *w)
 }
 
 /* "PID (comm) S ppid pgrp session tty_nr ..." */
-static bool read_state(const struct rung_whom *w, char *state, int *tty)
+static bool read_state(const struct rung_whom *w, char *state, uint32_t *ppid,
+		       int *tty)
 {
 	char path[40], text[512];
 	const char *end;
@@ -55,23 +58,27 @@ static bool read_state(const struct rung_whom *w, char *state, int *tty)
 	if (lg_file_peek(path, text, sizeof(text)) <= 0)
 		return false;
 	end = strrchr(text, ')');
-	return end && sscanf(end + 1, " %c %*d %*d %*d %d", state, tty) == 2;
+	return end &&
+	       sscanf(end + 1, " %c %u %*d %*d %d", state, ppid, tty) == 3;
 }
 
 bool rung_is_stopped(const struct rung_whom *w)
 {
+	uint32_t ppid;
 	char state;
 	int tty;
 
-	return !rung_is_gone(w) && read_state(w, &state, &tty) && state == 'T';
+	return !rung_is_gone(w) && read_state(w, &state, &ppid, &tty) &&
+	       state == 'T';
 }
 
 bool rung_has_terminal(const struct rung_whom *w)
 {
+	uint32_t ppid;
 	char state;
 	int tty;
 
-	return read_state(w, &state, &tty) && tty != 0;
+	return read_state(w, &state, &ppid, &tty) && tty != 0;
 }
 
 int rung_signal(const struct rung_whom *w, int sig)
@@ -83,6 +90,24 @@ int rung_signal(const struct rung_whom *w, int sig)
 	if (rung_is_gone(w))
 		return -ESRCH;
 	return kill((pid_t)w->tgid, sig) ? -errno : 0;
+}
+
+bool rung_may_continue(const struct rung_whom *w)
+{
+	return rung_signal(w, 0) != -EPERM;
+}
+
+bool rung_is_kin(const struct rung_whom *w)
+{
+	struct rung_whom up = {.tgid = (uint32_t)getpid(), .pidfd = -1};
+	unsigned n = 0;
+	char state;
+	int tty;
+
+	while (up.tgid > 1 && up.tgid != w->tgid && n++ < KIN_MAX)
+		if (!read_state(&up, &state, &up.tgid, &tty))
+			break;
+	return w->tgid == 1 || up.tgid == w->tgid;
 }
 
 /* -- trials -----------------------------------------------------------------

@@ -29,6 +29,17 @@ __noinline int cgroup_verdict(void)
 	return worst;
 }
 
+static __noinline int count_stop(__u32 tgid)
+{
+	__u32 one = 1, *n = bpf_map_lookup_elem(&stops, &tgid);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	else
+		bpf_map_update_elem(&stops, &tgid, &one, BPF_NOEXIST);
+	return 0;
+}
+
 static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
 {
 	__u32 *v = bpf_map_lookup_elem(&verdicts, &e->w.tgid);
@@ -40,12 +51,15 @@ static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
 		if (of_cgroup > what)
 			what = of_cgroup;
 	}
-	if (what == PROBE_GO)
+	/* The first process is nobody's to stop, whoever's group it is in. */
+	if (what == PROBE_GO || e->w.tgid == 1)
 		return;
 	/* Whose connection it is, is not known: that can be taken back. */
 	if (c->state != PROBE_CONN_LLM)
 		what = PROBE_STOP;
 	err = bpf_send_signal(what == PROBE_KILL ? SIGKILL : SIGSTOP);
+	if (!err)
+		count_stop(e->w.tgid);
 	e->kind = PROBE_EV_STOPPED;
 	e->result = err ? err : what;
 	e->at = 0;

@@ -26,6 +26,7 @@
  */
 struct lg_flow;
 struct lg_memo;
+struct lg_row;
 struct lg_who;
 
 struct lg_flow_peer {
@@ -146,6 +147,11 @@ bool lg_flow_is_bound(const struct lg_flow *f);
  * of this connection was one yet.
  */
 bool lg_flow_is_guarding(const struct lg_flow *f);
+/*
+ * What is known of the newest request by its head, its body being written:
+ * NULL when there is none. Until the next call on this flow.
+ */
+const struct lg_row *lg_flow_head(const struct lg_flow *f);
 /* Requests that were seen to begin. */
 uint32_t lg_flow_begun(const struct lg_flow *f);
 /*

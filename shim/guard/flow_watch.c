@@ -116,6 +116,14 @@ uint32_t lg_flow_begun(const struct lg_flow *f)
 	return f->begun;
 }
 
+const struct lg_row *lg_flow_head(const struct lg_flow *f)
+{
+	if (f->h2w)
+		return lg_h2watch_head(f->h2w);
+	/* attributed: it has a process */
+	return f->writing && f->writing->row.pid ? &f->writing->row : NULL;
+}
+
 void lg_flow_unsent(struct lg_flow *f, bool unsent)
 {
 	struct lg_exchange *x = f->last;

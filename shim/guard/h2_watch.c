@@ -530,6 +530,11 @@ void lg_h2watch_gap(struct lg_h2watch *w, bool up, uint64_t missing)
 				lg_flow_gap(st->sub, up, 0);
 }
 
+const struct lg_row *lg_h2watch_head(const struct lg_h2watch *w)
+{
+	return w->newest ? lg_flow_head(w->newest->sub) : NULL;
+}
+
 void lg_h2watch_unsent(struct lg_h2watch *w, bool unsent)
 {
 	if (w->newest)

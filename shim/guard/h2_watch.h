@@ -15,6 +15,7 @@
  * recognised by its answer. One thread per object.
  */
 struct lg_h2watch;
+struct lg_row;
 
 /* flow: whose connection it is; outlives it. late: not from its first byte. */
 struct lg_h2watch *lg_h2watch_new(struct lg_flow *flow, bool late);
@@ -24,6 +25,7 @@ void lg_h2watch_up(struct lg_h2watch *w, const char *p, size_t n);
 void lg_h2watch_down(struct lg_h2watch *w, const char *p, size_t n);
 void lg_h2watch_gap(struct lg_h2watch *w, bool up, uint64_t missing);
 /* As the functions of the same names of flow.h. */
+const struct lg_row *lg_h2watch_head(const struct lg_h2watch *w);
 void lg_h2watch_unsent(struct lg_h2watch *w, bool unsent);
 void lg_h2watch_mark(struct lg_h2watch *w, int verdict, const char *reason,
 		     bool newest);

@@ -14,7 +14,7 @@ from decimal import Decimal
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib'))
 from live import (  # noqa: E402
-    ANTHROPIC, CLI, OPENAI, SCALE, TRACE, Client, Failed, Skip, Tracer,
+    ANTHROPIC, CLI, OPENAI, SCALE, TOP, TRACE, Client, Skip, Tracer,
     chat_body, eq, main, ok, request, until)
 
 DEAR = 'in=1000;out=1000'
@@ -65,7 +65,7 @@ def scoped(box, scope, usd='0.02', more=''):
                'limit_usd: %s, hard: true%s}\n' % (scope, usd, more))
 
 
-# -- whom it never stops ------------------------------------------------------
+# -- what must not stop the tracer --------------------------------------------
 
 
 def case_reader_is_slow(box):
@@ -101,7 +101,136 @@ def case_reader_is_slow(box):
             err.close()
 
 
+def case_lost_record(box):
+    """The ring is full when it is stopped: it goes on nevertheless."""
+    scoped(box, 'project:x')
+    with Client(box, 'requests', LLMGUARD_PROJECT='x') as c, \
+            Client(box, 'requests', LLMGUARD_PROJECT='y') as d:
+        with Tracer(box, '--ring-mb', '1', pid=[c.pid, d.pid],
+                    code=OVER) as t:
+            spend(c, 2)
+            time.sleep(0.5)             # its verdict stands
+            t.proc.send_signal(signal.SIGSTOP)
+            try:
+                big = dear(text='x' * 200000)
+                for a in d.send(*[big for _ in range(8)]):
+                    eq(a['status'], 200, 'nobody limits it')
+                c.start(dear())
+                stops(c)
+            finally:
+                t.proc.send_signal(signal.SIGCONT)
+            stays(c, box, 10, 1.5)
+            t.wait_said('no room in the ring')
+            raise_it(box)
+            goes_on(c)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
+# -- whom it never stops ------------------------------------------------------
+
+PARENT = r'''
+import json, os, subprocess, sys
+argv = sys.argv[1:]
+p = None
+sys.path.append(os.path.join(os.environ['TOP'], 'tests/bpf/lib'))
+sys.path.append(os.path.join(os.environ['TOP'], 'tests/e2e'))
+err = open(os.environ['SAID'], 'w')
+tracer = subprocess.Popen(argv + ['--pid', str(os.getpid())], stderr=err,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+sys.argv = ['client.py', 'requests']
+import client
+client.main()
+tracer.terminate()
+tracer.wait()
+'''
+
+
+def case_own_parent(box):
+    """Who started the tracer is never stopped: its request fails."""
+    box.budget('0.02')
+    path = os.path.join(box.dir, 'parent.py')
+    said = os.path.join(box.dir, 'tracer.err')
+    with open(path, 'w') as f:
+        f.write(PARENT)
+    argv = [sys.executable, path, TRACE, '--config', box.config_path,
+            '--state-dir', box.state, '--region', box.region]
+    with Client(box, argv=argv, SAID=said, TOP=TOP) as c:
+        until(lambda: os.path.exists(said) and
+              ': ready' in open(said).read(), 'the tracer is ready')
+        spend(c, 2)
+        a = c.send(dear())[0]
+        ok(a['status'] != 200, 'its request fails: %r' % a)
+        ok(not c.is_stopped(), 'it runs')
+        eq(len(bodies(box)), 2, 'requests that reached the server')
+
+
+def case_no_kill(box):
+    """Whom it may not continue it does not stop."""
+    caps = '+bpf,+perfmon,+sys_ptrace,+checkpoint_restore,+dac_override'
+    if not os.path.exists('/usr/bin/setpriv'):
+        raise Skip('no setpriv')
+    box.budget('0.02')
+    for top, dirs, _ in os.walk(box.dir):
+        os.chmod(top, 0o777)
+    said = open(os.path.join(box.dir, 'said'), 'w+')
+    with Client(box, 'requests') as c:
+        p = subprocess.Popen(
+            ['setpriv', '--reuid', '65534', '--regid', '65534',
+             '--clear-groups', '--inh-caps=' + caps, '--ambient-caps=' + caps,
+             TRACE, '--config', box.config_path, '--state-dir', box.state,
+             '--region', box.region, '--pid', str(c.pid)],
+            stdout=subprocess.DEVNULL, stderr=said, env=box.env(False))
+        try:
+            until(lambda: ': ready' in open(said.name).read(), 'ready')
+            for _ in range(5):
+                eq(c.send(dear())[0]['status'], 200, 'it goes on')
+        finally:
+            p.terminate()
+            p.wait(10)
+            said.close()
+
+
 # -- whose stop it is ----------------------------------------------------------
+
+
+def case_stopped_by_user(box):
+    """A program that its user has stopped is not continued by us."""
+    box.budget('0.02')
+    with Client(box, 'requests') as a, Client(box, 'requests') as c:
+        with Tracer(box, pid=[a.pid, c.pid], code=OVER):
+            spend(c, 1)
+            os.kill(c.pid, signal.SIGSTOP)
+            until(c.is_stopped, 'stopped by hand')
+            spend(a, 1)
+            a.start(dear())
+            stops(a)
+            raise_it(box)
+            goes_on(a)
+            a.collect()
+            time.sleep(0.5)
+            ok(c.is_stopped(), "the user's stop stands after the raise")
+        time.sleep(0.2)
+        ok(c.is_stopped(), "the user's stop stands after the tracer")
+        os.kill(c.pid, signal.SIGCONT)
+
+
+def case_tracer_comes_again(box):
+    """What a tracer before it had stopped goes on when it has room."""
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=None) as t:
+            spend(c, 2)
+            c.start(dear())
+            stops(c)
+            t.proc.kill()
+            t.proc.wait()
+        stays(c, box, 2, 0.2)
+        with Tracer(box, pid=c.pid, code=None):
+            stays(c, box, 2)
+            raise_it(box)
+            goes_on(c)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+        ok(not box.status()['stopped'], 'nobody is noted as stopped')
 
 
 # -- many ---------------------------------------------------------------------
@@ -174,6 +303,11 @@ def case_project_header(box):
                mine={'x-llmguard-project': 'x'})
 
 
+def case_project_env(box):
+    scope_case(box, 'project:x', {'x-llmguard-project': 'y'},
+               env={'LLMGUARD_PROJECT': 'x'})
+
+
 def case_uid(box):
     scope_case(box, 'uid:0', None)
 
@@ -190,6 +324,24 @@ def case_each_user(box):
 def case_conversation(box):
     scope_case(box, 'conversation:c1', {'x-llmguard-conversation': 'c2'},
                mine={'x-llmguard-conversation': 'c1'})
+
+
+def case_run_env(box):
+    box.config(None)
+    with Client(box, 'requests', LLMGUARD_MAX_USD='0.02') as c:
+        with Client(box, 'requests') as d:
+            with Tracer(box, pid=[c.pid, d.pid], code=OVER):
+                spend(c, 2)
+                spend(d, 3)
+                c.start(dear())
+                stops(c)
+                stays(c, box, 5)
+                spend(d, 1)
+                p = box.cli('resume', str(c.pid), check=False)
+                eq(p.returncode, 1, 'resume without room')
+                box.cli('resume', str(c.pid), '--force')
+                goes_on(c)
+                eq(c.collect()[-1]['status'], 200, 'it completes')
 
 
 # -- the ground moves -----------------------------------------------------------
