@@ -485,18 +485,22 @@ static void add_peer(void *arg, const struct connect_peer *peer)
 	rung_deny_peer(arg, peer);
 }
 
-/* Whoever enters the group now is stopped at its first write, then judged. */
+/*
+ * Whoever enters the group now is stopped at its first write, then judged.
+ * Connections are denied to the group where nobody in it may make calls.
+ */
 static void tick_cgroup(struct enforce *e)
 {
-	bool any = false, all = false;
+	bool any = false, all = true;
 
 	if (!e->o.cgroup || e->o.hard == ENFORCE_WARN)
 		return;
 	for (unsigned i = 0; i < ENFORCE_SLOTS; i++)
 		for (struct ward *t = e->wards[i]; t; t = t->next) {
 			any |= t->is != LG_FORESEE_NO;
-			all |= t->is == LG_FORESEE_YES;
+			all &= t->is == LG_FORESEE_YES;
 		}
+	all &= any;
 	if (any != e->cgroup_verdict)
 		loader_cgroup_verdict_set(e->loader, e->o.cgroup,
 					  any ? PROBE_STOP : PROBE_GO);

@@ -190,6 +190,54 @@ def case_no_kill(box):
             said.close()
 
 
+# -- a group -------------------------------------------------------------------
+
+
+def cgroup_root():
+    with open('/proc/mounts') as f:
+        for line in f:
+            if line.split()[2] == 'cgroup2':
+                return line.split()[1]
+    raise Skip('no cgroup2 here')
+
+
+def inside(box, group, **env):
+    return Client(box, argv=[
+        'sh', '-c', 'echo $$ > "$0" && exec "$@"',
+        group + '/cgroup.procs'] + Client.command('requests'), **env)
+
+
+def remove(group):
+    try:
+        os.rmdir(group)
+        return True
+    except OSError:
+        return False
+
+
+def case_group_denied(box):
+    """Who is not of the budget connects, though he is of the group."""
+    group = os.path.join(cgroup_root(), 'llmguard-ladder-%d' % os.getpid())
+    try:
+        os.mkdir(group)
+    except OSError as e:
+        raise Skip('no control group can be made: %s' % e)
+    scoped(box, 'project:x')
+    try:
+        with inside(box, group, LLMGUARD_PROJECT='x') as a, \
+                inside(box, group, LLMGUARD_PROJECT='y') as b:
+            with Tracer(box, '--cgroup', group, '--on-hard', 'deny',
+                        code=OVER):
+                spend(a, 2)
+                for x in a.send(dear(), dear()):
+                    ok(x['status'] != 200, 'it is denied: %r' % x)
+                time.sleep(0.5)
+                spend(b, 2)
+    finally:
+        until(lambda: remove(group), 'the group is empty', 5)
+    eq(len(bodies(box)), 4, 'requests that reached the server')
+
+
 # -- whose stop it is ----------------------------------------------------------
 
 
