@@ -388,7 +388,7 @@ static void put_summary(struct top_grid *g, const struct top_model *m,
 		 " llmguard top %s  %s/h  today %s%s  %llu calls  %llu "
 		 "blocked",
 		 m->clock, top_usd(top_rate_hour(&t->rate, m->now_ms)),
-		 t->partial ? "more than " : "", top_usd(t->cost_pusd),
+		 t->partial ? ">" : "", top_usd(t->cost_pusd),
 		 (unsigned long long)t->calls, (unsigned long long)t->blocked);
 	paint(g, 0, 0, g->cols, TOP_BAR);
 	put(g, ui, 0, 0, TOP_BAR, text);

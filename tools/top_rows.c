@@ -37,7 +37,7 @@ static const struct top_column budgets[] = {
 	[B_EMPTY] = {"EMPTY", 5, 8, true, 2},
 	[B_STATE] = {"STATE", 5, 8, false, 0},
 	[B_RESETS] = {"RESETS", 6, 8, true, 5},
-	[B_PERIOD] = {"PERIOD", 6, 8, false, 6},
+	[B_PERIOD] = {"PERIOD", 7, 8, false, 6},
 	[B_SCOPE] = {"SCOPE", 8, 48, false, 7},
 };
 

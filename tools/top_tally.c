@@ -11,7 +11,7 @@
 #include "spend.h"
 
 /* So much of the ledger's end is read at the start. */
-#define BACK ((uint64_t)96 << 20)
+#define BACK ((uint64_t)192 << 20)
 /* Texts come from the network: these many are kept apart, then it is "other".
  */
 #define KEYS_MAX 20000u
@@ -105,6 +105,14 @@ static void keep(struct top_ring *ring, const struct lg_row *r)
 	join(r->budgets, c->budgets, sizeof(c->budgets));
 }
 
+/* Not of a clock that is ahead: what comes after it would count nothing. */
+static void add_to(struct top_rate *rate, const struct top_tally *t,
+		   const struct lg_row *r)
+{
+	if (r->ts_ms <= t->now_ms + TOP_BUCKET_MS)
+		top_rate_add(rate, r->ts_ms, r->cost_pusd);
+}
+
 static void *entry(struct strmap *m, const char *key)
 {
 	void *p = strmap_get(m, key);
@@ -141,7 +149,7 @@ static int add_process(struct top_tally *t, const struct lg_row *r, bool no)
 		p->last_ms = r->ts_ms;
 	if (p->gone && p->pid && r->ts_ms > t->now_ms - 60000)
 		p->gone = false, p->start = 0; /* it may be another one */
-	top_rate_add(&p->rate, r->ts_ms, r->cost_pusd);
+	add_to(&p->rate, t, r);
 	return 0;
 }
 
@@ -168,7 +176,7 @@ static int add_model(struct top_tally *t, const struct lg_row *r, bool no)
 	add_tokens(&m->output_tokens, r->output_tokens);
 	if (r->ts_ms > m->last_ms)
 		m->last_ms = r->ts_ms;
-	top_rate_add(&m->rate, r->ts_ms, r->cost_pusd);
+	add_to(&m->rate, t, r);
 	return 0;
 }
 
@@ -183,7 +191,7 @@ static int add_rate(struct top_tally *t, const struct lg_row *r,
 	rate = entry(&t->budgets, key);
 	if (!rate)
 		return -ENOMEM;
-	top_rate_add(rate, r->ts_ms, r->cost_pusd);
+	add_to(rate, t, r);
 	return 0;
 }
 
@@ -253,7 +261,7 @@ int top_tally_add(struct top_tally *t, const struct lg_row *r)
 	t->blocked += no;
 	t->unguarded += !!(r->flags & LG_ROW_UNGUARDED);
 	t->unknown += r->price_state == LG_PRICED_UNKNOWN;
-	top_rate_add(&t->rate, r->ts_ms, r->cost_pusd);
+	add_to(&t->rate, t, r);
 	err = add_process(t, r, no);
 	return err ? err : add_budgets(t, r);
 }
