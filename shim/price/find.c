@@ -356,11 +356,23 @@ bool lg_price_find_tuned(const struct lg_catalog *c, struct lg_slice provider,
 {
 	static const char tuned[] = "fine-tuned";
 	struct lg_price_want v = *w;
+	struct lg_catalog rest = *c;
+	struct lg_price other;
 
 	v.variant = lg_slice_str(tuned);
 	if (!lg_price_find(c, provider, model, &v, out))
 		return false;
-	return lg_slice_eq(lg_img_text(out->img, out->entry->variant),
-			   v.variant) ||
-	       apply_premium(c, provider, out);
+	if (lg_slice_eq(lg_img_text(out->img, out->entry->variant),
+			v.variant) ||
+	    apply_premium(c, provider, out))
+		return true;
+	/* A price of the model itself does not hide what others know. */
+	if (!rest.n--)
+		return false;
+	memmove(rest.img, rest.img + 1, rest.n * sizeof(rest.img[0]));
+	other = *out;
+	if (!lg_price_find_tuned(&rest, provider, model, w, &other))
+		return false;
+	*out = other;
+	return true;
 }

@@ -362,6 +362,26 @@ static void test_fine_tune_premium(void **state)
 	lg_buf_fini(&conf);
 }
 
+/* A price of one's own for the model leaves its fine-tuned kin as it was. */
+static void test_tuned_beside_own(void **state)
+{
+	struct lg_buf out;
+	struct lg_catalog c = own(&out, "prices:\n- {provider: openai, model: "
+					"gpt-4o, input_per_1m: 2, "
+					"output_per_1m: 8}\n");
+	struct lg_price p;
+
+	(void)state;
+	c.img[1] = shipped().img[0];
+	c.n = 2;
+	p = look(&c, "openai", "gpt-4o", "", DAY(234));
+	assert_int_equal(p.rate[LG_BUCKET_INPUT], 2 * USD);
+	p = look(&c, "openai", "ft:gpt-4o:acme", "", DAY(234));
+	assert_string_equal(id(&p), "openai/gpt-4o:fine-tuned");
+	assert_int_equal(p.rate[LG_BUCKET_INPUT], 375 * (USD / 100));
+	lg_buf_fini(&out);
+}
+
 /* The ceiling is nowhere below any price of its provider. */
 static void test_ceiling(void **state)
 {
@@ -486,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_time_of_day),
 		cmocka_unit_test(test_rules_of_config),
 		cmocka_unit_test(test_fine_tune_premium),
+		cmocka_unit_test(test_tuned_beside_own),
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_bad_catalogs),
 		cmocka_unit_test(test_forms_of_match),
