@@ -8,6 +8,8 @@ calls cross the wire in it, <!-- not run: why --> that it cannot be run here.
 In DOCUMENTS every such block says one of them, elsewhere what says nothing is
 left alone.
 
+A block of yaml with the mark is given to `llmguard config check`.
+
 A document's blocks are run in their order, in one folder, by one user with a
 ledger of their own. What a console block shows has to come: each line in its
 order, every number any number, any space any space, "..." anything.
@@ -239,6 +241,10 @@ def run_block(place, what, lang, text):
             return 'no ' + program
     if 'guarded' in words and sanitizer():
         return 'a sanitizer\'s runtime cannot be preloaded here'
+    if lang == 'yaml':
+        place.put('shown.yaml', ('' if 'version:' in text else 'version: 1\n')
+                  + text)
+        text = 'llmguard config check shown.yaml\n'
     if lang == 'console':
         run_console(place, text, status)
         return ''
@@ -253,7 +259,7 @@ def document(server, path):
     place, done, left, bad = Place(server), 0, 0, 0
     try:
         for line, what, lang, text in blocks(path):
-            if lang not in ('sh', 'console', 'bash', 'shell'):
+            if lang not in ('sh', 'console') and not what.startswith('run'):
                 continue
             where = '%s:%d' % (path, line)
             try:
