@@ -201,6 +201,13 @@ struct pieces {
 	struct probe_conn *c;
 };
 
+/* Only of its last piece: those before it are followed by more. */
+static __always_inline void say_cut(struct emit *e)
+{
+	if (e->len > call_max && e->at + PROBE_PIECE >= call_max)
+		e->flags |= PROBE_FLAG_CUT;
+}
+
 static long next_piece(__u32 i, struct pieces *p)
 {
 	__u64 at = ((__u64)i + 1) * PROBE_PIECE;
@@ -208,6 +215,7 @@ static long next_piece(__u32 i, struct pieces *p)
 	if (at >= p->e->len || at >= call_max)
 		return 1;
 	p->e->at = at;
+	say_cut(p->e);
 	piece(p->e, p->c);
 	return 0;
 }
@@ -218,9 +226,8 @@ static __always_inline void emit_call(struct emit *e, struct probe_conn *c)
 	struct pieces p = {.e = e, .c = c};
 	__u64 over = e->len > call_max ? e->len - call_max : 0;
 
-	if (over)
-		e->flags |= PROBE_FLAG_CUT;
 	e->at = 0;
+	say_cut(e);
 	piece(e, c);
 	if (e->len > PROBE_PIECE)
 		bpf_loop(1 << 20, next_piece, &p, 0);

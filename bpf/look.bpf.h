@@ -15,7 +15,10 @@ enum look {
 	LOOK_PREFACE,
 	LOOK_FRAME, /* h2 */
 };
-/* Bytes that do not fit until a late joined connection is dropped. */
+/*
+ * Calls of a late joined connection that do not fit: the rest of a body, or
+ * none of ours. After so many, nothing goes up until a request does.
+ */
 #define LOOK_MISSES 16
 
 #define W4(a, b, c, d)                                                         \
@@ -111,30 +114,41 @@ static __always_inline void head_read(struct head *h, __u64 buf, __u64 len)
 		h->n = n;
 }
 
-/* A new connection that shows itself to be none of ours is dropped. */
-static __always_inline void judge(struct probe_conn *c, enum look k,
+static __always_inline bool is_quiet(const struct probe_conn *c)
+{
+	return c->state == PROBE_CONN_NEW && c->misses > LOOK_MISSES;
+}
+
+/*
+ * A new connection that shows itself to be none of ours is dropped. False:
+ * this call is not to go up.
+ */
+static __always_inline bool judge(struct probe_conn *c, enum look k,
 				  bool is_write)
 {
-	bool fits = k == LOOK_HEAD || k == LOOK_PREFACE || k == LOOK_FRAME ||
-		    k == LOOK_SHORT;
+	bool begins = k == LOOK_HEAD || k == LOOK_PREFACE || k == LOOK_FRAME;
+	bool fits = begins || k == LOOK_SHORT;
 
 	if (c->proto != CONN_UNKNOWN)
-		return;
+		return true;
 	if (is_write && k == LOOK_HEAD)
 		c->proto = CONN_HTTP1;
 	else if (k == LOOK_PREFACE || (k == LOOK_FRAME && c->late))
 		c->proto = CONN_H2;
 	if (!is_write && k == LOOK_ANSWER && c->late)
-		fits = true;
+		begins = fits = true;
 	if (c->state != PROBE_CONN_NEW)
-		return;
+		return true;
 	/* Who writes answers or reads requests is a server. */
-	if (is_write ? k == LOOK_ANSWER : k == LOOK_HEAD || k == LOOK_PREFACE) {
+	if ((is_write ? k == LOOK_ANSWER
+		      : k == LOOK_HEAD || k == LOOK_PREFACE) ||
+	    (!fits && !c->late)) {
 		c->state = PROBE_CONN_DROP;
-		return;
+		return false;
 	}
-	if (!fits && (!c->late || ++c->misses > LOOK_MISSES))
-		c->state = PROBE_CONN_DROP;
+	if (!fits && !is_quiet(c))
+		c->misses++;
+	return begins || !is_quiet(c);
 }
 
 struct walk {

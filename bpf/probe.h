@@ -174,7 +174,7 @@ struct probe_event {
 	__u64 buf; /* the program's buffer: tells a repeated write */
 };
 #define PROBE_PIECE 16384
-#define PROBE_FLAG_CUT 1u   /* the call has more than was taken */
+#define PROBE_FLAG_CUT 1u   /* the last piece: the call has more, not taken */
 #define PROBE_FLAG_FAULT 2u /* bytes could not be read */
 #define PROBE_FLAG_LATE                                                        \
 	4u /* the connection may have been there before us:                    \

@@ -69,8 +69,7 @@ static __always_inline void write_begins(struct emit *e, struct probe_conn *c,
 
 	head_read(&h, f->buf, f->len);
 	k = look_at(&h);
-	judge(c, k, true);
-	if (c->state == PROBE_CONN_DROP)
+	if (!judge(c, k, true))
 		return;
 	e->call = __sync_fetch_and_add(&c->calls, 1) + 1;
 	if (!again) {
@@ -183,8 +182,7 @@ static __always_inline void read_ends(struct emit *e, struct probe_conn *c,
 	}
 	if (c->proto == CONN_UNKNOWN) {
 		head_read(&h, e->buf, n);
-		judge(c, look_at(&h), false);
-		if (c->state == PROBE_CONN_DROP)
+		if (!judge(c, look_at(&h), false))
 			return;
 	}
 	c->op = CONN_READ;

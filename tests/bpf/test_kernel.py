@@ -235,7 +235,8 @@ def case_sizes():
             calls.do('write 8 %d %d' % (limit + over, limit + over))
             got = seen.take(0.05)
             eq(sum(r['cap'] for r in got), limit, 'up to the limit')
-            ok(all(r['flags'] & CUT for r in got), 'it says that it is cut')
+            eq([r['at'] for r in got if r['flags'] & CUT],
+               [got[-1]['at']], 'the last one says that it is cut')
         eq(seen.losses()['losses']['limit'][1], 1 + PIECE + 3 * PIECE + 7,
            'bytes beyond the limit')
     both(run, options=['-c', str(limit)])
@@ -330,7 +331,11 @@ def case_states():
             calls.do('write 16 100 100')
         eq(len(seen.take()), 16, 'late: some are looked at')
         calls.do('write 16 100 100')
-        eq(seen.take(), [], 'and then dropped')
+        eq(seen.take(), [], 'and then nothing goes up')
+        eq(state(seen, 16)['state'], NEW, 'it may have been a body')
+        calls.do('post 16 100 100')
+        calls.do('write 16 100 100')
+        eq(len(seen.take()), 2, 'until a request does')
         calls.do('write 24 100 100')
         calls.do('post 24 100 100')
         for i in range(40):

@@ -88,6 +88,61 @@ def case_clients(box):
     eq({r['usage_state'] for r in box.rows()}, {'exact'}, 'usage')
 
 
+BODY = r'''
+import http.client, json, os, socket, ssl, sys, time
+class Connection(http.client.HTTPSConnection):
+    def connect(self):
+        s = socket.create_connection(('127.0.0.1', int(os.environ['TEST_PORT'])))
+        self.sock = self._context.wrap_socket(s, server_hostname=self.host)
+c = Connection('api.openai.com')
+def ask(n, pieces):
+    c.request('POST', '/v1/chat/completions', pieces, {
+        'Content-Type': 'application/json', 'x-test': 'in=%d;out=%d' % (n, n),
+        'Content-Length': str(len(body))})
+    c.getresponse().read()
+body = json.dumps(json.loads(sys.argv[1]) | {
+    'user': 'u' * 300000}).encode()
+def slowly():
+    for i in range(0, len(body), 8192):
+        if i == 8192:
+            print('{"status": 100}', flush=True)
+            sys.stdin.readline()
+        yield body[i:i + 8192]
+print('ready', flush=True)
+sys.stdin.readline()
+ask(1, slowly())
+ask(2, [body])
+ask(3, [body])
+print('{"status": 200}', flush=True)
+'''
+
+
+def case_within_a_body(box):
+    """The tracer comes while a long body is written: the next ones count."""
+    with Client(box, argv=[PY, '-c', BODY, json.dumps(chat_body())]) as c:
+        c.start(request())
+        c.collect()
+        with Tracer(box, pid=c.pid) as t:
+            c.start(request())
+            c.collect()
+            rows = t.rows(3)
+        eq(tokens(rows), [(1, 1), (2, 2), (3, 3)], 'calls')
+
+
+def case_beyond_call_max(box):
+    """Of a write that is too long all is read up to the limit."""
+    most, body = 65536, json.dumps(chat_body(text='t' * 300000))
+    with Client(box, 'http.client') as c:
+        with Tracer(box, '--summary', '--call-max', str(most), pid=c.pid) as t:
+            c.send(request(body=body, test='in=1;out=2'),
+                   request(test='in=3;out=4'))
+            rows = t.rows(2)
+        eq(tokens(rows), [(1, 2), (3, 4)], 'calls')
+        lost = t.summary()['lost']
+        ok(0 <= len(body) - most - lost['bytes'] < 2000, lost)
+        eq(lost['bytes'], lost['reasons']['limit']['bytes'], 'bytes')
+
+
 class Program:
     """One of test_programs.py: its first request is sent, the next ones wait
     for their bodies, which are pipes."""
