@@ -35,6 +35,7 @@ struct owner *owner_of(struct enforce *e, uint32_t tgid, uint32_t uid)
 	o->engine = engine;
 	o->uid = uid;
 	o->refs = 1;
+	meter_keep(e->o.meter, engine);
 	become_user_init(&o->user, uid);
 	o->next = e->owners;
 	e->owners = o;
@@ -42,7 +43,6 @@ struct owner *owner_of(struct enforce *e, uint32_t tgid, uint32_t uid)
 	return o;
 }
 
-/* The meter closes an engine that nobody uses: we must not know it longer. */
 void owner_drop(struct enforce *e, struct owner *o)
 {
 	struct owner **at = &e->owners;
@@ -52,6 +52,7 @@ void owner_drop(struct enforce *e, struct owner *o)
 	while (*at != o)
 		at = &(*at)->next;
 	*at = o->next;
+	meter_let_go(e->o.meter, o->engine);
 	free(o);
 }
 

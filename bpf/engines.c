@@ -7,6 +7,8 @@
 
 #define IDLE_MS 60000
 #define SWEEP_MS 5000
+/* Each has memory of its own, and programs may be many and short. */
+#define IDLE_MAX 32u
 
 void engines_init(struct engines *s, const struct engines_options *o)
 {
@@ -128,6 +130,25 @@ static struct engines_one *open_one(struct engines *s, const struct person *p)
 	return NULL;
 }
 
+/* Makes room: of those that nobody has, the one that was opened first. */
+static void close_idle(struct engines *s)
+{
+	struct engines_one **at = &s->first, **last = NULL, *one;
+	unsigned n = 0;
+
+	for (; *at; at = &(*at)->next) {
+		if ((*at)->refs)
+			continue;
+		last = at;
+		n++;
+	}
+	if (n < IDLE_MAX)
+		return;
+	one = *last;
+	*last = one->next;
+	del(one);
+}
+
 struct engines_one *engines_get(struct engines *s, const struct person *p)
 {
 	struct engines_one *one = s->first;
@@ -135,6 +156,7 @@ struct engines_one *engines_get(struct engines *s, const struct person *p)
 	while (one && !is_same(one->person, p))
 		one = one->next;
 	if (!one) {
+		close_idle(s);
 		one = open_one(s, p);
 		if (!one)
 			return NULL;
@@ -143,6 +165,15 @@ struct engines_one *engines_get(struct engines *s, const struct person *p)
 	}
 	one->refs++;
 	one->idle_since_ms = 0;
+	return one;
+}
+
+struct engines_one *engines_find(struct engines *s, const struct lg_engine *e)
+{
+	struct engines_one *one = s->first;
+
+	while (one && one->engine != e)
+		one = one->next;
 	return one;
 }
 

@@ -38,9 +38,12 @@ void engines_init(struct engines *s, const struct engines_options *o);
 void engines_fini(struct engines *s);
 /* NULL: it cannot be opened (no memory, no home). Takes a reference. */
 struct engines_one *engines_get(struct engines *s, const struct person *p);
+/* The one of this engine; NULL: it is closed. */
+struct engines_one *engines_find(struct engines *s, const struct lg_engine *e);
 /* NULL is accepted. */
 void engines_drop(struct engines_one *one);
-/* Refreshes, sweeps dead owners, closes what nobody has used for a minute. */
+/* Refreshes, sweeps dead owners, closes what nobody has used for a minute;
+ * of what nobody uses only the last few are kept so long. */
 void engines_tick(struct engines *s, int64_t now_ms);
 
 #endif

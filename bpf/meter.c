@@ -490,6 +490,19 @@ struct lg_engine *meter_engine(struct meter *m, uint32_t tgid)
 	return p && !p->let_alone ? p->one->engine : NULL;
 }
 
+void meter_keep(struct meter *m, const struct lg_engine *e)
+{
+	struct engines_one *one = engines_find(&m->engines, e);
+
+	if (one)
+		one->refs++;
+}
+
+void meter_let_go(struct meter *m, const struct lg_engine *e)
+{
+	engines_drop(engines_find(&m->engines, e));
+}
+
 struct lg_engine *meter_engine_of(struct meter *m, uint32_t uid)
 {
 	struct person *p = malloc(sizeof(*p));

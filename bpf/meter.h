@@ -58,6 +58,9 @@ void meter_totals(const struct meter *m, struct meter_totals *out);
  */
 /* What decides for a process, opened if need be; NULL: none, or let alone. */
 struct lg_engine *meter_engine(struct meter *m, uint32_t tgid);
+/* It stays open though its processes end, until it is let go. */
+void meter_keep(struct meter *m, const struct lg_engine *e);
+void meter_let_go(struct meter *m, const struct lg_engine *e);
 /* The same for whoever belongs to that uid, without variables of his own. */
 struct lg_engine *meter_engine_of(struct meter *m, uint32_t uid);
 /* Where a process's rows go; NULL: nothing was metered of it. Borrowed. */
