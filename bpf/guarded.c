@@ -15,6 +15,8 @@
 #include "guard/self.h"
 #include "tools/cover.h"
 
+#define VALUE_MAX 4096
+
 bool guarded_is_preload(const char *path)
 {
 	const char *base = strrchr(path, '/');
@@ -22,9 +24,23 @@ bool guarded_is_preload(const char *path)
 	return base && !strncmp(base + 1, "libllmguard.so", 14);
 }
 
-/* -- is it let alone? Its own settings say so, read as its own user. ------ */
+static bool is_off(uint32_t pid)
+{
+	char v[16];
 
-#define VALUE_MAX 4096
+	return proc_env(pid, "LLMGUARD_DISABLE", v, sizeof(v)) && *v &&
+	       strcmp(v, "0") != 0;
+}
+
+bool guarded_is_meant(uint32_t pid)
+{
+	char v[VALUE_MAX];
+
+	return proc_env(pid, "LD_PRELOAD", v, sizeof(v)) &&
+	       strstr(v, "libllmguard") && !is_off(pid);
+}
+
+/* -- is it let alone? Its own settings say so, read as its own user. ------ */
 
 static void take_env(uint32_t pid)
 {
@@ -105,10 +121,8 @@ static bool is_let_alone(uint32_t pid)
 bool guarded_is_live(uint32_t pid)
 {
 	static struct cover c;
-	char v[16];
 
-	if (proc_env(pid, "LLMGUARD_DISABLE", v, sizeof(v)) && *v &&
-	    strcmp(v, "0") != 0)
+	if (is_off(pid))
 		return false;
 	/* what is linked in and not patched it does not reach */
 	if (cover_guard()->preload[0] && !cover_pid((int)pid, &c) &&

@@ -12,6 +12,8 @@
 
 /* Is this the preload's file? */
 bool guarded_is_preload(const char *path);
+/* Does its environment ask for it? */
+bool guarded_is_meant(uint32_t pid);
 /*
  * The preload is mapped there: does it guard? Not where it was switched off
  * (LLMGUARD_DISABLE, `programs:`, after crashes), nor where it stands beside

@@ -68,6 +68,11 @@ struct probe_target {
 #define PROBE_TARGET_FOLLOW 1u /* children belong too */
 #define PROBE_TARGET_NEAR 2u   /* wake the reader at each record */
 /*
+ * Its environment names our preload: nothing goes up until the tracer has seen
+ * whether that guards it, for both would count its calls.
+ */
+#define PROBE_TARGET_AWAITS 8u
+/*
  * Attached by pid: only links without PROBE_OBJECT_WIDE count, else only those
  * with it. So one store changes from one kind to the other, and no call is
  * seen twice or missed. A child that is forked is never SOLO.

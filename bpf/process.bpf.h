@@ -2,6 +2,7 @@
 #define LG_BPF_PROCESS_BPF_H
 
 /* Processes that come and go; children of targets are targets at once. */
+#include "bpf/preload.bpf.h"
 #include "bpf/verdict.bpf.h"
 
 static __always_inline void process_event(__u8 kind, __u32 tgid, __s64 result)
@@ -93,15 +94,18 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid)
 {
 	__u32 tgid = tgid_here(task), zero = 0;
 	struct probe_select *s = bpf_map_lookup_elem(&select, &zero);
-	struct probe_target t = {};
+	struct probe_target t = {}, *old;
 
 	if (!tgid || !s || tgid == s->self)
 		return 0;
-	if (bpf_map_lookup_elem(&targets, &tgid)) {
+	old = bpf_map_lookup_elem(&targets, &tgid);
+	if (old) {
+		old->flags &= ~PROBE_TARGET_AWAITS;
+		old->flags |= awaits();
 		exits++;
 	} else if (selected(s)) {
 		t.uid = bpf_get_current_uid_gid();
-		t.flags = s->target;
+		t.flags = s->target | awaits();
 		if (bpf_map_update_elem(&targets, &tgid, &t, BPF_NOEXIST))
 			lost(PROBE_LOSS_CONNS, 0, 0);
 	} else if (!(s->flags & PROBE_SELECT_EXECS)) {

@@ -11,6 +11,8 @@
 #include "bpf/guarded.h"
 #include "bpf/target_table.h"
 
+/* A program that has not loaded its preload by then never does. */
+#define AWAIT_SCANS 2
 /* So many are probed one by one; above, each probe is put once for all. */
 #define SOLO_MAX 16
 
@@ -158,6 +160,8 @@ static bool scan_pid(void *arg, uint32_t pid)
 	t->seen = true;
 	t->sandboxed = p.seccomp;
 	t->uid = p.uid;
+	if (t->awaits && !--t->awaits)
+		t->changed = true;
 	target_look(s->ts, t, true);
 	return true;
 }
@@ -250,6 +254,8 @@ static void on_exec(struct targets *ts, uint32_t pid)
 		loader_target_drop(ts->loader, pid);
 		return;
 	}
+	t->awaits = guarded_is_meant(pid) ? AWAIT_SCANS : 0;
+	t->changed = true;
 	target_foresee(ts, t);
 	target_look(ts, t, false);
 }

@@ -10,7 +10,7 @@
 struct look {
 	struct targets *ts;
 	struct target *t;
-	bool has_preload, is_denied;
+	bool has_preload, has_loader, is_denied;
 	unsigned ncode;		/* mapped files of code */
 	char note[OBJECT_NOTE]; /* of a TLS that cannot be probed */
 	char note_name[200];
@@ -43,6 +43,14 @@ static void take_file(struct look *l, struct attach_file *f)
 		t->file[t->nfiles++] = f;
 }
 
+static bool is_loader(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return base &&
+	       (!strncmp(base, "/ld-", 4) || !strncmp(base, "/ld.so", 6));
+}
+
 static bool look_map(void *arg, const struct proc_map *m)
 {
 	struct look *l = arg;
@@ -56,6 +64,7 @@ static bool look_map(void *arg, const struct proc_map *m)
 		l->has_preload = true;
 		return true;
 	}
+	l->has_loader |= is_loader(m->path);
 	snprintf(path, sizeof(path), "/proc/%u/map_files/%s", l->t->pid,
 		 m->range);
 	f = attach_get(l->ts->attach, path, m->path, &err, &note);
@@ -91,6 +100,8 @@ static int set_target(struct targets *ts, struct target *t)
 		k.flags |= PROBE_TARGET_FOLLOW;
 	if (t->solo)
 		k.flags |= PROBE_TARGET_SOLO;
+	if (t->awaits)
+		k.flags |= PROBE_TARGET_AWAITS;
 	err = loader_target_set(ts->loader, t->pid, &k);
 	if (err)
 		return err;
@@ -101,6 +112,7 @@ static int set_target(struct targets *ts, struct target *t)
 	if (t->state != TARGET_TRACED)
 		ts->ntraced++;
 	t->state = TARGET_TRACED;
+	t->changed = false;
 	return 0;
 }
 
@@ -192,10 +204,15 @@ static int look_twice(struct look *l, unsigned *ntls)
 			if (guarded_is_live(t->pid))
 				return -EALREADY;
 		}
+		/* a static program loads none */
+		if (t->awaits && (l->has_preload || !l->has_loader)) {
+			t->awaits = 0;
+			t->changed = true;
+		}
 		if (i && before == t->nfiles)
 			break;
 		refused = put_files(t, ntls);
-		if (t->state != TARGET_TRACED)
+		if (t->state != TARGET_TRACED || t->changed)
 			err = set_target(l->ts, t);
 		if (err)
 			return err;

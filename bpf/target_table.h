@@ -28,6 +28,10 @@ struct target {
 	bool told_on;
 	bool checked; /* its preload was judged, for this program */
 	bool sandboxed;
+	/* Looks at /proc until the preload that its environment names is
+	 * taken for one that does not come; 0: none is waited for. */
+	unsigned awaits;
+	bool changed;	  /* what the kernel is to know of it */
 	char reason[200]; /* that was told */
 	unsigned nfiles;
 	struct attach_file *file[TARGET_FILES];

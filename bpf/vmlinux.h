@@ -90,7 +90,12 @@ typedef struct {
 struct signal_struct {
 	atomic_t live;
 };
+struct mm_struct {
+	unsigned long env_start;
+	unsigned long env_end;
+};
 struct task_struct {
+	struct mm_struct *mm;
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;

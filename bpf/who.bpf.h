@@ -69,6 +69,8 @@ static __always_inline bool who_is(struct pt_regs *ctx, __u64 cookie,
 	target = bpf_map_lookup_elem(&targets, &w->tgid);
 	if (!target || is_wide == !!(target->flags & PROBE_TARGET_SOLO))
 		return false;
+	if (target->flags & PROBE_TARGET_AWAITS && (__u8)cookie != PROBE_LOADED)
+		return false;
 	t = bpf_get_current_task_btf();
 	w->near = target->flags & PROBE_TARGET_NEAR;
 	w->uid = bpf_get_current_uid_gid();

@@ -567,6 +567,27 @@ def case_preload(box):
         eq(tokens(box.rows()), [(7, 7), (1, 1), (3, 3), (4, 4)], 'all')
 
 
+def case_preload_short(box):
+    """Programs that are over before anybody could look at them."""
+    n, path = 12, named(box, 'curl')
+    with Tracer(box, '--comm', os.path.basename(path)) as t:
+        for off in ('0', '1'):
+            sh = 'for i in $(seq %d); do "$P" -sS -m 20 -o /dev/null ' \
+                '--cacert "$SSL_CERT_FILE" --connect-to "::127.0.0.1:$A" ' \
+                '--data-binary "$B" -H "Content-Type: application/json" ' \
+                '-H "x-test: in=3;out=2" "$U" || exit 1; done' % n
+            p = subprocess.run(
+                ['sh', '-c', sh], stderr=subprocess.PIPE, timeout=60,
+                env=box.env(TEST_PORT=None, P=path, A=box.server.port,
+                            B=json.dumps(chat_body()), U=OPENAI,
+                            LLMGUARD_DISABLE=off))
+            eq(p.returncode, 0, p.stderr)
+            if off == '1':
+                t.rows(n)
+    eq(tokens(t.rows()), [(3, 2)] * n, 'the tracer\'s')
+    eq(len(box.rows()), 2 * n, 'all')
+
+
 # -- probes that die -------------------------------------------------------------------
 
 def links_of(pid):
