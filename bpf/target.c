@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bpf/choose.h"
+#include "bpf/claim.h"
 #include "bpf/guarded.h"
 #include "bpf/target_table.h"
 
@@ -345,6 +346,20 @@ bool target_has_preload(uint32_t tgid)
 
 	proc_maps(tgid, false, look_preload, &has);
 	return has && guarded_is_live(tgid);
+}
+
+bool targets_meter(struct targets *ts, uint32_t pid)
+{
+	struct target *t = target_find(ts, pid);
+	int32_t by;
+
+	if (t)
+		return t->state != TARGET_GUARDED;
+	/* it was over before it could be looked at */
+	if (!claim_take(pid, &by))
+		return false;
+	claim_drop(pid);
+	return true;
 }
 
 unsigned targets_count(const struct targets *ts)

@@ -38,6 +38,8 @@ int targets_scan(struct targets *t);
 void targets_event(struct targets *t, const struct probe_event *ev);
 /* Is it guarded by the preload already? Then it is not traced. */
 bool target_has_preload(uint32_t tgid);
+/* Are its records ours? Not of whom its preload or another tracer counts. */
+bool targets_meter(struct targets *t, uint32_t pid);
 unsigned targets_count(const struct targets *t);
 /* Probes that no longer fire are put again. Returns how many. */
 int targets_canary(struct targets *t);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "bpf/choose.h"
+#include "bpf/claim.h"
 #include "bpf/guarded.h"
 #include "bpf/target_table.h"
 
@@ -116,7 +117,8 @@ static int set_target(struct targets *ts, struct target *t)
 	return 0;
 }
 
-static void leave_alone(struct targets *ts, struct target *t)
+static void leave_alone(struct targets *ts, struct target *t,
+			const char *reason)
 {
 	loader_target_drop(ts->loader, t->pid);
 	if (t->solo)
@@ -125,8 +127,29 @@ static void leave_alone(struct targets *ts, struct target *t)
 		ts->ntraced--;
 	t->state = TARGET_GUARDED;
 	t->nfiles = 0;
-	target_tell(ts, t, false,
-		    "its preload (libllmguard.so) guards it already");
+	target_tell(ts, t, false, reason);
+}
+
+/* Each process is one tracer's, else its calls count twice. */
+static bool is_ours(struct targets *ts, struct target *t)
+{
+	char why[80];
+	int32_t by;
+
+	if (t->claimed)
+		return true;
+	t->claimed = claim_take(t->pid, &by);
+	if (t->claimed && t->taken) {
+		t->taken = false;
+		t->state = TARGET_NEW;
+	}
+	if (t->claimed || t->taken)
+		return t->claimed;
+	t->taken = true;
+	snprintf(why, sizeof(why), "llmguard-trace (pid %d) traces it already",
+		 by);
+	leave_alone(ts, t, why);
+	return false;
 }
 
 /* The first error, where no TLS at all could be probed. */
@@ -226,14 +249,15 @@ void target_look(struct targets *ts, struct target *t, bool may_explain)
 	unsigned ntls = 0;
 	int err;
 
-	if (t->state == TARGET_GUARDED)
+	if (!is_ours(ts, t) || t->state == TARGET_GUARDED)
 		return;
 	t->nfiles = 0; /* no pointer to what it maps no more */
 	err = look_twice(&l, &ntls);
 	if (err == -ESRCH)
 		target_forget(ts, t);
 	else if (err == -EALREADY)
-		leave_alone(ts, t);
+		leave_alone(ts, t,
+			    "its preload (libllmguard.so) guards it already");
 	else if (ntls && !err)
 		target_tell(ts, t, true, NULL);
 	else if (may_explain || err)

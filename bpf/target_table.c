@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/claim.h"
+
 static struct target **bucket_of(struct targets *ts, uint32_t pid)
 {
 	return &ts->bucket[pid % TARGET_BUCKETS];
@@ -47,6 +49,8 @@ void target_forget(struct targets *ts, struct target *t)
 		attach_take_pid(ts->attach, t->pid);
 	if (t->told_on && ts->o.on_target)
 		ts->o.on_target(ts->o.arg, t->pid, false, NULL);
+	if (t->claimed)
+		claim_drop(t->pid);
 	free(t);
 }
 

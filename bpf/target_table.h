@@ -13,7 +13,7 @@
 enum target_state {
 	TARGET_NEW,
 	TARGET_TRACED,
-	TARGET_GUARDED, /* by its preload: left alone */
+	TARGET_GUARDED, /* by its preload, by another tracer: left alone */
 };
 
 struct target {
@@ -26,6 +26,8 @@ struct target {
 	bool seen;    /* in this look at /proc */
 	bool is_told; /* on, or why not */
 	bool told_on;
+	bool claimed; /* no other tracer has it */
+	bool taken;   /* another one has */
 	bool checked; /* its preload was judged, for this program */
 	bool sandboxed;
 	/* Looks at /proc until the preload that its environment names is

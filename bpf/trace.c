@@ -198,6 +198,8 @@ static void on_event(void *arg, const struct probe_event *ev,
 			targets_event(t->targets, ev);
 		break;
 	default:
+		if (t->targets && !targets_meter(t->targets, ev->tgid))
+			return;
 		meter_feed(t->meter, ev, payload);
 	}
 	if (t->enforce)

@@ -187,6 +187,33 @@ def case_reader_gone(box):
         eq(p.stdout.read().count('\n'), 1, 'lines')
 
 
+def case_two_tracers(box):
+    """A process is one tracer's; when that ends, however, the other's."""
+    name = 'two-%d' % os.getpid()
+    path = os.path.join(box.dir, name)
+    os.symlink(os.path.realpath(PY), path)
+    argv = [path] + Client.command('http.client')[1:]
+    with Client(box, argv=argv) as c, Client(box, argv=argv) as d:
+        c.send(request())
+        first = Tracer(box, pid=c.pid, code=None)
+        with first, Tracer(box, '--verbose', pid=[d.pid],
+                           ready=False) as t:
+            t.wait_traced(d.pid)
+            p = ask('--pid', c.pid, '--config', box.config_path)
+            eq(p.returncode, 1, 'exit status')
+            ok('llmguard-trace (pid %d) traces it already' % first.pid
+               in p.stderr, p.stderr)
+            with Tracer(box, '--comm', name) as u:
+                c.send(request(test='in=1;out=1'))
+                d.send(request(test='in=2;out=2'))
+                eq(tokens(first.rows(1) + t.rows(1)), [(1, 1), (2, 2)], 'two')
+                first.stop(signal.SIGKILL)
+                u.wait_traced(c.pid)
+                c.send(request(test='in=3;out=3'))
+                eq(tokens(u.rows(1)), [(3, 3)], 'taken over')
+        eq(tokens(box.rows()), [(1, 1), (2, 2), (3, 3)], 'each once')
+
+
 def case_killed(box):
     """kill -9 leaves nothing behind but its note, which says so."""
     with Client(box, 'http.client') as c:
