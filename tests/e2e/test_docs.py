@@ -128,8 +128,6 @@ class Place:
                                 'output_cost_per_token': 8e-06}}))
         self.put('costs.json', bill(self.state + '/ledger/2026-05.jsonl'))
         self.put('bin/llmguard', '#!/bin/sh\nexec %s "$@"\n' % CLI, 0o755)
-        self.put('bin/curl', '#!/bin/sh\nexec /usr/bin/curl -sS --http1.1 '
-                 '--connect-to ::127.0.0.1:%d "$@"\n' % server.port, 0o755)
 
     def rows(self, n, first, days, seed):
         subprocess.run([os.path.join(BUILD, 'tests/e2e/make_ledger'),
