@@ -14,6 +14,7 @@ A document's blocks are run in their order, in one folder, by one user with a
 ledger of their own. What a console block shows has to come: each line in its
 order, every number any number, any space any space, "..." anything.
 """
+import calendar
 import json
 import os
 import re
@@ -86,8 +87,7 @@ def bill(path):
     sums = {k: v for k, v in sums.items() if k[1] and v}
     first = min(sums)
     sums[first] *= 2
-    epoch = int(time.mktime(time.strptime('2026-05-01', '%Y-%m-%d'))) - \
-        time.timezone
+    epoch = calendar.timegm(time.strptime('2026-05-01', '%Y-%m-%d'))
     return ledger.dump({
         'object': 'page', 'has_more': False, 'next_page': None, 'data': [
             {'object': 'bucket', 'start_time': epoch + i * DAY, 'end_time':
