@@ -248,6 +248,7 @@ const struct cmd cmd_alerts = {
 		 "is told once a window by\nall programs together. What no "
 		 "file could take is written first, or shown from the\n"
 		 "shared region.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

@@ -69,6 +69,7 @@ const struct cmd cmd_by_conversation = {
 	.summary = "the dearest conversations",
 	.about = "Of all time without --from, --to or --last. Calls that "
 		 "belong to none are left out.",
+	.reads = true,
 	.opts = opts,
 	.run = run_conversation,
 };
@@ -80,6 +81,7 @@ const struct cmd cmd_by_tag = {
 	.about = "Of all time without --from, --to or --last. --tag a,b: calls "
 		 "with any of them. A call\nwith several tags counts in each "
 		 "of their lines, in the total once.",
+	.reads = true,
 	.opts = opts,
 	.run = run_tag,
 };

@@ -309,6 +309,7 @@ const struct cmd cmd_compare = {
 		 "(2026-W47), months, years,\ntoday, yesterday, week, month, "
 		 "year; the others take --from, --to and --last.\n"
 		 "--metric models: what each model cost in each.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

@@ -292,6 +292,7 @@ const struct cmd cmd_costs = {
 		 "that stretch of time\n(all of it without one) with its "
 		 "averages and its dearest day. Filters hold for all\nof it. "
 		 "For other groupings: llmguard report --by.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

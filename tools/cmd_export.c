@@ -342,6 +342,7 @@ const struct cmd cmd_export = {
 		"of OpenTelemetry's GenAI conventions, a message a line as its "
 		"file\nexporter writes them, for a collector's "
 		"otlpjsonfilereceiver.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

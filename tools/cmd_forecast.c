@@ -403,6 +403,7 @@ const struct cmd cmd_forecast = {
 		"which fades. The interval is meant to hold four\ntimes of "
 		"five; --backtest says how it did. Filters choose whose costs; "
 		"--from\nleaves out what is older.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

@@ -70,6 +70,7 @@ const struct cmd cmd_index = {
 	.about = "Reports read an SQLite database beside the ledger "
 		 "(docs/index.md) and bring it up\nto date themselves. This "
 		 "does the same, and makes it anew when asked.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

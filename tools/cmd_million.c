@@ -239,6 +239,7 @@ const struct cmd cmd_cost_per_million = {
 		"is a LLMGUARD_RUN_ID;\nwith --calls-per-example so many "
 		"calls; with --runs you say it. Economic: as if\nnothing had "
 		"come from a cache.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

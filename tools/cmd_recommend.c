@@ -116,6 +116,7 @@ const struct cmd cmd_recommend = {
 		 "above "
 		 "the cost; budgets that nobody comes\nnear. Whether a smaller "
 		 "model is good enough you must try.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

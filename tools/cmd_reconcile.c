@@ -414,6 +414,7 @@ const struct cmd cmd_reconcile = {
 		"cannot. A day that is not over is raised, not\nlowered.\n\n"
 		"  llmguard reconcile costs.json\n"
 		"  llmguard reconcile --adjust --yes page-1.json page-2.json",
+	.reads = true,
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 64,

@@ -2,6 +2,7 @@
 
 #include "cmds.h"
 #include "report.h"
+#include "report_auto.h"
 #include "tool.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
 	O_CHART_TOO,
 	O_FORMAT,
 	O_EXPORT,
+	O_AUTO,
 };
 static const struct opt opts[] = {
 	ASK_OPTS,
@@ -38,6 +40,9 @@ static const struct opt opts[] = {
 		      "how it is printed"},
 	[O_EXPORT] = {"export", 'o', OPT_TEXT, "FILE",
 		      "into a file: .csv .json .html .xlsx .pdf"},
+	[O_AUTO] = {"auto", 0, OPT_FLAG, NULL,
+		    "the monthly reports of the config that are due; with "
+		    "--month that month's, again"},
 	OPT_END,
 };
 
@@ -111,12 +116,28 @@ static int show(struct report *r)
 	return strcmp(format, "csv") ? report_text(r) : report_csv(r);
 }
 
+/* Formats, groupings and place are the config's. */
+static int make_auto(struct call *c)
+{
+	for (unsigned i = 0; opts[i].name; i++)
+		if (c->v[i].set && i != O_AUTO && i != O_MONTH && i != ASK_JSON)
+			return tool_usage(c->cmd,
+					  "--%s: with --auto the config says "
+					  "it (reports:)",
+					  opts[i].name);
+	return report_auto(c->v[O_MONTH].set ? c->v[O_MONTH].text : NULL,
+			   c->v[ASK_JSON].set);
+}
+
 static int run(struct call *c)
 {
 	struct ask a;
 	struct report r = {.a = &a, .title = "Report"};
-	int ret = ask_open(&a, c);
+	int ret;
 
+	if (c->v[O_AUTO].set)
+		return make_auto(c);
+	ret = ask_open(&a, c);
 	if (ret >= 0)
 		return ret;
 	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
@@ -140,7 +161,11 @@ const struct cmd cmd_report = {
 		 "tags "
 		 "counts in each of their groups, in the total once. Every "
 		 "total "
-		 "says\nhow much of it is exact.",
+		 "says\nhow much of it is exact. --auto writes the files "
+		 "that `reports:` in the config\nasks for, one report a month "
+		 "that is over, each once: for cron. Every command that\nreads "
+		 "the ledger does the same by the way.",
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };

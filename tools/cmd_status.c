@@ -469,6 +469,7 @@ const struct cmd cmd_status = {
 	.args = "",
 	.summary = "budgets, calls under way, coverage",
 	.about = ABOUT,
+	.reads = true,
 	.opts = opts,
 	.run = run,
 };
@@ -485,6 +486,7 @@ const struct cmd cmd_budget_status = {
 	.args = "[NAME]",
 	.summary = "spent, remaining, projection of each budget",
 	.about = PACE_ABOUT,
+	.reads = true,
 	.opts = pace_opts,
 	.max_args = 1,
 	.run = run,

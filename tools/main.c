@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cmds.h"
+#include "report_auto.h"
 #include "tool.h"
 
 const struct cmd *const tool_cmds[] = {
@@ -110,7 +111,12 @@ static int dispatch(int argc, char **argv)
 		if (!n)
 			continue;
 		ret = opt_parse(&c, tool_cmds[i], argc - n, argv + n);
-		return ret >= 0 ? ret : tool_cmds[i]->run(&c);
+		if (ret >= 0)
+			return ret;
+		ret = tool_cmds[i]->run(&c);
+		if (tool_cmds[i]->reads)
+			report_auto_due();
+		return ret;
 	}
 	return complete_me(argv[0]);
 }

@@ -46,6 +46,7 @@ struct cmd {
 	const struct opt *opts;
 	int min_args, max_args; /* max -1: the rest belongs to a command */
 	const char *rest; /* so does it behind this first word; NULL: none */
+	bool reads;	  /* the ledger: reports that are due come with it */
 	int (*run)(struct call *c);
 };
 

@@ -124,6 +124,13 @@ static void tell_region(struct lg_engine *e)
 					  : "no call is blocked (fail: open)");
 }
 
+static struct tool_paths last;
+
+const struct tool_paths *tool_opened(void)
+{
+	return last.state[0] ? &last : NULL;
+}
+
 int tool_open(struct lg_engine **out)
 {
 	static struct lg_env env;
@@ -140,6 +147,10 @@ int tool_open(struct lg_engine **out)
 		return tool_fail("cannot open the guard's state: %s",
 				 strerror(-err));
 	tool_tell_environment(&env, lg_engine_state_dir(*out));
+	snprintf(last.state, sizeof(last.state), "%s",
+		 lg_engine_state_dir(*out));
+	snprintf(last.config, sizeof(last.config), "%s",
+		 lg_engine_config_path(*out));
 	why = lg_engine_trouble(*out);
 	if (*why)
 		tool_warn("%s", why);

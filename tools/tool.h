@@ -34,6 +34,11 @@ int tool_usage(const struct cmd *cmd, const char *fmt, ...)
  * ledger does so). -1: go on with *out; else the exit code, said why.
  */
 int tool_open(struct lg_engine **out);
+/* Where the engine that was opened last lies; NULL: none was. */
+struct tool_paths {
+	char state[512], config[512];
+};
+const struct tool_paths *tool_opened(void);
 /* Say on stderr what is wrong with LLMGUARD_* and the state folder. */
 void tool_tell_environment(const struct lg_env *env, const char *state_dir);
 /* All of b to stdout; EXIT_OK or EXIT_FAILED. b is released. */

@@ -276,6 +276,11 @@ lg_conf_read_fn lg_conf_plain;
 /* `programs:` into c->programs. */
 lg_conf_read_fn lg_conf_programs;
 
+/* -- reports.c ----------------------------------------------------------- */
+
+/* `reports:`, which only `llmguard` reads, is checked. */
+lg_conf_read_fn lg_conf_reports;
+
 /* -- rates.c ------------------------------------------------------------- */
 
 /* A factor in millionths, above 0 and at most 100, to a uint32_t. */

@@ -416,6 +416,7 @@ static const struct lg_conf_key keys[] = {
 	{"pricing", read_pricing, 0},
 	{"tokenizer", read_tokenizer, 0},
 	{"tracking", read_tracking, 0},
+	{"reports", lg_conf_reports, 0},
 	{"hosts", read_hosts, AT(ignored)},
 	{"plain_http", lg_conf_plain, AT(ignored)},
 	{"programs", lg_conf_programs, AT(ignored)},
