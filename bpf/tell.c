@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "bpf/cost.h"
 #include "bpf/print.h"
+#include "guard/engine.h"
 #include "guard/file.h"
 #include "tools/tool.h"
 
@@ -116,4 +117,16 @@ void tell_loss(const struct tally_loss *now, struct tally_loss *told)
 				  tally_loss_text((enum probe_loss)i));
 	}
 	*told = *now;
+}
+
+void tell_no_region(struct strmap *told, struct lg_engine *e)
+{
+	int err = e ? lg_engine_region_error(e) : 0;
+	const char *path = e ? lg_engine_region_path(e) : "";
+
+	if (!err || strmap_get(told, path))
+		return;
+	strmap_put(told, path);
+	tool_warn("region %s: %s; without it no budget limits its programs",
+		  path, tool_region_reason(err, lg_engine_state_dir(e)));
 }

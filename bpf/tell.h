@@ -6,11 +6,19 @@
 
 #include "bpf/enforce.h"
 #include "bpf/tally.h"
+#include "tools/strmap.h"
+
+struct lg_engine;
 
 /* What the tracer says of itself on standard error. One thread. */
 
 /* "pid 4711 (python3): traced", or why not, or that it is gone. */
 void tell_target(uint32_t tgid, bool on, const char *reason);
+/*
+ * An engine without a region, once for each: its programs' limits do not hold.
+ * told: a set. e NULL: nothing.
+ */
+void tell_no_region(struct strmap *told, struct lg_engine *e);
 /* A file was probed. */
 void tell_object(const char *path, const char *what, unsigned nprobes);
 /* What a probe costs on this machine. */

@@ -43,7 +43,7 @@ struct trace {
 	struct output out;
 	int64_t began_ms, began_real_ms;
 	int64_t enforced_ms, ticked_ms, scanned_ms;
-	struct strmap files; /* those that were told of */
+	struct strmap files, regions; /* those that were told of */
 	uint32_t probes;
 	const char *hard; /* its rung's name */
 	bool closing;
@@ -124,7 +124,7 @@ static void on_target(void *arg, uint32_t tgid, bool on, const char *reason)
 		tell_target(tgid, on, reason);
 	/* who it is must be read while it lives */
 	if (on && !t->closing)
-		(void)meter_engine(t->meter, tgid);
+		tell_no_region(&t->regions, meter_engine(t->meter, tgid));
 	if (t->enforce && !t->closing && (on || !reason || !*reason))
 		enforce_target(t->enforce, tgid, on);
 	dir = on ? meter_state_dir(t->meter, tgid) : NULL;
@@ -292,6 +292,7 @@ int trace_open(const struct options *o, struct trace **out)
 	print_init(&t->print, o->json);
 	tally_init(&t->tally);
 	strmap_init(&t->files, 1);
+	strmap_init(&t->regions, 1);
 	ret = load(t);
 	if (ret < 0)
 		ret = measure(t);
@@ -580,6 +581,7 @@ int trace_close(struct trace *t, int ret)
 		ret = tool_fail("writing: %s", strerror(t->out.err));
 	tally_fini(&t->tally);
 	strmap_fini(&t->files);
+	strmap_fini(&t->regions);
 	output_fini(&t->out);
 	free(t);
 	return ret;

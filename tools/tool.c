@@ -66,7 +66,7 @@ int tool_usage(const struct cmd *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-static const char *region_reason(int err, const char *state_dir)
+const char *tool_region_reason(int err, const char *state_dir)
 {
 	static char text[1200];
 	char rival[512];
@@ -118,7 +118,7 @@ static void tell_region(struct lg_engine *e)
 		lg_region_close(r);
 	else
 		tool_warn("region %s: %s; without it %s", o.path,
-			  region_reason(err, o.state_dir),
+			  tool_region_reason(err, o.state_dir),
 			  fails_closed(e) ? "every call is blocked (fail: "
 					    "closed)"
 					  : "no call is blocked (fail: open)");

@@ -28,6 +28,9 @@ int tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int tool_usage(const struct cmd *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Why a region cannot be used: err of lg_region_open. Static storage. */
+const char *tool_region_reason(int err, const char *state_dir);
+
 /*
  * The engine of this user's environment. Rows that waited are written and
  * holds of dead owners finished first (design: every command that reads the

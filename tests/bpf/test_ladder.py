@@ -126,6 +126,18 @@ def case_lost_record(box):
             eq(c.collect()[-1]['status'], 200, 'it completes')
 
 
+def case_no_region(box):
+    """A region that cannot be used is told of: nothing is limited."""
+    box.budget('0.02')
+    with open(box.region, 'w') as f:
+        f.write('none of ours')
+    os.chmod(box.region, 0o600)
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid) as t:
+            t.wait_said('no budget limits its programs')
+            spend(c, 1)
+
+
 # -- whom it never stops ------------------------------------------------------
 
 PARENT = r'''
