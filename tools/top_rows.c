@@ -201,10 +201,11 @@ const char *top_usd(int64_t pusd)
 	static char text[4][40];
 	static unsigned turn;
 	char *out = text[turn++ % 4];
-	int64_t size = pusd < 0 ? -pusd : pusd;
+	int64_t size;
 
 	if (pusd == INT64_MIN)
 		return "-";
+	size = pusd < 0 ? -pusd : pusd;
 	lg_money_pretty(pusd,
 			!size || size >= LG_PUSD_PER_USD ? 2
 			: size >= LG_PUSD_PER_USD / 100	 ? 4

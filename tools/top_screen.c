@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <term.h>
 #include <unistd.h>
 
@@ -86,9 +87,11 @@ static void init_colours(bool colour)
 			init_pair((short)(i + 1), looks[i].fg, -1);
 }
 
-int top_screen_open(bool colour)
+/* newterm would end the program, or draw without a cursor. */
+static int check_terminal(void)
 {
 	const char *term = getenv("TERM");
+	bool moves;
 	int err = 0;
 
 	if (!term || !*term)
@@ -97,14 +100,24 @@ int top_screen_open(bool colour)
 		return tool_fail("top: TERM=%s: no such terminal is known; try "
 				 "--once",
 				 term);
-	if (!cursor_address || !clear_screen)
-		return tool_fail("top: TERM=%s: its cursor cannot be moved; "
+	moves = cursor_address && clear_screen;
+	del_curterm(cur_term);
+	return moves ? 0
+		     : tool_fail("top: TERM=%s: its cursor cannot be moved; "
 				 "try --once",
 				 term);
+}
+
+int top_screen_open(bool colour)
+{
+	int ret = check_terminal();
+
+	if (ret)
+		return ret;
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen)
-		return tool_fail("top: TERM=%s: cannot be used; try --once",
-				 term);
+		return tool_fail("top: this terminal cannot be used; try "
+				 "--once");
 	set_term(screen);
 	mute();
 	catch_signals();
@@ -208,6 +221,16 @@ static int read_key(wint_t *key)
 	return TOP_WAIT_KEY;
 }
 
+/* Readable, and there is nothing: its other end is gone. */
+static bool is_gone(struct pollfd *p)
+{
+	int n = 0;
+
+	if (p->revents & (POLLHUP | POLLERR | POLLNVAL))
+		return true;
+	return poll(p, 1, 0) > 0 && !ioctl(STDIN_FILENO, FIONREAD, &n) && !n;
+}
+
 int top_screen_wait(int64_t ms, wint_t *key)
 {
 	int64_t until = lg_clock_boot_ns() / 1000000 + ms, left;
@@ -223,17 +246,12 @@ int top_screen_wait(int64_t ms, wint_t *key)
 		left = until - lg_clock_boot_ns() / 1000000;
 		if (left <= 0)
 			return TOP_WAIT_TIME;
-		got = poll(&p, 1, left > 60000 ? 60000 : (int)left);
-		if (got > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)))
-			return TOP_WAIT_END;
-		if (got <= 0)
+		if (poll(&p, 1, left > 60000 ? 60000 : (int)left) <= 0)
 			continue;
-		/* readable, and nothing comes: the terminal is gone */
 		got = read_key(key);
 		if (got != TOP_WAIT_TIME)
 			return got;
-		if (poll(&p, 1, 20) > 0 && read_key(key) == TOP_WAIT_TIME &&
-		    poll(&p, 1, 20) > 0)
+		if (is_gone(&p))
 			return TOP_WAIT_END;
 	}
 }

@@ -71,6 +71,20 @@ class Term:
                     word, 'still there' if gone else 'not there', s))
             time.sleep(0.05)
 
+    def wait_end(self, seconds=8):
+        """Until it has ended: its exit status."""
+        end = time.time() + seconds
+        while True:
+            dead, _, status = self.tmux(
+                'display', '-p', '-t', 't',
+                '#{pane_dead} #{pane_dead_status}').strip().partition(' ')
+            if dead == '1':
+                return int(status or -1)
+            if time.time() > end:
+                with open('/proc/%d/status' % self.pid) as f:
+                    raise Failed('it runs on: ' + f.read())
+            time.sleep(0.05)
+
     def size(self, cols, rows):
         self.tmux('resize-window', '-t', 't', '-x', str(cols), '-y', str(rows))
 
@@ -177,8 +191,7 @@ def case_control(box):
         s.wait('>5 Blocked')
         look(s)
         s.keys('q')
-        s.wait('Pane is dead')
-        ok('status 0' in s.screen() or 'dead' in s.screen(), s.screen())
+        eq(s.wait_end(), 0, 'its exit status')
     finally:
         s.close()
         t.close()
@@ -302,7 +315,7 @@ def case_survives(box):
         print('    CPU %.2f %%' % share)
         ok(share < 3, 'CPU %.2f %%' % share)
         os.kill(s.pid, 15)
-        s.wait('Pane is dead')
+        eq(s.wait_end(), 0, 'its exit status')
     finally:
         s.close()
 
