@@ -19,16 +19,43 @@ static __always_inline void lost(__u32 why, __u64 bytes, __u32 requests)
 		__sync_fetch_and_add(&l->requests, requests);
 }
 
+#define OWNED_MAX 16384
+
+static __noinline __u32 *owned_of(__u32 tgid)
+{
+	__u32 *n = bpf_map_lookup_elem(&owned, &tgid), zero = 0;
+
+	if (n)
+		return n;
+	bpf_map_update_elem(&owned, &tgid, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&owned, &tgid);
+}
+
+static __noinline void conn_delete(struct probe_conn_key *key)
+{
+	__u32 tgid = key->tgid, *n;
+
+	if (bpf_map_delete_elem(&conns, key))
+		return;
+	n = bpf_map_lookup_elem(&owned, &tgid);
+	if (n && *n)
+		__sync_fetch_and_sub(n, 1);
+}
+
 /* late: whatever it is was not seen from its beginning. */
 static __noinline struct probe_conn *conn_new(struct probe_conn_key *key,
 					      __u64 gen, bool late)
 {
+	__u32 *n = owned_of(key->tgid);
 	struct probe_conn c = {};
 
+	if (!n || *n >= OWNED_MAX)
+		return NULL;
 	c.id = __sync_fetch_and_add(&conn_ids, 1) + 1;
 	c.gen = gen;
 	c.late = late;
-	bpf_map_update_elem(&conns, key, &c, BPF_NOEXIST);
+	if (!bpf_map_update_elem(&conns, key, &c, BPF_NOEXIST))
+		__sync_fetch_and_add(n, 1);
 	return bpf_map_lookup_elem(&conns, key);
 }
 
@@ -38,7 +65,7 @@ static __always_inline struct probe_conn *conn_find(struct who *w, __u64 ssl)
 	struct probe_conn *c = bpf_map_lookup_elem(&conns, &key);
 
 	if (c && c->gen != w->gen) {
-		bpf_map_delete_elem(&conns, &key);
+		conn_delete(&key);
 		return NULL;
 	}
 	return c;
@@ -57,7 +84,7 @@ static __always_inline void conn_forget(struct who *w, __u64 ssl)
 {
 	struct probe_conn_key key = {.ssl = ssl, .tgid = w->tgid};
 
-	bpf_map_delete_elem(&conns, &key);
+	conn_delete(&key);
 }
 
 #endif

@@ -71,6 +71,15 @@ struct {
 	__type(value, struct probe_conn);
 } conns SEC(".maps");
 
+/* How many of them a process has: it cannot take the others' room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} owned SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);

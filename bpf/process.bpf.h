@@ -98,6 +98,7 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid)
 
 	if (!tgid || !s || tgid == s->self)
 		return 0;
+	bpf_map_delete_elem(&owned, &tgid);
 	old = bpf_map_lookup_elem(&targets, &tgid);
 	if (old) {
 		old->flags &= ~PROBE_TARGET_AWAITS;
@@ -120,12 +121,16 @@ int BPF_PROG(process_exited, struct task_struct *task)
 {
 	struct calls_key key = {};
 
+	bool is_last = BPF_CORE_READ(task, signal, live.counter) <= 0;
+
 	key.tgid = tgid_here(task);
+	if (key.tgid && is_last)
+		bpf_map_delete_elem(&owned, &key.tgid);
 	if (!key.tgid || !bpf_map_lookup_elem(&targets, &key.tgid))
 		return 0;
 	key.who = pid_here(task);
 	bpf_map_delete_elem(&calls, &key);
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (!is_last)
 		return 0;
 	bpf_map_delete_elem(&targets, &key.tgid);
 	bpf_map_delete_elem(&verdicts, &key.tgid);

@@ -369,6 +369,33 @@ def case_states():
     both(run)
 
 
+def case_crowded():
+    """One process cannot take the room of the others' connections."""
+    most = 16384
+
+    def run(calls, seen):
+        def send(what, ssls):
+            calls.p.stdin.write(''.join(what % i + '\n' for i in ssls))
+            calls.p.stdin.flush()
+            for _ in ssls:
+                eq(calls.line(), 'ok', 'a call')
+
+        send('fd %d 3', range(8, 8 + most + 100))
+        eq(seen.losses()['losses']['conns'][0], 100, 'beyond')
+        send('free %d', range(8, 58))
+        send('fd %d 3', range(100000, 100060))
+        eq(seen.losses()['losses']['conns'][0], 110, 'room again')
+        seen.take()
+        other = Calls()
+        try:
+            seen.order('target %d %d' % (other.pid, FOLLOW))
+            other.do('name 8 api.example.com')
+            eq(kinds(seen.take()), [NAME], 'another process')
+        finally:
+            other.kill()
+    both(run, pid=0)
+
+
 def case_overload():
     """Delivered and lost are what was sent, exactly; by connection too."""
     def run(calls, seen):
