@@ -71,19 +71,20 @@ class Term:
                     word, 'still there' if gone else 'not there', s))
             time.sleep(0.05)
 
-    def wait_end(self, seconds=8):
-        """Until it has ended: its exit status."""
+    def wait_end(self, seconds=3):
+        """Until it has ended, by itself and well."""
         end = time.time() + seconds
         while True:
-            dead, _, status = self.tmux(
-                'display', '-p', '-t', 't',
-                '#{pane_dead} #{pane_dead_status}').strip().partition(' ')
-            if dead == '1':
-                return int(status or -1)
+            dead, status, sig = self.tmux(
+                'display', '-p', '-t', 't', '#{pane_dead}/#{pane_dead_status}/'
+                '#{pane_dead_signal}').strip().split('/')
+            if dead == '1' and (status or sig):
+                return eq((status, sig), ('0', ''), 'its end')
             if time.time() > end:
-                with open('/proc/%d/status' % self.pid) as f:
-                    raise Failed('it runs on: ' + f.read())
+                break
             time.sleep(0.05)
+        # tmux may miss the status of a program that it knows to be gone
+        ok(dead == '1', 'it runs on:\n' + self.screen())
 
     def size(self, cols, rows):
         self.tmux('resize-window', '-t', 't', '-x', str(cols), '-y', str(rows))
@@ -191,7 +192,7 @@ def case_control(box):
         s.wait('>5 Blocked')
         look(s)
         s.keys('q')
-        eq(s.wait_end(), 0, 'its exit status')
+        s.wait_end()
     finally:
         s.close()
         t.close()
@@ -315,7 +316,7 @@ def case_survives(box):
         print('    CPU %.2f %%' % share)
         ok(share < 3, 'CPU %.2f %%' % share)
         os.kill(s.pid, 15)
-        eq(s.wait_end(), 0, 'its exit status')
+        s.wait_end()
     finally:
         s.close()
 
