@@ -285,11 +285,6 @@ static void on_write(struct enforce *e, struct ward *t,
 	struct wait *w = find_wait(t, ev->ssl, ev->tid);
 	struct dial *c = dial_get(t, &key, true);
 
-	/* a thread that waited writes anew: somebody let it */
-	if (w && w->stopped && w->call != ev->call) {
-		act_was_continued(e, t);
-		w = NULL;
-	}
 	if (!w || w->call != ev->call)
 		w = new_wait(t, ev);
 	w->begins |= c && ev->begun != c->begun;
@@ -372,6 +367,18 @@ static void on_exec(struct enforce *e, struct ward *t)
 	ward_forget_calls(t);
 	ward_identify(e, t);
 	ward_judge(e, t, true);
+}
+
+/* A thread that waited writes anew: somebody let it. */
+void enforce_before(struct enforce *e, const struct probe_event *ev)
+{
+	struct ward *t =
+		ev->kind == PROBE_EV_WRITE ? ward_find(e, ev->tgid) : NULL;
+	struct wait *w =
+		t && t->stopped ? find_wait(t, ev->ssl, ev->tid) : NULL;
+
+	if (w && w->stopped && w->call != ev->call)
+		act_was_continued(e, t);
 }
 
 void enforce_event(struct enforce *e, const struct probe_event *ev)

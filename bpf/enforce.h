@@ -60,7 +60,10 @@ void enforce_call(struct enforce *e, const struct lg_row *row, bool settled);
  * not known. Its peer is an LLM peer from here on.
  */
 void enforce_conn(struct enforce *e, const struct probe_conn_key *key, int fd);
-/* Every record of the ring, after meter_feed had it. */
+/* Every record of the ring, before meter_feed has it: was a call that waits
+ * let go by somebody else? Then the meter must know. */
+void enforce_before(struct enforce *e, const struct probe_event *ev);
+/* The same, after meter_feed had it. */
 void enforce_event(struct enforce *e, const struct probe_event *ev);
 /*
  * Budgets raised, windows over, orders given: who may go on? At least four

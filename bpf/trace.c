@@ -186,6 +186,8 @@ static void on_event(void *arg, const struct probe_event *ev,
 {
 	struct trace *t = arg;
 
+	if (t->enforce)
+		enforce_before(t->enforce, ev);
 	switch (ev->kind) {
 	case PROBE_EV_EXEC:
 	case PROBE_EV_EXIT:

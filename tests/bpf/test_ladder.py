@@ -274,6 +274,24 @@ def case_stopped_by_user(box):
         os.kill(c.pid, signal.SIGCONT)
 
 
+def case_forced(box):
+    """What was let go by hand is charged: it reaches the server."""
+    box.budget('0.02')
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER) as t:
+            spend(c, 2)
+            for n in (3, 4):
+                c.start(dear())
+                stops(c)
+                time.sleep(0.5)
+                box.cli('resume', str(c.pid), '--force')
+                eq(c.collect()[-1]['status'], 200, 'it completes')
+                rows = t.rows(n)
+                eq(rows[-1]['cost_usd'], PRICE, 'what it cost')
+                eq(rows[-1]['status'], 200, 'its answer')
+    eq(sum(r['cost_usd'] for r in box.rows()), PRICE * 4, 'what was charged')
+
+
 def case_tracer_comes_again(box):
     """What a tracer before it had stopped goes on when it has room."""
     box.budget('0.02')
