@@ -7,6 +7,7 @@
 
 /* A weekday is believed as far as it was seen: this many times count half. */
 #define SHRINK 1.5
+#define WEEK 7
 /* The level forgets: a day counts half after so many. */
 #define HALF_LIFE 10.0
 /* The slope is taken half, and fades within these days. */
@@ -56,7 +57,9 @@ static void fit_line(const double *day, unsigned n, int64_t first,
 	double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, w, x, y, det;
 
 	for (unsigned i = 0; i < n; i++) {
-		w = pow(0.5, (n - 1 - i) / HALF_LIFE);
+		/* a dear weekday says more of the level than a cheap one */
+		w = pow(0.5, (n - 1 - i) / HALF_LIFE) *
+		    out->factor[weekday(first + i)];
 		x = (double)i - (n - 1);
 		y = day[i] / out->factor[weekday(first + i)];
 		sw += w;
@@ -97,6 +100,27 @@ static void fit_error(const double *day, unsigned n, int64_t first,
 	out->level_error = out->day_error / sqrt(n < 14 ? (n ? n : 1) : 14.0);
 }
 
+static unsigned busy_days(const double *day, unsigned n)
+{
+	unsigned busy = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		busy += day[i] > 0;
+	return busy;
+}
+
+/* The average of all days: a few of them show no habit. */
+static void fit_average(const double *day, unsigned n, struct trend *out)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		sum += day[i];
+	for (unsigned i = 0; i < 7; i++)
+		out->factor[i] = 1;
+	out->level = n ? sum / n : 0;
+}
+
 void trend_fit(const double *day, unsigned n, int64_t first, struct trend *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -105,9 +129,19 @@ void trend_fit(const double *day, unsigned n, int64_t first, struct trend *out)
 		first += n - TREND_DAYS;
 		n = TREND_DAYS;
 	}
+	/* what was before the first costs says nothing of a day's */
+	while (n > WEEK && !(day[0] > 0)) {
+		day++;
+		first++;
+		n--;
+	}
 	out->days = n;
-	fit_factors(day, n, first, out);
-	fit_line(day, n, first, out);
+	if (busy_days(day, n) < TREND_LITTLE) {
+		fit_average(day, n, out);
+	} else {
+		fit_factors(day, n, first, out);
+		fit_line(day, n, first, out);
+	}
 	fit_error(day, n, first, out);
 }
 

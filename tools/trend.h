@@ -10,7 +10,7 @@
  * a slope where the last weeks have one. Dollars as doubles: it is a guess.
  */
 #define TREND_DAYS 56	/* history that counts */
-#define TREND_LITTLE 14 /* below that: the plain average */
+#define TREND_LITTLE 14 /* fewer days with costs: the plain average */
 
 struct trend {
 	double level;	    /* of an average day at the last day of history */
