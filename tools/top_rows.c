@@ -28,10 +28,10 @@ enum {
 };
 static const struct top_column budgets[] = {
 	[B_NAME] = {"BUDGET", 8, 28, false, 0},
-	[B_BAR] = {"", 8, 60, false, 4},
+	[B_BAR] = {"", 8, 60, false, 3},
 	[B_USED] = {"USED", 5, 8, true, 0},
 	[B_SPENT] = {"SPENT", 6, 13, true, 0},
-	[B_HELD] = {"HELD", 5, 12, true, 3},
+	[B_HELD] = {"HELD", 5, 12, true, 4},
 	[B_LIMIT] = {"LIMIT", 5, 13, true, 1},
 	[B_RATE] = {"$/H", 5, 12, true, 2},
 	[B_EMPTY] = {"EMPTY", 5, 8, true, 2},
