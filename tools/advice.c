@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/clock.h"
 #include "base/money.h"
 #include "guard/engine.h"
 #include "guard/world.h"
+#include "index_db.h"
 #include "price/price.h"
 #include "report.h"
 #include "tool.h"
@@ -18,6 +20,8 @@
 #define SIMPLE_OUTPUT 300
 /* Less than a cent, or a thousandth of all, is not worth a line. */
 #define WORTH(out) ((out)->worth_pusd)
+#define DAY_MS INT64_C(86400000)
+#define CAPS_MIN 20 /* calls before their largest answer says anything */
 #define CENT (LG_PUSD_PER_USD / 100)
 
 /* Who can do a simple call of whom, the closest first. */
@@ -275,38 +279,105 @@ static void retries(const struct grouping *by, struct advices *o)
 	for (unsigned i = 0; i < by->n; i++) {
 		const struct group *g = &by->g[i];
 		struct advice *v;
+		bool retry;
 
 		if (!g->key ||
-		    (strcmp(g->key, "retry") && strcmp(g->key, "duplicate")))
+		    (strcmp(g->key, "retry") && strcmp(g->key, "repeat")))
 			continue;
+		retry = !strcmp(g->key, "retry");
 		v = add(o, ADVICE_RETRY, g->key, &g->s);
 		if (!v)
 			return;
 		v->saving_pusd = g->s.v[SUM_COST];
 		snprintf(v->text, sizeof(v->text),
-			 "%s calls were made again (%s) and cost %s",
-			 count_text(v->calls), g->key, tool_usd(v->cost_pusd));
+			 retry ? "%s calls were made again after no answer "
+				 "came, and cost %s"
+			       : "%s calls were made again though the same "
+				 "request had been answered, and cost %s: keep "
+				 "the answer",
+			 count_text(v->calls), tool_usd(v->cost_pusd));
 	}
 }
 
-/* Holds that are five times the cost keep others out of a budget. */
-static void holds(const struct grouping *by, struct advices *o)
-{
-	for (unsigned i = 0; i < by->n; i++) {
-		const struct group *g = &by->g[i];
-		int64_t cost = g->s.v[SUM_COST], held = g->s.v[SUM_ESTIMATE];
-		struct advice *v;
+/* What calls of a model asked for at most, and what came. */
+struct cap {
+	int64_t calls, asked, used, largest;
+};
 
-		if (!g->key || cost < WORTH(o) || held / 5 < cost ||
-		    !g->s.v[SUM_OUTPUT])
-			continue;
-		v = add(o, ADVICE_HOLD, g->key, &g->s);
-		if (!v)
-			return;
+static bool read_cap(const struct ask *a, const char *model, struct cap *c)
+{
+	sqlite3_stmt *st;
+	bool found = false;
+
+	if (sqlite3_prepare_v2(
+		    a->x->db,
+		    "SELECT sum(calls), sum(asked), sum(used), max(largest)"
+		    " FROM caps WHERE model = (SELECT id FROM texts WHERE text"
+		    " = ?1) AND day BETWEEN ?2 AND ?3",
+		    -1, &st, NULL))
+		return false;
+	sqlite3_bind_text(st, 1, model, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 2, lg_floor_div(a->q.from_ms, DAY_MS));
+	sqlite3_bind_int64(st, 3, lg_floor_div(a->q.to_ms - 1, DAY_MS));
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		*c = (struct cap){sqlite3_column_int64(st, 0),
+				  sqlite3_column_int64(st, 1),
+				  sqlite3_column_int64(st, 2),
+				  sqlite3_column_int64(st, 3)};
+		found = c->calls > 0;
+	}
+	sqlite3_finalize(st);
+	return found;
+}
+
+/* A quarter above the largest answer, to a multiple of 64. */
+static int64_t enough(int64_t largest)
+{
+	return (largest + largest / 4 + 63) / 64 * 64;
+}
+
+static void say_hold(struct advice *v, const struct cap *c, int64_t held,
+		     int64_t cost)
+{
+	if (!c)
 		snprintf(v->text, sizeof(v->text),
 			 "its calls were held at %s and cost %s: a smaller "
 			 "max_tokens lets more calls run side by side",
 			 tool_usd(held), tool_usd(cost));
+	else
+		snprintf(v->text, sizeof(v->text),
+			 "%s calls asked for at most %s tokens on average and "
+			 "got %s, at most %s: with max_tokens %s more calls "
+			 "run side by side, and a runaway ends sooner",
+			 count_text(c->calls), count_text(c->asked / c->calls),
+			 count_text(c->used / c->calls), count_text(c->largest),
+			 count_text(enough(c->largest)));
+}
+
+/*
+ * A maximum of twice the largest answer and more; of calls without one, holds
+ * that are five times the cost keep others out of a budget.
+ */
+static void holds(const struct ask *a, const struct grouping *by,
+		  struct advices *o)
+{
+	for (unsigned i = 0; i < by->n; i++) {
+		const struct group *g = &by->g[i];
+		int64_t cost = g->s.v[SUM_COST], held = g->s.v[SUM_ESTIMATE];
+		struct cap c;
+		struct advice *v;
+		bool known;
+
+		if (!g->key || cost < WORTH(o) || !g->s.v[SUM_OUTPUT])
+			continue;
+		known = read_cap(a, g->key, &c) && c.calls >= CAPS_MIN;
+		if (known ? c.asked / c.calls < 2 * enough(c.largest)
+			  : held / 5 < cost)
+			continue;
+		v = add(o, ADVICE_HOLD, g->key, &g->s);
+		if (!v)
+			return;
+		say_hold(v, known ? &c : NULL, held, cost);
 	}
 }
 
@@ -370,7 +441,7 @@ int advice_find(struct ask *a, struct advices *out)
 		return ret;
 	cache(q, &q->out[0], out);
 	retries(&q->out[1], out);
-	holds(&q->out[2], out);
+	holds(a, &q->out[2], out);
 	budgets(a, out);
 	qsort(out->v, out->n, sizeof(out->v[0]), by_saving);
 	return -1;

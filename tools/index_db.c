@@ -44,7 +44,14 @@ static const char *const sql[ST_COUNT] = {
 		" FROM what WHERE id = ?",
 	[ST_CALL_ADD] =
 		"INSERT OR IGNORE INTO calls VALUES (NULL, ?, ?, ?, ?, ?, ?, ?,"
-		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_REQUEST_GET] =
+		"SELECT end_ms, answered FROM requests WHERE hash = ?",
+	[ST_REQUEST_SET] = "REPLACE INTO requests VALUES (?, ?, ?)",
+	[ST_CAP_ADD] = "INSERT INTO caps VALUES (?1, ?2, 1, ?3, ?4, ?4)"
+		       " ON CONFLICT DO UPDATE SET calls = calls + 1,"
+		       " asked = asked + ?3, used = used + ?4,"
+		       " largest = max(largest, ?4)",
 	[ST_CALL_FIND] =
 		"SELECT seq, ts_ms, who, what, conversation, run, cost_pusd,"
 		" input_cost_pusd, economic_pusd, estimate_pusd, input_tokens,"

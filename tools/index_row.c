@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/money.h"
+#include "index_again.h"
 #include "index_fact.h"
 #include "index_text.h"
 
@@ -17,7 +18,8 @@ struct standing {
 #define FLAGS_KEPT                                                             \
 	(LG_ROW_ABANDONED | LG_ROW_IGNORED_BUDGET | LG_ROW_LOST |              \
 	 LG_ROW_JOINED_LATE | LG_ROW_RETRY | LG_ROW_DUPLICATE |                \
-	 LG_ROW_CUT_SHORT | LG_ROW_UNGUARDED | LG_ROW_FALLBACK)
+	 LG_ROW_CUT_SHORT | LG_ROW_UNGUARDED | LG_ROW_FALLBACK |               \
+	 LG_ROW_REPEAT)
 
 static const char *const cache_names[] = {"none", "provider", "gateway",
 					  "local"};
@@ -446,14 +448,26 @@ static int store_call(struct index *x, const struct lg_row *r,
 		   (int64_t)r->request_bytes);
 	bind_count(st, 21, r->response_bytes == LG_ROW_ABSENT,
 		   (int64_t)r->response_bytes);
+	bind_count(st, 22, !lg_row_hash(r), (int64_t)lg_row_hash(r));
+	bind_count(st, 23, !r->max_output_tokens, r->max_output_tokens);
 	return index_step(st);
 }
 
-static int add_call(struct index *x, const struct lg_row *r)
+static int add_call(struct index *x, const struct lg_row *row)
 {
+	struct lg_row again;
+	const struct lg_row *r = row;
 	int64_t f[FACT_COLUMNS] = {0};
-	int code = fact_of(x, r, f);
+	uint32_t mark;
+	int code = index_again_mark(x, row, &mark);
 
+	if (mark) {
+		again = *row;
+		again.flags |= mark;
+		r = &again;
+	}
+	if (!code)
+		code = fact_of(x, r, f);
 	if (!code)
 		code = store_call(x, r, f);
 	if (code)
@@ -464,6 +478,8 @@ static int add_call(struct index *x, const struct lg_row *r)
 	}
 	x->rows++;
 	code = index_fact_add(x, f);
+	if (!code)
+		code = index_again_note(x, row);
 	if (!code && x->orphans)
 		code = adopt(x, r->id);
 	return code;

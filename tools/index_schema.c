@@ -38,7 +38,18 @@ const char index_schema[] =
 	" input_tokens INTEGER, output_tokens INTEGER,"
 	" cache_read_tokens INTEGER, cache_write_tokens INTEGER,"
 	" reasoning_tokens INTEGER, ttft_ms INTEGER, duration_ms INTEGER,"
-	" request_bytes INTEGER, response_bytes INTEGER);"
+	" request_bytes INTEGER, response_bytes INTEGER,"
+	" request_hash INTEGER, max_output_tokens INTEGER);"
+
+	/* one request of a host and endpoint, the last time it was made */
+	"CREATE TABLE requests (hash INTEGER PRIMARY KEY,"
+	" end_ms INTEGER NOT NULL, answered INTEGER NOT NULL);"
+
+	/* maximum that was asked for beside what came, a model and day */
+	"CREATE TABLE caps (day INTEGER NOT NULL, model INTEGER NOT NULL,"
+	" calls INTEGER NOT NULL, asked INTEGER NOT NULL,"
+	" used INTEGER NOT NULL, largest INTEGER NOT NULL,"
+	" PRIMARY KEY (day, model)) WITHOUT ROWID;"
 
 	"CREATE TABLE adjustments (id TEXT PRIMARY KEY, ref TEXT NOT NULL,"
 	" ts_ms INTEGER NOT NULL, written_ms INTEGER, who INTEGER NOT NULL,"
@@ -105,8 +116,9 @@ const char index_schema[] =
 	" c.economic_pusd / 1e12 AS economic_cost,"
 	" c.input_cost_pusd, c.cost_pusd - c.input_cost_pusd"
 	" AS output_cost_pusd, c.cost_pusd AS total_cost_pusd,"
-	" c.economic_pusd, c.estimate_pusd, c.ttft_ms, c.duration_ms"
-	" FROM calls c JOIN who w ON w.id = c.who"
+	" c.economic_pusd, c.estimate_pusd, c.ttft_ms, c.duration_ms,"
+	" printf('%014x', c.request_hash) AS request_hash,"
+	" c.max_output_tokens FROM calls c JOIN who w ON w.id = c.who"
 	" JOIN what t ON t.id = c.what;"
 
 	"CREATE VIEW budgets AS SELECT rowid AS id, name,"

@@ -76,6 +76,55 @@ struct lg_hash128 lg_hash128(const void *data, size_t len, uint64_t seed)
 	return h;
 }
 
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 v = (unsigned __int128)a * b;
+
+	return (uint64_t)v ^ (uint64_t)(v >> 64);
+}
+
+static uint64_t text_step(uint64_t h, const unsigned char *p)
+{
+	return fold(load_le(p, 8) ^ KEY_B ^ h, load_le(p + 8, 8) ^ KEY_A) ^
+	       rotl(h, 23) * C1;
+}
+
+void lg_text_hash_feed(struct lg_text_hash *t, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	size_t have = t->len & 15, n;
+	uint64_t h = t->h;
+
+	t->len += len;
+	if (have) {
+		n = len < 16 - have ? len : 16 - have;
+		memcpy(t->part + have, p, n);
+		p += n;
+		len -= n;
+		if (have + n < 16)
+			return;
+		h = text_step(h, t->part);
+	}
+	for (; len >= 16; len -= 16, p += 16)
+		h = text_step(h, p);
+	if (len)
+		memcpy(t->part, p, len);
+	t->h = h;
+}
+
+uint64_t lg_text_hash_end(const struct lg_text_hash *t)
+{
+	unsigned char last[16] = {0};
+	uint64_t h;
+
+	if (!t->len)
+		return 0;
+	memcpy(last, t->part, t->len & 15);
+	h = text_step(t->h, last);
+	h = final_mix(h ^ t->len * C2);
+	return h >> 8 ? h : h | UINT64_C(1) << 8;
+}
+
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4), reflected 0x82f63b78. */
 #define BIT(c) ((c) >> 1 ^ (0x82f63b78u & (0u - ((c)&1u))))
 #define BIT2(c) BIT(BIT(c))

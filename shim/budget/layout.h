@@ -15,8 +15,9 @@
  */
 #define LG_REGION_MAGIC "LLMGRGN" /* 8 bytes with the NUL */
 #define LG_REGION_MAJOR 1
-/* 1: `stat`, 2: `events`, 3: `dark`: zeroes before, and nobody read them. */
-#define LG_REGION_MINOR 3
+/* 1: `stat`, 2: `events`, 3: `dark`, 4: of a row `request_hash` and
+   `max_output_tokens`: zeroes before, and nobody read them. */
+#define LG_REGION_MINOR 4
 
 #define LG_CELLS 2048u
 #define LG_SLOTS 1024u

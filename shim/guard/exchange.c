@@ -53,6 +53,7 @@ void lg_exchange_request_head(struct lg_exchange *x, struct lg_slice type,
 void lg_exchange_request_body(struct lg_exchange *x, const char *p, size_t n)
 {
 	x->row.request_bytes += n;
+	lg_text_hash_feed(&x->seen, p, n);
 	lg_body_request_feed(&x->body, p, n);
 }
 
@@ -65,6 +66,13 @@ void lg_exchange_request_end(struct lg_exchange *x, bool whole)
 	if (!x->facts.n)
 		lg_facts_init(&x->facts);
 	x->facts.stream |= x->route.stream;
+	if (whole)
+		lg_row_set_hash(&x->row, lg_text_hash_end(&x->seen));
+	if (x->facts.has_max)
+		x->row.max_output_tokens =
+			x->facts.max_output_tokens < UINT32_MAX
+				? (uint32_t)x->facts.max_output_tokens
+				: UINT32_MAX - 1;
 }
 
 /* -- answer -------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include "guard/world.h"
 #include "ledger/row.h"
 #include "llm/dialect.h"
+#include "base/hash.h"
 #include "llm/facts.h"
 #include "llm/route.h"
 #include "price/price.h"
@@ -79,6 +80,8 @@ struct lg_exchange {
 	int64_t price_ms; /* priced as of then, 0: of the row's start */
 
 	struct lg_price_trace *trace; /* of its look-ups, NULL: none */
+
+	struct lg_text_hash seen; /* of the request's body */
 
 	bool head_request, connect_request;
 	bool quiet;	  /* no row (not an LLM path) */

@@ -22,7 +22,7 @@ static const char *const flags[LG_ROW_FLAGS] = {
 	"recovered", "cut_short",      "bad_json",   "bad_http",
 	"oversize",  "unguarded",      "contention", "undecodable",
 	"mismatch",  "overshoot",      "pending",    "parts",
-	"fallback",
+	"fallback",  "repeat",
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -100,6 +100,8 @@ const struct lg_row_field lg_row_fields[] = {
 	TEXT(label, LG_F_TEXT),
 	TEXT(geo, LG_F_TEXT),
 	TEXT(variant, LG_F_TEXT),
+	NUMBER(request_hash, LG_F_HASH),
+	NUMBER(max_output_tokens, LG_F_CAP),
 	TEXT(ref, LG_F_TEXT),
 	TEXT(note, LG_F_TEXT),
 };

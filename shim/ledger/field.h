@@ -27,6 +27,8 @@ enum lg_field_type {
 	LG_F_ENUM,  /* uint8 index into names */
 	LG_F_UNITS,
 	LG_F_FLAGS,
+	LG_F_HASH, /* 7 bytes, 14 hex digits; left out when 0, as the next */
+	LG_F_CAP,  /* uint32 */
 };
 
 struct lg_row_field {

@@ -265,6 +265,29 @@ static int name(struct cursor *c, const struct lg_row_field *f, uint8_t *out)
 	return 0;
 }
 
+/* What is not as we write it is none. */
+static int hash(struct cursor *c, uint8_t *out)
+{
+	uint8_t got[LG_ROW_HASH_LEN] = {0};
+	struct lg_slice s;
+
+	if (raw_string(c, &s))
+		return -EPROTO;
+	if (s.len != 2 * LG_ROW_HASH_LEN)
+		return 0;
+	for (unsigned i = 0; i < s.len; i++) {
+		int d = s.p[i] >= '0' && s.p[i] <= '9'	 ? s.p[i] - '0'
+			: s.p[i] >= 'a' && s.p[i] <= 'f' ? s.p[i] - 'a' + 10
+							 : -1;
+
+		if (d < 0)
+			return 0;
+		got[i / 2] = (uint8_t)(got[i / 2] << 4 | d);
+	}
+	memcpy(out, got, sizeof(got));
+	return 0;
+}
+
 static int boolean(struct cursor *c, uint8_t *out)
 {
 	struct lg_slice s;
@@ -331,6 +354,12 @@ static int value(struct cursor *c, const struct lg_row_field *f,
 		return units(c, dst);
 	case LG_F_FLAGS:
 		return flags(c, dst);
+	case LG_F_HASH:
+		return hash(c, dst);
+	case LG_F_CAP:
+		err = signed_integer(c, &v);
+		*(uint32_t *)dst = v > 0 && v < UINT32_MAX ? (uint32_t)v : 0;
+		return err;
 	}
 	return skip_value(c, &s);
 }

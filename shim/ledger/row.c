@@ -238,6 +238,21 @@ static void put_flags(struct lg_buf *b, uint32_t flags)
 	lg_buf_putc(b, ']');
 }
 
+static void put_hash(struct lg_buf *b, const uint8_t *p)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[LG_ROW_HASH_LEN * 2 + 2];
+	unsigned n = 0;
+
+	text[n++] = '"';
+	for (unsigned i = 0; i < LG_ROW_HASH_LEN; i++) {
+		text[n++] = digits[p[i] >> 4];
+		text[n++] = digits[p[i] & 15];
+	}
+	text[n++] = '"';
+	lg_buf_put(b, text, n);
+}
+
 static void put_name(struct lg_buf *b, const struct lg_row_field *f, uint8_t i)
 {
 	lg_buf_putc(b, '"');
@@ -291,6 +306,10 @@ static bool put_scalar(struct lg_buf *b, const struct lg_row_field *f,
 		return put_units(b, p, is_delta), true;
 	case LG_F_FLAGS:
 		return put_flags(b, *(const uint32_t *)p), true;
+	case LG_F_HASH:
+		return put_hash(b, p), true;
+	case LG_F_CAP:
+		return lg_buf_put_u64(b, *(const uint32_t *)p), true;
 	}
 	return false;
 }
@@ -321,6 +340,10 @@ static void put_value(struct lg_buf *b, const struct lg_row *r,
 /* Only calls carry a verdict; these few keys are rare. */
 static bool is_left_out(const struct lg_row *r, const struct lg_row_field *f)
 {
+	if (f->type == LG_F_HASH)
+		return !lg_row_hash(r);
+	if (f->type == LG_F_CAP)
+		return !r->max_output_tokens;
 	if (f->type > LG_F_RAW && f->type != LG_F_ENUM)
 		return false;
 	if (f->off == offsetof(struct lg_row, verdict) && f->type == LG_F_ENUM)

@@ -67,7 +67,8 @@ enum lg_cache_hit {
 #define LG_ROW_PENDING (1u << 18)     /* its usage comes with a later answer */
 #define LG_ROW_PARTS (1u << 19)	      /* several calls under their own prices */
 #define LG_ROW_FALLBACK (1u << 20)    /* another model than was asked for */
-#define LG_ROW_FLAGS 21
+#define LG_ROW_REPEAT (1u << 21)      /* the index's: answered before */
+#define LG_ROW_FLAGS 22
 
 /*
  * Counters of `units`: the units of base/usage.h, then those token buckets
@@ -89,8 +90,8 @@ struct lg_row {
 	uint32_t uid;
 	int32_t status; /* HTTP status, 0: none */
 	uint8_t stream;
-	uint8_t pad[7];
-	int64_t ts_ms, end_ms;	      /* end 0: null */
+	uint8_t request_hash[7]; /* of the body, see base/hash.h; 0: null */
+	int64_t ts_ms, end_ms;	 /* end 0: null */
 	int64_t ttft_ms, duration_ms; /* -1: null */
 	uint64_t request_bytes, response_bytes;
 	int64_t estimate_pusd, cost_pusd, economic_pusd;
@@ -99,8 +100,8 @@ struct lg_row {
 	/* Of a call under way, not in the ledger: what it can cost at most;
 	   INT64_MAX: nothing bounds it. */
 	int64_t worst_pusd;
-	uint32_t budget_ratio_ppm; /* at admission, UINT32_MAX: null */
-	uint32_t pad2;
+	uint32_t budget_ratio_ppm;  /* at admission, UINT32_MAX: null */
+	uint32_t max_output_tokens; /* asked for, at most; 0: null */
 	/* Totals as the row shows them: see design 6 "Ledger row". */
 	uint64_t input_tokens, cache_read_tokens;
 	uint64_t cache_write_5m_tokens, cache_write_1h_tokens;
@@ -156,6 +157,25 @@ static inline int64_t lg_row_delta_of(uint64_t v)
 	return d < 0 ? d + 1 : d;
 }
 
+#define LG_ROW_HASH_LEN 7u
+
+/* The 56 bits of request_hash; 0: none. */
+static inline uint64_t lg_row_hash(const struct lg_row *r)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < LG_ROW_HASH_LEN; i++)
+		v = v << 8 | r->request_hash[i];
+	return v;
+}
+
+/* The upper 56 bits of h. */
+static inline void lg_row_set_hash(struct lg_row *r, uint64_t h)
+{
+	for (unsigned i = 0; i < LG_ROW_HASH_LEN; i++)
+		r->request_hash[i] = (uint8_t)(h >> (56 - 8 * i));
+}
+
 /* One more name to budgets; false, and nothing done, when it does not fit. */
 bool lg_row_add_budget(struct lg_row *r, struct lg_slice name);
 
@@ -189,7 +209,7 @@ struct lg_row_memo {
 	struct {
 		uint16_t next, len; /* first field behind it; of its text */
 	} run[LG_ROW_MEMO_RUNS];
-	char head[offsetof(struct lg_row, ts_ms)];
+	char head[offsetof(struct lg_row, request_hash)];
 	char body[LG_ROW_MEMO_TO - LG_ROW_MEMO_FROM];
 	char text[1536];
 };

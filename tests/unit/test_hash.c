@@ -132,9 +132,50 @@ static void test_hash_edges(void **state)
 	edge_del(&e);
 }
 
+static uint64_t hashed(const char *p, size_t n, size_t piece)
+{
+	struct lg_text_hash t = {0};
+
+	for (size_t at = 0; at < n; at += piece)
+		lg_text_hash_feed(&t, p + at, n - at < piece ? n - at : piece);
+	return lg_text_hash_end(&t);
+}
+
+/* However it is cut; every byte, its place and the length count. */
+static void test_text_hash(void **state)
+{
+	char text[100], other[100];
+	uint64_t seen[101] = {0}, h;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i * 37);
+	for (size_t n = 1; n <= sizeof(text); n++) {
+		seen[n] = hashed(text, n, n);
+		assert_true(seen[n] >> 8);
+		for (size_t piece = 1; piece < n; piece++)
+			assert_int_equal(hashed(text, n, piece), seen[n]);
+		for (size_t k = 0; k < n; k++)
+			assert_int_not_equal(seen[k], seen[n]);
+		for (size_t k = 0; k < n; k++) {
+			memcpy(other, text, sizeof(text));
+			other[k] ^= 1;
+			h = hashed(other, n, 7);
+			assert_int_not_equal(h, seen[n]);
+		}
+	}
+	memset(text, 0, sizeof(text));
+	assert_int_not_equal(hashed(text, 16, 16), hashed(text, 32, 32));
+	assert_int_equal(hashed(text, 0, 1), 0);
+	/* the ledger keeps it: never another one */
+	assert_int_equal(hashed("{\"model\":\"gpt-4o\"}", 18, 5),
+			 UINT64_C(0x5979d47c7348fa58));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text_hash),
 		cmocka_unit_test(test_crc),
 		cmocka_unit_test(test_crc_pieces),
 		cmocka_unit_test(test_sha256),

@@ -426,9 +426,38 @@ static void test_ids(void **state)
 	munmap(ids, size);
 }
 
+/* Their bytes were padding: what they hold is left out when it is nothing. */
+static void test_request(void **state)
+{
+	struct lg_row a, b;
+	char line[LG_ROW_LINE_MAX];
+	struct lg_buf out;
+
+	(void)state;
+	lg_row_init(&a);
+	lg_row_new_id(1, a.id);
+	lg_buf_init_fixed(&out, line, sizeof(line));
+	assert_int_equal(lg_row_format(&a, &out), 0);
+	assert_null(memmem(line, out.len, "request_hash", 12));
+	assert_null(memmem(line, out.len, "max_output", 10));
+	lg_row_set_hash(&a, UINT64_C(0x0123456789abcdef));
+	assert_true(lg_row_hash(&a) == UINT64_C(0x0123456789abcd));
+	a.max_output_tokens = 4096;
+	out.len = 0;
+	assert_int_equal(lg_row_format(&a, &out), 0);
+	assert_non_null(memmem(line, out.len,
+			       "\"request_hash\":\"0123456789abcd\","
+			       "\"max_output_tokens\":4096",
+			       55));
+	assert_int_equal(lg_row_parse((struct lg_slice){line, out.len - 1}, &b),
+			 0);
+	assert_memory_equal(&a, &b, sizeof(a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_memo_of_another_row),
 		cmocka_unit_test(test_memo_of_a_long_row),
