@@ -130,3 +130,15 @@ void tell_no_region(struct strmap *told, struct lg_engine *e)
 	tool_warn("region %s: %s; without it no budget limits its programs",
 		  path, tool_region_reason(err, lg_engine_state_dir(e)));
 }
+
+void tell_staged(struct strmap *told, struct lg_engine *e)
+{
+	const char *dir = e ? lg_engine_state_dir(e) : "";
+
+	if (!e || !lg_engine_has_staged(e) || strmap_get(told, dir))
+		return;
+	strmap_put(told, dir);
+	tool_warn("%s/ledger cannot be written: rows wait in the region, at "
+		  "most 768 of them; llmguard status tells how many",
+		  dir);
+}

@@ -19,6 +19,8 @@ void tell_target(uint32_t tgid, bool on, const char *reason);
  * told: a set. e NULL: nothing.
  */
 void tell_no_region(struct strmap *told, struct lg_engine *e);
+/* Rows that its ledger does not take, once for each ledger; as above. */
+void tell_staged(struct strmap *told, struct lg_engine *e);
 /* A file was probed. */
 void tell_object(const char *path, const char *what, unsigned nprobes);
 /* What a probe costs on this machine. */

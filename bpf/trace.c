@@ -43,7 +43,7 @@ struct trace {
 	struct output out;
 	int64_t began_ms, began_real_ms;
 	int64_t enforced_ms, ticked_ms, scanned_ms;
-	struct strmap files, regions; /* those that were told of */
+	struct strmap files, regions, staged; /* that were told of */
 	uint32_t probes;
 	const char *hard; /* its rung's name */
 	bool closing;
@@ -87,6 +87,7 @@ static void on_call(void *arg, const struct lg_row *row, bool settled)
 	if (!settled)
 		return;
 	tally_add(&t->tally, row);
+	tell_staged(&t->staged, meter_engine(t->meter, (uint32_t)row->pid));
 	n = note_for(t, row->uid, (uint32_t)row->pid);
 	if (n) {
 		n->calls++;
@@ -295,6 +296,7 @@ int trace_open(const struct options *o, struct trace **out)
 	tally_init(&t->tally);
 	strmap_init(&t->files, 1);
 	strmap_init(&t->regions, 1);
+	strmap_init(&t->staged, 1);
 	ret = load(t);
 	if (ret < 0)
 		ret = measure(t);
@@ -584,6 +586,7 @@ int trace_close(struct trace *t, int ret)
 	tally_fini(&t->tally);
 	strmap_fini(&t->files);
 	strmap_fini(&t->regions);
+	strmap_fini(&t->staged);
 	output_fini(&t->out);
 	free(t);
 	return ret;

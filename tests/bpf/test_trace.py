@@ -366,6 +366,27 @@ def case_observe(box):
     eq(box.budget_status()['state'], 'exceeded', 'it was charged')
 
 
+def case_no_room(box):
+    """A ledger that takes no rows: it is said, and nothing is lost."""
+    ledger = os.path.join(box.state, 'ledger')
+    os.makedirs(ledger, exist_ok=True)
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'ro', 'none', ledger],
+                      stderr=subprocess.DEVNULL).returncode:
+        raise Skip('no right to mount')
+    try:
+        with Client(box, 'http.client') as c:
+            with Tracer(box, '--observe', pid=c.pid) as t:
+                c.send(request(), request(), request())
+                until(lambda: len(t.records()) >= 3, 'three calls')
+                t.wait_said('ledger cannot be written')
+            eq(t.said().count('cannot be written'), 1, 'said once')
+            eq(box.status()['staged_rows'], 3, 'rows that wait')
+    finally:
+        subprocess.run(['umount', ledger], check=True)
+    box.status()
+    eq(len(box.rows()), 3, 'rows, once there is room')
+
+
 def case_other_user(box):
     """Rows, region and note are the target's user's, made as that user."""
     drop = ['setpriv', '--reuid', '65534', '--regid', '65534',
