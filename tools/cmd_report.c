@@ -17,6 +17,7 @@ enum {
 	O_FORMAT,
 	O_EXPORT,
 	O_AUTO,
+	O_CACHE,
 };
 static const struct opt opts[] = {
 	ASK_OPTS,
@@ -43,6 +44,9 @@ static const struct opt opts[] = {
 	[O_AUTO] = {"auto", 0, OPT_FLAG, NULL,
 		    "the monthly reports of the config that are due; with "
 		    "--month that month's, again"},
+	[O_CACHE] = {"cache", 0, OPT_FLAG, NULL,
+		     "what came from caches and what that saved; by project "
+		     "and kind of cache without --by"},
 	OPT_END,
 };
 
@@ -91,6 +95,8 @@ static int prepare(struct ask *a)
 		ret = ask_by(a, v[O_BY].text);
 	if (ret < 0 && v[O_DETAILED].set)
 		ret = ask_by(a, "model,project,user,tag,day,weekday");
+	if (ret < 0 && !a->q.nby && v[O_CACHE].set)
+		ret = ask_by(a, "project,cache_hit");
 	if (ret < 0 && !a->q.nby)
 		ret = ask_by(a, "model");
 	return ret;
@@ -140,6 +146,7 @@ static int run(struct call *c)
 	ret = ask_open(&a, c);
 	if (ret >= 0)
 		return ret;
+	r.cache = c->v[O_CACHE].set;
 	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
 	ret = prepare(&a);
 	if (ret < 0)

@@ -25,6 +25,7 @@ struct report {
 	unsigned shown; /* groupings for the reader; the others are ours */
 	unsigned top;	/* groups of one grouping at most; 0: all */
 	bool chart;
+	bool cache; /* how well caches serve, instead of shares */
 	struct insight in;
 };
 

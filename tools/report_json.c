@@ -45,8 +45,22 @@ void ask_json(struct json *j, const struct ask *a)
 	json_text(j, "timezone", ask_zone_name(a));
 }
 
-static void put_group(struct json *j, const struct grouping *by,
-		      const struct group *g, const struct sums *total)
+static void put_cache(struct json *j, const struct report *r,
+		      const struct sums *s)
+{
+	int64_t saved = lg_money_sub(s->v[SUM_ECONOMIC], s->v[SUM_COST]);
+
+	if (!r->cache)
+		return;
+	json_ppm(j, "cache_hit_share",
+		 sums_share_ppm(s->v[SUM_CACHE_READ], s->v[SUM_INPUT]));
+	json_usd(j, "saved_usd", saved);
+	json_ppm(j, "saved_share", sums_share_ppm(saved, s->v[SUM_ECONOMIC]));
+}
+
+static void put_group(struct json *j, const struct report *r,
+		      const struct grouping *by, const struct group *g,
+		      const struct sums *total)
 {
 	const char *key = ask_key(by->dim, g);
 
@@ -57,6 +71,7 @@ static void put_group(struct json *j, const struct grouping *by,
 	else
 		json_null(j, "key");
 	sums_json(j, &g->s);
+	put_cache(j, r, &g->s);
 	json_ppm(j, "share",
 		 sums_share_ppm(g->s.v[SUM_COST], total->v[SUM_COST]));
 	if (by->dim->kind != DIM_OF_TIME) {
@@ -107,10 +122,11 @@ void report_put_json(struct report *r, struct json *j)
 	json_open(j, "groups", '[');
 	for (unsigned i = 0; i < r->shown; i++)
 		for (unsigned k = 0; k < report_count(r, &q->out[i]); k++)
-			put_group(j, &q->out[i], &q->out[i].g[k], &q->total);
+			put_group(j, r, &q->out[i], &q->out[i].g[k], &q->total);
 	json_close(j, ']');
 	json_open(j, "total", '{');
 	sums_json(j, &q->total);
+	put_cache(j, r, &q->total);
 	json_close(j, '}');
 	sums_json_coverage(j, &q->total);
 	put_insight(j, &r->in);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/money.h"
 #include "chart.h"
 #include "report.h"
 #include "table.h"
@@ -108,6 +109,43 @@ static void put_estimates(struct report *r, const struct grouping *by,
 		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_COST],
 						       v[SUM_ESTIMATE])));
 		table_cell(&t, tool_usd(v[SUM_REFUSED]));
+	}
+	table_print(&t, out);
+}
+
+/*
+ * What came from caches beside what it would have cost without: actual and
+ * economic.
+ */
+static void put_caches(struct report *r, const struct grouping *by,
+		       struct lg_buf *out)
+{
+	unsigned n = report_count(r, by);
+	struct table t;
+	char head[128];
+
+	snprintf(head, sizeof(head),
+		 "%s\tCALLS\rINPUT\rFROM CACHE\rHIT\rWRITTEN\rCOST\r"
+		 "WITHOUT\rSAVED\rOF IT\r",
+		 by->dim->title);
+	table_init(&t, head);
+	for (unsigned i = 0; i <= n; i++) {
+		const struct sums *s = i < n ? &by->g[i].s : &r->a->q.total;
+		const int64_t *v = s->v;
+		int64_t saved = lg_money_sub(v[SUM_ECONOMIC], v[SUM_COST]);
+
+		table_cell(&t, i < n ? ask_key(by->dim, &by->g[i]) : "all");
+		table_cell(&t, count_text(v[SUM_CALLS]));
+		table_cell(&t, count_text(v[SUM_INPUT]));
+		table_cell(&t, count_text(v[SUM_CACHE_READ]));
+		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_CACHE_READ],
+						       v[SUM_INPUT])));
+		table_cell(&t, count_text(v[SUM_CACHE_WRITE]));
+		table_cell(&t, tool_usd(v[SUM_COST]));
+		table_cell(&t, tool_usd(v[SUM_ECONOMIC]));
+		table_cell(&t, tool_usd(saved));
+		table_cell(&t,
+			   ppm_text(sums_share_ppm(saved, v[SUM_ECONOMIC])));
 	}
 	table_print(&t, out);
 }
@@ -256,6 +294,8 @@ int report_text(struct report *r)
 		lg_buf_puts(&out, "\n");
 		if (q->out[i].dim->kind == DIM_OF_ESTIMATE)
 			put_estimates(r, &q->out[i], &out);
+		else if (r->cache)
+			put_caches(r, &q->out[i], &out);
 		else
 			put_rows(r, &q->out[i], &out);
 		if (r->chart) {

@@ -400,6 +400,7 @@ complete -c llmguard -n '__fish_seen_subcommand_from report' -l include-chart -d
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l format -r -f -a 'table json csv' -d 'how it is printed'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l export -s o -r -d 'into a file: .csv .json .html .xlsx .pdf'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l auto -d 'the monthly reports of the config that are due; with --month that month'\''s, again'
+complete -c llmguard -n '__fish_seen_subcommand_from report' -l cache -d 'what came from caches and what that saved; by project and kind of cache without --by'
 complete -c llmguard -n '__fish_seen_subcommand_from by-conversation' -l from -s f -r -d 'from this day, month, year or instant on'
 complete -c llmguard -n '__fish_seen_subcommand_from by-conversation' -l to -s t -r -d 'up to this one, inclusive'
 complete -c llmguard -n '__fish_seen_subcommand_from by-conversation' -l last -s l -r -d '12h, 7d, 4w, 3m, 1y'

@@ -16,6 +16,7 @@ COMMANDS = {
     'costs': ('costs',) + SPAN,
     'costs-detailed': ('costs', '--detailed', '--chart', '--top', '5') + SPAN,
     'report': ('report', '--month', '2026-03', '--by', 'model,project,tag'),
+    'report-cache': ('report', '--cache', '--month', '2026-03'),
     'report-time': ('report', '--week', '2026-W13', '--by',
                     'day,weekday,hour_of_day', '--chart'),
     'report-estimate': ('report', '--by', 'estimate,verdict') + SPAN,
