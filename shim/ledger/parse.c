@@ -49,12 +49,49 @@ static unsigned hex_digit(char ch)
 		       : 0;
 }
 
-/* The writer escapes controls alone: a \u above 0x7f becomes '?'. */
+static unsigned unit_of(const char *p)
+{
+	return hex_digit(p[0]) << 12 | hex_digit(p[1]) << 8 |
+	       hex_digit(p[2]) << 4 | hex_digit(p[3]);
+}
+
+/* The 4 digits at p, two such where they make a pair; how many digits. */
+static size_t char_of(const char *p, const char *end, unsigned *out)
+{
+	unsigned v = unit_of(p), low = 0;
+
+	*out = v;
+	if (v >> 11 != 0xd800 >> 11)
+		return 4;
+	*out = 0xfffd;
+	if (v < 0xdc00 && end - p >= 10 && p[4] == '\\' && p[5] == 'u')
+		low = unit_of(p + 6);
+	if (low >> 10 != 0xdc00 >> 10)
+		return 4;
+	*out = 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00);
+	return 10;
+}
+
+/* 0: no room for all of it. */
+static size_t put_char(char *dst, size_t room, unsigned c)
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	if (n > room)
+		return 0;
+	for (size_t i = n; i-- > 1; c >>= 6)
+		dst[i] = (char)(0x80 | (c & 0x3f));
+	dst[0] = (char)(lead[n] | c);
+	return n;
+}
+
+/* The writer escapes controls alone, others may escape all. No NUL. */
 static size_t unescape(struct lg_slice s, char *dst, size_t cap)
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	const char *hit;
-	size_t i, n = 0;
+	size_t i, len, n = 0;
 	unsigned v;
 
 	for (i = 0; i < s.len && n + 1 < cap; i++) {
@@ -67,11 +104,11 @@ static size_t unescape(struct lg_slice s, char *dst, size_t cap)
 		if (hit) {
 			dst[n++] = to[hit - from];
 		} else if (s.p[i] == 'u' && s.len - i > 4) {
-			v = hex_digit(s.p[i + 1]) << 12 |
-			    hex_digit(s.p[i + 2]) << 8 |
-			    hex_digit(s.p[i + 3]) << 4 | hex_digit(s.p[i + 4]);
-			dst[n++] = v && v < 0x80 ? (char)v : '?';
-			i += 4;
+			i += char_of(s.p + i + 1, s.p + s.len, &v);
+			len = put_char(dst + n, cap - 1 - n, v ? v : '?');
+			if (!len)
+				break;
+			n += len;
 		} else {
 			dst[n++] = s.p[i];
 		}

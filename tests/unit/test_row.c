@@ -368,6 +368,57 @@ static void test_other_versions(void **state)
 	assert_string_equal(r.id, "X");
 }
 
+/* A row whose model is this JSON string. */
+static void parse_model(const char *json, struct lg_row *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	char line[512];
+	size_t n = (size_t)snprintf(line, sizeof(line),
+				    "{\"v\":1,\"id\":"
+				    "\"01ARZ3NDEKTSV4RRFFQ69G5FAV\","
+				    "\"model\":\"%s\"",
+				    json);
+	uint32_t crc = lg_crc32c(0, line, n);
+
+	strcpy(line + n, ",\"crc\":\"00000000\"}");
+	for (size_t k = 0; k < 8; k++, crc <<= 4)
+		line[n + 8 + k] = hex[crc >> 28];
+	assert_int_equal(lg_row_parse(lg_slice_str(line), out), 0);
+}
+
+static void test_escapes_of_others(void **state)
+{
+	static const struct {
+		const char *json, *text;
+	} cases[] = {
+		{"\\u0041\\u00e9\\u65e5", "A\xc3\xa9\xe6\x97\xa5"},
+		{"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!"},
+		{"\\ud83d", "\xef\xbf\xbd"},
+		{"\\ud83dx", "\xef\xbf\xbdx"},
+		{"\\ude00\\ud83d", "\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\\ud83d\\u0041", "\xef\xbf\xbd"
+				   "A"},
+		{"\\ud83d\\ude0", "\xef\xbf\xbdude0"},
+		{"a\\u0000b", "a?b"},
+		{"\\u12", "u12"},
+	};
+	static struct lg_row r;
+	char many[400] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		parse_model(cases[i].json, &r);
+		assert_string_equal(r.model, cases[i].text);
+	}
+	/* whole letters, as many as there is room for */
+	for (size_t i = 0; i < 60; i++)
+		strcat(many, "\\u65e5");
+	parse_model(many, &r);
+	assert_int_equal(strlen(r.model) % 3, 0);
+	assert_in_range(strlen(r.model), sizeof(r.model) - 3,
+			sizeof(r.model) - 1);
+}
+
 static void test_soundness(void **state)
 {
 	static struct lg_row r;
@@ -468,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_raw_objects),
 		cmocka_unit_test(test_other_versions),
+		cmocka_unit_test(test_escapes_of_others),
 		cmocka_unit_test(test_soundness),
 		cmocka_unit_test(test_ids),
 	};
