@@ -54,12 +54,8 @@ static void pad(struct lg_buf *out, unsigned n)
 static void put_label(struct chart *c, const char *text)
 {
 	unsigned n = width(text);
-	size_t bad;
 
-	for (; *text; text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		lg_buf_putc(c->out, bad ? '?' : *text);
-	}
+	table_put(c->out, text);
 	pad(c->out, n < c->label ? c->label - n : 0);
 }
 

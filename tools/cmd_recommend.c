@@ -41,12 +41,7 @@ static int show_json(const struct ask *a, const struct advices *o)
 
 static void put_text(struct lg_buf *out, const char *text)
 {
-	size_t bad;
-
-	for (; *text; text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		lg_buf_putc(out, bad ? '?' : *text);
-	}
+	table_put(out, text);
 }
 
 static int show_text(const struct ask *a, const struct advices *o)

@@ -43,15 +43,7 @@ static void tokens(char *out, size_t cap, uint64_t n, bool is_delta)
 
 static const char *clean(const char *s, char *buf, size_t cap)
 {
-	size_t n = 0, bad;
-
-	if (!*s)
-		s = "-";
-	for (; *s && n + 1 < cap; s += bad ? bad : 1) {
-		bad = table_hostile(s);
-		buf[n++] = bad ? '?' : *s;
-	}
-	buf[n] = 0;
+	table_copy(*s ? s : "-", buf, cap);
 	return buf;
 }
 

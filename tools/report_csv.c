@@ -3,27 +3,33 @@
 #include "base/money.h"
 #include "report.h"
 #include "report_csv.h"
+#include "table.h"
 #include "tool.h"
 
 /*
  * A spreadsheet must not take a name for a formula: one that begins like it
- * gets a quote in front.
+ * gets a quote in front. Nor a terminal for a command.
  */
 void csv_put_text(struct lg_buf *out, const char *text)
 {
 	bool risky = *text && strchr("=+-@\t\r", *text);
+	char one[5];
 
 	if (!risky && !strpbrk(text, ",\"\r\n")) {
-		lg_buf_puts(out, text);
+		table_put(out, text);
 		return;
 	}
 	lg_buf_putc(out, '"');
 	if (risky)
 		lg_buf_putc(out, '\'');
-	for (; *text; text++) {
-		if (*text == '"')
-			lg_buf_putc(out, '"');
-		lg_buf_putc(out, *text);
+	while (*text) {
+		if (strchr("\"\t\r\n", *text)) {
+			lg_buf_puts(out, *text == '"' ? "\"" : "");
+			lg_buf_putc(out, *text++);
+			continue;
+		}
+		text += table_letter(text, one);
+		lg_buf_puts(out, one);
 	}
 	lg_buf_putc(out, '"');
 }

@@ -32,22 +32,20 @@ static const char style[] =
 
 static void put_text(struct lg_buf *out, const char *text)
 {
-	size_t bad;
+	char one[5];
 
-	for (; *text; text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		if (bad)
-			lg_buf_putc(out, '?');
-		else if (*text == '<')
+	while (*text) {
+		text += table_letter(text, one);
+		if (*one == '<')
 			lg_buf_puts(out, "&lt;");
-		else if (*text == '>')
+		else if (*one == '>')
 			lg_buf_puts(out, "&gt;");
-		else if (*text == '&')
+		else if (*one == '&')
 			lg_buf_puts(out, "&amp;");
-		else if (*text == '"')
+		else if (*one == '"')
 			lg_buf_puts(out, "&quot;");
 		else
-			lg_buf_putc(out, *text);
+			lg_buf_puts(out, one);
 	}
 }
 

@@ -103,22 +103,18 @@ static void on_error(HPDF_STATUS code, HPDF_STATUS detail, void *ctx)
 static void clean(const struct paper *p, const char *text, char *out,
 		  size_t cap)
 {
-	size_t n = 0, bad;
+	size_t n = 0;
+	char one[5];
 
-	for (; *text && n + 1 < cap; text += bad ? bad : 1) {
-		unsigned char c = (unsigned char)*text;
-
-		bad = table_hostile(text);
-		if (!bad && c >= 0x80 && !p->utf8) {
-			bad = 1;
-			while (((unsigned char)text[bad] & 0xc0) == 0x80)
-				bad++;
-		}
-		out[n++] = bad ? '?' : *text;
+	while (*text) {
+		text += table_letter(text, one);
+		if (one[1] && !p->utf8)
+			memcpy(one, "?", 2);
+		if (n + strlen(one) >= cap)
+			break;
+		memcpy(out + n, one, strlen(one));
+		n += strlen(one);
 	}
-	/* not in the middle of a letter */
-	while (p->utf8 && *text && n && ((unsigned char)out[n - 1] & 0x80))
-		n--;
 	out[n] = 0;
 }
 
@@ -284,8 +280,8 @@ static const struct {
 	const char *title;
 	float x;
 } columns[] = {
-	{"Calls", 270},	 {"Refused", 315}, {"Input", 375},
-	{"Output", 432}, {"Cost", 500},	   {"Share", WIDTH - MARGIN},
+	{"Calls", 240},	 {"Refused", 284}, {"Input", 360},
+	{"Output", 434}, {"Cost", 505},	   {"Share", WIDTH - MARGIN},
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 

@@ -82,8 +82,7 @@ static void put_insight(const struct insight *in, struct lg_buf *out)
 		lg_buf_puts(out, " of it by ");
 		lg_buf_puts(out, in->why->name);
 		lg_buf_puts(out, " ");
-		for (const char *p = in->why_key; *p; p++)
-			lg_buf_putc(out, table_hostile(p) ? '?' : *p);
+		table_put(out, in->why_key);
 		lg_buf_puts(out, ", ");
 		lg_buf_puts(out, times(in->why_pusd, in->why_usual_pusd));
 	}

@@ -85,13 +85,8 @@ static void put_text(lxw_worksheet *s, unsigned row, unsigned col,
 		     const char *text, lxw_format *f)
 {
 	char clean[512];
-	size_t n = 0, bad;
 
-	for (; *text && n + 1 < sizeof(clean); text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		clean[n++] = bad ? '?' : *text;
-	}
-	clean[n] = 0;
+	table_copy(text, clean, sizeof(clean));
 	x.string(s, row, (lxw_col_t)col, clean, f);
 }
 

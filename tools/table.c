@@ -27,22 +27,55 @@ size_t table_hostile(const char *text)
 		return p[0] != 0;
 	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
 		return 2;
+	if (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)
+		return 3;
 	if (p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
 			     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
 		return 3;
 	return 0;
 }
 
+size_t table_letter(const char *text, char out[5])
+{
+	size_t bad = table_hostile(text), n = 1;
+
+	if (!bad && (unsigned char)*text >= 0x80) {
+		n = lg_utf8_len((const unsigned char *)text, strnlen(text, 4));
+		bad = !n;
+	}
+	memcpy(out, bad ? "?" : text, bad ? 1 : n);
+	out[bad ? 1 : n] = 0;
+	return bad ? bad : n;
+}
+
+void table_put(struct lg_buf *out, const char *text)
+{
+	char one[5];
+
+	while (*text) {
+		text += table_letter(text, one);
+		lg_buf_puts(out, one);
+	}
+}
+
+void table_copy(const char *text, char *out, size_t cap)
+{
+	size_t n = 0;
+	char one[5];
+
+	while (*text) {
+		text += table_letter(text, one);
+		if (n + strlen(one) >= cap)
+			break;
+		memcpy(out + n, one, strlen(one));
+		n += strlen(one);
+	}
+	out[n] = 0;
+}
+
 void table_cell(struct table *t, const char *text)
 {
-	size_t bad;
-
-	if (!*text)
-		text = "-";
-	for (; *text; text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		lg_buf_putc(&t->text, bad ? '?' : *text);
-	}
+	table_put(&t->text, *text ? text : "-");
 	lg_buf_putc(&t->text, 0);
 }
 

@@ -20,9 +20,19 @@ struct table {
 void table_init(struct table *t, const char *head);
 /*
  * Bytes at text that would steer a terminal instead of being shown: C0 and C1
- * controls and direction overrides (text comes from the network). 0: none.
+ * controls, direction overrides, U+FFFE, U+FFFF (text comes from the network).
+ * 0: none.
  */
 size_t table_hostile(const char *text);
+/*
+ * The next letter of a text that is not empty, or "?" for what is hostile or
+ * no UTF-8. Returns how many bytes of text it stands for.
+ */
+size_t table_letter(const char *text, char out[5]);
+/* The whole text so. */
+void table_put(struct lg_buf *out, const char *text);
+/* What of it has room, whole letters. */
+void table_copy(const char *text, char *out, size_t cap);
 /* Such bytes are shown as '?', the empty text as "-". */
 void table_cell(struct table *t, const char *text);
 void table_u64(struct table *t, uint64_t v);

@@ -7,12 +7,7 @@
 /* Names of files are anybody's. */
 static void put_clean(struct lg_buf *out, const char *text)
 {
-	size_t bad;
-
-	for (; *text; text += bad ? bad : 1) {
-		bad = table_hostile(text);
-		lg_buf_putc(out, bad ? '?' : *text);
-	}
+	table_put(out, text);
 }
 
 static void put_files(const struct tracer_answer *a, struct lg_buf *out)
