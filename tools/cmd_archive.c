@@ -261,6 +261,50 @@ static bool is_gone(const char *name)
 	return lg_month_is_name(month);
 }
 
+/* Does the plain file begin with all that the packed one has? */
+static bool begins_with(int plain, int packed)
+{
+	char *a = malloc(CHUNK), *b = malloc(CHUNK);
+	struct lg_pack *p = NULL;
+	bool same = a && b && !lg_pack_open(packed, &p);
+	ssize_t n = 1;
+	off_t at = 0;
+
+	for (; same && n > 0; at += n) {
+		n = lg_pack_read(p, a, CHUNK);
+		same = n >= 0 && pread(plain, b, (size_t)n, at) == n &&
+		       !memcmp(a, b, (size_t)n);
+	}
+	if (p)
+		lg_pack_close(p);
+	free(a);
+	free(b);
+	return same;
+}
+
+/*
+ * A kill leaves both files with the same rows. With others in the packed one
+ * (the clock was set back into a month that was packed) it must stay.
+ */
+static int look_at_packed(struct archive *a, const char *name, int plain)
+{
+	char packed[LG_MONTH_NAME + 8];
+	bool same;
+	int fd;
+
+	snprintf(packed, sizeof(packed), "%s.zst", name);
+	fd = openat(a->dir, packed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail(a, packed, strerror(errno));
+	same = begins_with(plain, fd);
+	close(fd);
+	return same ? 0
+		    : fail(a, packed,
+			   "has rows that the plain file has not; "
+			   "docs/ledger.md "
+			   "tells how to join them");
+}
+
 static int pack_month(struct archive *a, struct month *m)
 {
 	char next[LG_MONTH_NAME + 8];
@@ -273,6 +317,11 @@ static int pack_month(struct archive *a, struct month *m)
 		err = fail(a, m->name, strerror(errno));
 		if (from >= 0)
 			close(from);
+		return err;
+	}
+	err = look_at_packed(a, m->name, from);
+	if (err) {
+		close(from);
 		return err;
 	}
 	unlinkat(a->dir, next, 0);

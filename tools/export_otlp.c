@@ -191,7 +191,7 @@ static void put_hex(struct lg_buf *out, uint64_t v)
 static void put_nanos(struct lg_buf *out, const char *name, int64_t ms)
 {
 	lg_buf_puts(out, name);
-	lg_buf_put_i64(out, ms);
+	lg_buf_put_i64(out, ms > 0 ? ms : 0);
 	lg_buf_puts(out, "000000\"");
 }
 

@@ -17,6 +17,7 @@
 #include "index_fill.h"
 #include "index_side.h"
 #include "ledger/ledger.h"
+#include "ledger/month.h"
 #include "tool.h"
 
 #define WAIT_MS 30000  /* for another writer */
@@ -106,14 +107,19 @@ static int create(struct index *x)
 /* SQLITE_SCHEMA: of another version. */
 static int open_db(struct index *x, const char *path)
 {
-	/* what it makes (also -wal, -shm) is for this user alone */
-	mode_t mask = umask(077);
-	int code = sqlite3_open_v2(
-		path, &x->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	struct stat st;
+	mode_t mask;
 	int64_t version;
+	int code;
 
+	/* whose file would that be? */
+	if (!lstat(path, &st) && S_ISLNK(st.st_mode))
+		return SQLITE_CANTOPEN;
+	/* what it makes (also -wal, -shm) is for this user alone */
+	mask = umask(077);
+	code = sqlite3_open_v2(
+		path, &x->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	umask(mask);
-
 	if (code)
 		return code;
 	sqlite3_busy_timeout(x->db, WAIT_MS);
@@ -180,6 +186,9 @@ static int fill(struct index *x, struct lg_engine *e)
 
 static const char *reason(int code)
 {
+	if (code == -EPROTO)
+		return "a packed month of the ledger is damaged (zstd -t "
+		       "finds it)";
 	if (code < 0)
 		return strerror(-code);
 	switch (code & 0xff) {
@@ -260,6 +269,25 @@ static int open_or_rebuild(struct index *x, struct lg_engine *e, bool anew)
 	return in_memory(x, e);
 }
 
+/* The clock was set back into a month that had been packed. */
+static void warn_of_hidden(const char *folder)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[LG_MONTH_NAME] = "", packed[LG_MONTH_NAME + 8];
+
+	if (dir < 0)
+		return;
+	while (!lg_month_next(dir, name)) {
+		snprintf(packed, sizeof(packed), "%s.zst", name);
+		if (!faccessat(dir, name, F_OK, 0) &&
+		    !faccessat(dir, packed, F_OK, 0))
+			tool_warn("ledger: rows of %s are not counted beside "
+				  "%s; docs/ledger.md tells how to join them",
+				  packed, name);
+	}
+	close(dir);
+}
+
 static int start(struct lg_engine *e, bool anew, struct index **out)
 {
 	struct index *x = calloc(1, sizeof(*x));
@@ -278,6 +306,7 @@ static int start(struct lg_engine *e, bool anew, struct index **out)
 		index_close(x);
 	else
 		*out = x;
+	warn_of_hidden(lg_engine_ledger(e)->dir);
 	return ret;
 }
 

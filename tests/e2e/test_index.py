@@ -36,7 +36,7 @@ def db(home):
 
 def clean(home):
     for end in ('', '-wal', '-shm'):
-        if os.path.exists(db(home) + end):
+        if os.path.lexists(db(home) + end):
             os.unlink(db(home) + end)
 
 
@@ -236,6 +236,61 @@ def case_compressed(home):
         f.write(packed[:len(packed) // 2])
     home.run('index', '--rebuild', status=1)
     ok('rotocol' in home.err or 'damaged' in home.err, home.err)
+
+
+def case_hidden(home):
+    """A clock set back into a packed month: its rows are never lost, and
+    that they do not count is said."""
+    if not shutil.which('zstd'):
+        return
+    fill(home, 2000)
+    want = total(home)
+    path = home.state + '/ledger/2026-03.jsonl'
+    with open(path, 'rb') as f:
+        plain = f.read()
+    subprocess.run(['zstd', '-q', path], check=True)
+    home.run('archive')         # killed in between: the same rows twice
+    ok(not os.path.exists(path), 'packed again')
+    ledger.write(home.state, [ledger.call('2026-03-09T10:00:00.000Z', 'm',
+                                          cost='1')], '2026-03')
+    with open(path + '.zst', 'rb') as f:
+        packed = f.read()
+    total(home)
+    ok('2026-03.jsonl.zst are not counted' in home.err, home.err)
+    home.run('archive', status=1)
+    ok('2026-03.jsonl.zst: has rows' in home.err, home.err)
+    with open(path + '.zst', 'rb') as f:
+        eq(f.read(), packed, 'untouched')
+    with open(path, 'rb') as f:
+        late = f.read()
+    with open(path, 'wb') as f:
+        f.write(plain + late)
+    home.run('archive')         # joined, with the packed one left there
+    home.run('index', '--rebuild')
+    eq(total(home), (want[0] + 1, want[1] + 1), 'joined')
+
+
+def case_link(home):
+    """A symbolic link is not followed: it may name anything."""
+    fill(home, 500)
+    want = total(home)
+    for target, text in (('none', None), ('other', 'mine')):
+        clean(home)
+        target = os.path.join(home.dir, target)
+        if text:
+            with sqlite3.connect(target) as c:
+                c.execute('CREATE TABLE mine (a)')
+            c.close()
+        os.symlink(target, db(home))
+        eq(total(home), want, 'in memory')
+        ok('in memory' in home.err, home.err)
+        if not text:
+            ok(not os.path.exists(target), 'made')
+            continue
+        with sqlite3.connect(target) as c:
+            eq(c.execute('SELECT name FROM sqlite_master').fetchall(),
+               [('mine',)], 'untouched')
+        c.close()
 
 
 def case_progress(home):
