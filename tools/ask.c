@@ -67,7 +67,8 @@ static int take_span(struct ask *a)
 	if (v[ASK_TO].set && span_edge(&a->cal, v[ASK_TO].text, true, &s.to_ms))
 		return bad(a, ASK_TO, EDGE);
 	if (s.from_ms >= s.to_ms)
-		return tool_usage(a->c->cmd, "--from lies after --to");
+		return tool_usage(a->c->cmd, "--from %s lies after --to %s",
+				  v[ASK_FROM].text, v[ASK_TO].text);
 	ask_span(a, &s);
 	return -1;
 }
@@ -118,19 +119,20 @@ int ask_by(struct ask *a, const char *list)
 	struct lg_slice rest = lg_slice_str(list), one;
 	const struct dim *d;
 
-	while (rest.len) {
+	do {
 		rest = lg_slice_cut(rest, ',', &one);
 		one = lg_slice_trim(one);
-		if (!one.len)
-			continue;
 		d = dim_by_name(one);
 		if (!d)
-			return tool_usage(a->c->cmd, "--by %.*s: must be of %s",
+			return tool_usage(a->c->cmd,
+					  "--by \"%.*s\": must be of %s",
 					  (int)one.len, one.p, dim_names());
 		if (a->q.nby == ASK_BY_MAX)
-			return tool_usage(a->c->cmd, "--by: too many");
+			return tool_usage(a->c->cmd,
+					  "--by %s: at most %d at once", list,
+					  ASK_BY_MAX);
 		a->q.by[a->q.nby++] = d;
-	}
+	} while (rest.len);
 	return -1;
 }
 
