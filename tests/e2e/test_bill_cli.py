@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from harness import BUILD, TOP, Failed, ok
+from harness import BUILD, TOP, Failed, ok, sanitizer
 from test_bill import Home
 
 GOLDEN = os.path.join(TOP, 'tests/golden/bill')
@@ -29,6 +29,29 @@ COMMANDS = {
     'cost-per-million': ('cost-per-million', '--calls-per-example', '3') +
     SPAN,
     'forecast-backtest': ('forecast', '--backtest', '--to', '2026-05'),
+}
+# These ask what time it is: 2026-05-20 13:00 UTC.
+NOW = 1779282000
+CLOCK = r'''
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (id == CLOCK_REALTIME) {
+		ts->tv_sec = %d;
+		ts->tv_nsec = 0;
+		return 0;
+	}
+	return (int)syscall(SYS_clock_gettime, id, ts);
+}
+''' % NOW
+DATED = {
+    'costs-now': ('costs',),
+    'forecast-now': ('forecast',),
+    'recommend-now': ('recommend',),
+    'report-now': ('report', '--by', 'project', '--include-chart'),
 }
 NO_JSON = {'forecast-backtest'}
 HELP = ('index', 'costs', 'report', 'by-conversation', 'by-tag', 'compare',
@@ -60,6 +83,16 @@ def check(name, text):
     print('FAIL %s: of another length' % name)
 
 
+def at_a_time(home):
+    clock = os.path.join(home.dir, 'clock.so')
+    subprocess.run(['cc', '-shared', '-fPIC', '-x', 'c', '-', '-o', clock],
+                   check=True, input=CLOCK, text=True)
+    for name, args in DATED.items():
+        check(name + '.txt', home.run(*args, COLUMNS='80', LD_PRELOAD=clock))
+        text = home.run(*args, '--json', LD_PRELOAD=clock)
+        check(name + '.json', text.replace('},{', '},\n{'))
+
+
 def main():
     home = Home()
     try:
@@ -72,6 +105,10 @@ def main():
             if name not in NO_JSON:
                 text = home.run(*args, '--json').replace('},{', '},\n{')
                 check(name + '.json', text)
+        if sanitizer():
+            print('skip: a clock of ours comes before no sanitizer')
+        else:
+            at_a_time(home)
         for name in HELP:
             check('help-%s.txt' % name.replace(' ', '-'),
                   home.run(*name.split(), '--help'))
