@@ -60,6 +60,26 @@ def case_symbols(box):
         eq(re.findall(r'NEEDED.*\[(.*)\]', out), ['libc.so.6'], 'needed')
 
 
+def case_null(box):
+    """A program that did not look whether the opening failed goes on."""
+    code = """import ctypes, sys
+lib = ctypes.CDLL(sys.argv[1])
+for name in sys.argv[2:]:
+    f = getattr(lib, name)
+    print(name, f(*[ctypes.c_void_p()] * 6), flush=True)
+"""
+    names = ('open', 'refresh', 'info', 'budgets_read', 'budget_check',
+             'budget_set', 'budget_remove', 'totals_read', 'last_call',
+             'record_call', 'price_add', 'price_get', 'estimate',
+             'phase_set', 'phase_get', 'usd_parse')
+    if sanitizer():
+        return
+    p = subprocess.run([sys.executable, '-c', code, LIBRARY] +
+                       ['llmguard_' + n for n in names], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    eq(p.stdout, ''.join('llmguard_%s -5\n' % n for n in names), 'null')
+
+
 def case_layout(box):
     """A structure's size and members are the ABI."""
     text = '#include "%s/llmguard.h"\n#include <stdio.h>\nint main(void){' % \

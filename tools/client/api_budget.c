@@ -15,6 +15,8 @@ int llmguard_budgets_read(llmguard *g, uint32_t flags, llmguard_budgets **out)
 	llmguard_budgets *list;
 	int err;
 
+	if (!g || !out)
+		return client_fail(g, LLMGUARD_EARGUMENT, "nothing to read to");
 	*out = NULL;
 	list = calloc(1, sizeof(*list));
 	if (!list)
@@ -42,12 +44,12 @@ void llmguard_budgets_free(llmguard_budgets *list)
 
 size_t llmguard_budgets_count(const llmguard_budgets *list)
 {
-	return list->views.n;
+	return list ? list->views.n : 0;
 }
 
 size_t llmguard_budgets_hidden(const llmguard_budgets *list)
 {
-	return list->views.hidden;
+	return list ? list->views.hidden : 0;
 }
 
 static uint32_t flags_of(const struct lg_cell_view *c)
@@ -65,7 +67,7 @@ int llmguard_budgets_get(const llmguard_budgets *list, size_t i,
 	const struct lg_cell_view *c;
 	struct llmguard_budget b;
 
-	if (i >= list->views.n)
+	if (i >= llmguard_budgets_count(list))
 		return LLMGUARD_ENOTFOUND;
 	v = &list->views.v[i];
 	c = &v->cell;
@@ -111,7 +113,7 @@ int llmguard_budget_check(llmguard *g, const char *name, const char *value,
 	unsigned i;
 	int ret;
 
-	if (!name || amount < 0)
+	if (!g || !name || amount < 0)
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "a name, and an amount not below 0");
 	ret = llmguard_budgets_read(g, LLMGUARD_ALL_RUNS, &list);

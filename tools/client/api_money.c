@@ -44,9 +44,12 @@ int llmguard_totals_read(llmguard *g, int64_t since_ms, const char *run_id,
 			 struct llmguard_totals *out, size_t size)
 {
 	struct llmguard_totals t = {.since_ms = since_ms};
-	const struct spend *s = &g->spend;
+	const struct spend *s;
 	int err;
 
+	if (!g)
+		return LLMGUARD_EARGUMENT;
+	s = &g->spend;
 	if (since_ms == LLMGUARD_THIS_MONTH)
 		t.since_ms = month_begin(g);
 	ask(g, t.since_ms, client_text(run_id));
@@ -134,6 +137,8 @@ int llmguard_last_call(llmguard *g, int32_t pid, const char *run_id,
 	char needle[32] = "\"id\":";
 	int ret;
 
+	if (!g)
+		return LLMGUARD_EARGUMENT;
 	if (pid)
 		snprintf(needle, sizeof(needle), "\"pid\":%d,", pid);
 	ret = lg_ledger_find(lg_engine_ledger(g->e)->dir, lg_slice_str(needle),
@@ -180,7 +185,7 @@ static int check(llmguard *g, const struct llmguard_record *r)
 int llmguard_record_call(llmguard *g, const struct llmguard_record *in,
 			 struct llmguard_call *out, size_t size)
 {
-	const struct lg_env *env = &g->env;
+	const struct lg_env *env = g ? &g->env : NULL;
 	struct llmguard_record r;
 	struct llmguard_call c;
 	struct recorded d;

@@ -18,6 +18,8 @@ int client_fail(llmguard *g, int code, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (!g)
+		return code;
 	va_start(ap, fmt);
 	vsnprintf(g->message, sizeof(g->message), fmt, ap);
 	va_end(ap);
@@ -36,6 +38,8 @@ int client_errno(llmguard *g, int err, const char *what)
 
 int client_may_write(llmguard *g)
 {
+	if (!g)
+		return LLMGUARD_EARGUMENT;
 	if (!g->writable)
 		return client_fail(g, LLMGUARD_EREADONLY,
 				   "the handle was not opened with "
@@ -78,6 +82,8 @@ const char *llmguard_version(void)
 
 void client_give(void *out, size_t size, const void *ours, size_t our_size)
 {
+	if (!out)
+		return;
 	memset(out, 0, size);
 	memcpy(out, ours, size < our_size ? size : our_size);
 }
@@ -86,6 +92,8 @@ bool client_take(void *ours, size_t our_size, const void *in)
 {
 	size_t size;
 
+	if (!in)
+		return false;
 	memcpy(&size, in, sizeof(size));
 	if (size < sizeof(size) || size > 65536)
 		return false;
@@ -171,6 +179,8 @@ int llmguard_open(const struct llmguard_options *options, llmguard **out)
 	llmguard *g;
 	int ret;
 
+	if (!out)
+		return LLMGUARD_EARGUMENT;
 	*out = NULL;
 	if (options && !client_take(&o, sizeof(o), options))
 		return LLMGUARD_EARGUMENT;
@@ -219,6 +229,8 @@ void llmguard_close(llmguard *g)
 
 int llmguard_refresh(llmguard *g)
 {
+	if (!g)
+		return LLMGUARD_EARGUMENT;
 	lg_engine_refresh(g->e);
 	if (!g->writable || !lg_engine_region(g->e) ||
 	    lg_engine_is_readonly(g->e))
@@ -257,9 +269,13 @@ static void count_slots(struct lg_region *r, struct llmguard_info *i)
 int llmguard_info(llmguard *g, struct llmguard_info *out, size_t size)
 {
 	struct llmguard_info i = {.region = NULL};
-	struct lg_world *w = lg_engine_pin(g->e);
-	struct lg_region *r = w->region ? w->region->r : NULL;
+	struct lg_region *r;
+	struct lg_world *w;
 
+	if (!g)
+		return LLMGUARD_EARGUMENT;
+	w = lg_engine_pin(g->e);
+	r = w->region ? w->region->r : NULL;
 	i.state_dir = lg_engine_state_dir(g->e);
 	i.config = lg_engine_config_path(g->e);
 	i.trouble = lg_engine_trouble(g->e);
@@ -290,7 +306,7 @@ size_t llmguard_usd_print(int64_t pusd, char buf[24])
 
 int llmguard_usd_parse(const char *text, int64_t *pusd)
 {
-	if (!text || lg_money_parse(lg_slice_str(text), pusd))
+	if (!text || !pusd || lg_money_parse(lg_slice_str(text), pusd))
 		return LLMGUARD_EARGUMENT;
 	return LLMGUARD_OK;
 }

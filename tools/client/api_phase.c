@@ -8,7 +8,7 @@
 
 static const char *run_of(const llmguard *g, const char *run_id)
 {
-	return run_id ? run_id : client_text(g->env.run_id);
+	return run_id ? run_id : g ? client_text(g->env.run_id) : "";
 }
 
 int llmguard_phase_set(llmguard *g, const char *run_id, const char *phase)
@@ -32,7 +32,7 @@ int llmguard_phase_get(llmguard *g, const char *run_id, char phase[8])
 {
 	const char *run = run_of(g, run_id);
 
-	if (!*run)
+	if (!g || !phase || !*run)
 		return client_fail(g, LLMGUARD_EARGUMENT, "which run?");
 	lg_phase_read(lg_engine_state_dir(g->e), run, phase);
 	if (!*phase)

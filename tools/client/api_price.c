@@ -144,7 +144,7 @@ int llmguard_price_get(llmguard *g, const char *provider, const char *model,
 	struct llmguard_price t = {.known = 0};
 	struct lg_price p;
 
-	if (!q.model.len)
+	if (!g || !q.model.len)
 		return client_fail(g, LLMGUARD_EARGUMENT, "which model?");
 	if (!price_find(lg_engine_catalog(g->e), &q, &p))
 		return client_fail(g, LLMGUARD_ENOTFOUND,
@@ -271,7 +271,8 @@ int llmguard_estimate(llmguard *g, const struct llmguard_request *in,
 	struct work w = {.s = NULL};
 	int ret;
 
-	if (!client_take(&w.r, sizeof(w.r), in) || (!w.r.body && !w.r.model))
+	if (!g || !client_take(&w.r, sizeof(w.r), in) ||
+	    (!w.r.body && !w.r.model))
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "a request has a body, or a model and a "
 				   "prompt");
