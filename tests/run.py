@@ -93,6 +93,9 @@ def show(result, counts, verbose):
 
 
 def main():
+    # A shell starts its background jobs deaf to these; tests send them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     ap = argparse.ArgumentParser()
     ap.add_argument('-B', default='build')
     ap.add_argument('-j', type=int, default=os.cpu_count() or 1)
