@@ -393,13 +393,16 @@ def case_other_user(box):
             '--clear-groups']
     if subprocess.run(drop + ['true'], stderr=subprocess.DEVNULL).returncode:
         raise Skip('no setpriv')
+    client = os.path.join(HERE, 'client.py')
+    if subprocess.run(drop + ['test', '-r', client]).returncode:
+        raise Skip('another user cannot read this checkout')
     home = os.path.join(box.dir, 'home')
     os.mkdir(home)
     os.chown(home, 65534, 65534)
     env = dict(HOME=home, LLMGUARD_STATE_DIR=box.state,
                LLMGUARD_REGION=box.region)
     box.state = env['LLMGUARD_STATE_DIR'] = os.path.join(home, 'state')
-    argv = drop + [PY, os.path.join(HERE, 'client.py'), 'http.client']
+    argv = drop + [PY, client, 'http.client']
     with Client(box, argv=argv, **env) as c:
         with Tracer(box, pid=c.pid, own=False) as t:
             c.send(request(test='in=4;out=2'))
