@@ -83,8 +83,8 @@ static int read_some(struct ring *r, loader_event_fn *fn, void *arg)
 
 static void say(struct ring *r, enum reader_state state)
 {
-	__atomic_store_n(r->reader, state, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* a full barrier: what is read after it is read after it */
+	(void)__atomic_exchange_n(r->reader, state, __ATOMIC_SEQ_CST);
 }
 
 /*
