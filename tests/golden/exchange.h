@@ -151,27 +151,4 @@ static void exchange_finish(struct exchange *x, struct lg_http1 *m)
 	lg_body_fini(&x->body);
 }
 
-static char *exchange_read(const char *path, size_t *len)
-{
-	FILE *f = fopen(path, "rb");
-	char *p = NULL;
-	long n;
-
-	if (!f)
-		return NULL;
-	fseek(f, 0, SEEK_END);
-	n = ftell(f);
-	rewind(f);
-	p = malloc((size_t)n + 1);
-	if (p && fread(p, 1, (size_t)n, f) == (size_t)n) {
-		p[n] = 0;
-		*len = (size_t)n;
-	} else {
-		free(p);
-		p = NULL;
-	}
-	fclose(f);
-	return p;
-}
-
 #endif

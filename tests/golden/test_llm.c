@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "tests/golden/exchange.h"
+#include "tests/golden/fixtures.h"
 
 #define ROOT "tests/golden/llm"
 
@@ -170,7 +171,7 @@ static void one(const char *name)
 	FILE *f;
 
 	snprintf(path, sizeof(path), ROOT "/%s/input", name);
-	in = exchange_read(path, &len);
+	in = read_whole(path, &len);
 	if (!in)
 		return;
 	snprintf(path, sizeof(path), ROOT "/%s/expect", name);
@@ -179,7 +180,7 @@ static void one(const char *name)
 		fwrite(dump, 1, ndump, f);
 		fclose(f);
 	}
-	want = exchange_read(path, &nwant);
+	want = read_whole(path, &nwant);
 	for (i = 0; i < 6; i++) {
 		run(in, len, i < 2 ? i : i * i * 3);
 		ran++;

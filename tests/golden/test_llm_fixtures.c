@@ -3,16 +3,13 @@
  * be what expected.json says, whatever the cuts, and buckets that do not
  * overlap must sum to the provider's total. Prints what was covered.
  */
-#include <dirent.h>
 #include <stdarg.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "tests/golden/exchange.h"
+#include "tests/golden/fixtures.h"
 #include "tests/golden/recode.h"
-
-#define ROOT "../shared/fixtures"
 
 static unsigned ran, failed, sums;
 
@@ -204,7 +201,7 @@ static void check(struct want *w, const struct exchange *x)
 
 enum cuts { WHOLE, BYTES, RANDOM };
 
-static void run(struct want *w, char *req, size_t reqlen, char *resp,
+static void run(struct want *w, const struct fixture *f, const char *resp,
 		size_t len, enum cuts cuts)
 {
 	static char head[LG_HTTP1_HEAD_MAX];
@@ -212,7 +209,7 @@ static void run(struct want *w, char *req, size_t reqlen, char *resp,
 	struct lg_http1 m;
 	size_t used = 0, n;
 
-	if (!exchange_request(&x, req, reqlen)) {
+	if (!exchange_request(&x, f->request, f->request_len)) {
 		if (x.route.kind == LG_ROUTE_FREE) {
 			check_text(w, "api", x.route.dialect->name);
 			ran++;
@@ -236,15 +233,15 @@ static void run(struct want *w, char *req, size_t reqlen, char *resp,
 }
 
 /* The same in every content coding. */
-static void run_recoded(struct want *w, char *req, size_t reqlen, char *resp,
-			size_t len)
+static void run_recoded(struct want *w, const struct fixture *f)
 {
 	for (unsigned i = 0; i < RECODINGS; i++) {
 		struct lg_buf b;
 
-		if (recode(resp, len, i, 1 + (size_t)rand() % 2000, &b)) {
-			run(w, req, reqlen, b.p, b.len, WHOLE);
-			run(w, req, reqlen, b.p, b.len, BYTES);
+		if (recode(f->answer, f->answer_len, i,
+			   1 + (size_t)rand() % 2000, &b)) {
+			run(w, f, b.p, b.len, WHOLE);
+			run(w, f, b.p, b.len, BYTES);
 		} else {
 			complain(w->name, "recoding", recodings[i], "done");
 		}
@@ -295,7 +292,7 @@ static void print_covers(void)
 }
 
 /* Counting tokens is free: its route says so, and nothing is read. */
-static void check_free(struct want *w, char *req, size_t len)
+static void check_free(struct want *w, const char *req, size_t len)
 {
 	static struct exchange x;
 
@@ -307,68 +304,29 @@ static void check_free(struct want *w, char *req, size_t len)
 	ran++;
 }
 
-static void one(const char *dir, const char *name)
+static void one(void *ctx, const struct fixture *f)
 {
-	char path[512];
-	size_t reqlen = 0, len = 0;
-	char *req, *resp;
-	struct want w = {NULL, path};
+	struct want w = {f->want, f->name};
 	const char *kind;
 
-	snprintf(path, sizeof(path), "%s/%s/expected.json", dir, name);
-	w.json = json_load_file(path, 0, NULL);
-	if (!w.json || !note_cover(w.json)) {
-		json_decref(w.json);
+	(void)ctx;
+	if (!note_cover(f->want))
+		return;
+	kind = json_string_value(json_object_get(f->want, "kind"));
+	if (!strcmp(kind, "count")) {
+		check_free(&w, f->request, f->request_len);
 		return;
 	}
-	kind = json_string_value(json_object_get(w.json, "kind"));
-	snprintf(path, sizeof(path), "%s/%s/request.http", dir, name);
-	req = exchange_read(path, &reqlen);
-	snprintf(path, sizeof(path), "%s/%s/response.http", dir, name);
-	resp = exchange_read(path, &len);
-	if (req && resp && !strcmp(kind, "count")) {
-		check_free(&w, req, reqlen);
-	} else if (req && resp) {
-		run(&w, req, reqlen, resp, len, WHOLE);
-		run(&w, req, reqlen, resp, len, BYTES);
-		run(&w, req, reqlen, resp, len, RANDOM);
-		run_recoded(&w, req, reqlen, resp, len);
-	} else {
-		complain(path, "file", "missing", "there");
-	}
-	free(req);
-	free(resp);
-	json_decref(w.json);
-}
-
-static void walk(const char *dir, int depth)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	char path[512];
-
-	while (d && (e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		if (depth) {
-			one(dir, e->d_name);
-			continue;
-		}
-		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		walk(path, 1);
-	}
-	if (d)
-		closedir(d);
+	for (enum cuts cuts = WHOLE; cuts <= RANDOM; cuts++)
+		run(&w, f, f->answer, f->answer_len, cuts);
+	run_recoded(&w, f);
 }
 
 int main(void)
 {
-	if (access(ROOT, R_OK)) {
-		printf("skipped: no " ROOT "\n");
-		return 77;
-	}
 	srand(7);
-	walk(ROOT, 0);
+	if (!fixtures_walk(one, NULL))
+		return 77;
 	print_covers();
 	printf("%u runs, %u complaints, %u sums equal the total\n", ran, failed,
 	       sums);

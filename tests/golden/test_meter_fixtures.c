@@ -3,40 +3,15 @@
  * records of the kernel: the row says what expected.json says, whatever the
  * cuts, with writes that had to be repeated, over HTTP/1.1 and HTTP/2.
  */
-#include <dirent.h>
-
 #include "bpf/meter.h"
-#include "llm/dialect.h"
 #include "tests/golden/as_h2.h"
 #include "tests/golden/expect.h"
 #include "tests/golden/records.h"
-#include "tests/unit/flow_rig.h"
 
-static unsigned ran;
-static struct lg_row first;
-
-static unsigned new_rows(struct rig *r, struct lg_row *last)
-{
-	static struct lg_ledger_pos pos;
-	struct lg_ledger_stats stats = {0};
-	struct counting c = {0, last};
-
-	lg_ledger_walk(lg_engine_ledger(r->e)->dir, &pos, INT64_MIN, count_row,
-		       &c, &stats);
-	return c.n;
-}
-
-static void check_first(const struct lg_row *row)
-{
-	if (!first.size)
-		first = *row;
-	else if (row->cost_pusd != first.cost_pusd ||
-		 row->flags != first.flags ||
-		 row->input_tokens != first.input_tokens ||
-		 row->output_tokens != first.output_tokens ||
-		 strcmp(row->usage_raw, first.usage_raw))
-		complain("row after cuts", row->cost_pusd, first.cost_pusd);
-}
+struct run {
+	struct rig rig;
+	struct meter *m;
+};
 
 struct way {
 	size_t wstep, rstep;
@@ -50,76 +25,57 @@ static const struct way ways[] = {
 	{16384, 0, 1, true},
 };
 
-static bool is_listed(struct rig *r, const char *host)
+static void replay(struct run *r, const struct fixture *f, const struct way *w)
 {
-	return lg_engine_guards(r->e, lg_slice_str(host));
-}
-
-static void replay(struct rig *r, struct meter *m, const char *dir,
-		   json_t *want, const struct way *w)
-{
-	size_t qlen, alen;
-	char *q = read_file(dir, "request.http", &qlen);
-	char *a = read_file(dir, "response.http", &alen);
-	struct lg_row row = {0};
 	struct records rec;
 	char host[256];
-	unsigned n;
 
-	host_of(want, host, sizeof(host));
-	rig_forget(r);
-	records_open(&rec, m, host);
-	records_write(&rec, q, qlen, w->wstep, w->repeats, w->told);
-	records_read(&rec, a, alen, w->rstep);
+	host_of(f->want, host, sizeof(host));
+	rig_forget(&r->rig);
+	records_open(&rec, r->m, host);
+	records_write(&rec, f->request, f->request_len, w->wstep, w->repeats,
+		      w->told);
+	records_read(&rec, f->answer, f->answer_len, w->rstep);
 	records_close(&rec, true);
-	n = new_rows(r, &row);
-	if (n != 1)
-		complain("rows", n, 1);
-	check_row(want, &row);
-	check_first(&row);
-	free(q);
-	free(a);
+	check_new_row(&r->rig, f->want);
 }
 
 /*
  * The same over HTTP/2, three times on one connection: what the first request
  * put into the header tables is used by the next ones.
  */
-static void replay_h2(struct rig *r, struct meter *m, const char *dir,
-		      json_t *want, size_t step)
+static void replay_h2(struct run *r, const struct fixture *f, size_t step)
 {
 	struct nghttp2_hd_deflater *uw = lg_hpack_writer_new();
 	struct nghttp2_hd_deflater *dw = lg_hpack_writer_new();
 	const struct lg_h2_frame set = {0, LG_H2_SETTINGS, 0, 0};
-	size_t qlen, alen;
-	char *q = read_file(dir, "request.http", &qlen);
-	char *a = read_file(dir, "response.http", &alen);
 	struct records rec;
 	struct lg_buf b;
 	char host[256];
 	unsigned n;
 
-	host_of(want, host, sizeof(host));
-	records_open(&rec, m, host);
+	host_of(f->want, host, sizeof(host));
+	records_open(&rec, r->m, host);
 	lg_buf_init(&b, 64 << 20);
 	lg_buf_puts(&b, LG_H2_PREFACE);
 	lg_h2_put(&b, &set, "");
 	for (uint32_t i = 0; i < 3; i++) {
 		struct lg_row row = {0};
 
-		rig_forget(r);
-		as_h2(q, qlen, true, host, 2 * i + 1, uw, &b);
+		rig_forget(&r->rig);
+		as_h2(f->request, f->request_len, true, host, 2 * i + 1, uw,
+		      &b);
 		records_write(&rec, b.p, b.len, step, 0, false);
 		b.len = 0;
 		if (!i)
 			lg_h2_put(&b, &set, "");
-		as_h2(a, alen, false, host, 2 * i + 1, dw, &b);
+		as_h2(f->answer, f->answer_len, false, host, 2 * i + 1, dw, &b);
 		records_read(&rec, b.p, b.len, step);
 		b.len = 0;
-		n = new_rows(r, &row);
+		n = new_rows(&r->rig, &row);
 		if (n != 1)
 			complain("rows over HTTP/2", n, 1);
-		check_row(want, &row);
+		check_row(f->want, &row);
 		if (row.cost_pusd != first.cost_pusd &&
 		    row.usage_state == LG_USAGE_EXACT)
 			complain("cost over HTTP/2", row.cost_pusd,
@@ -129,8 +85,6 @@ static void replay_h2(struct rig *r, struct meter *m, const char *dir,
 	lg_hpack_writer_del(uw);
 	lg_hpack_writer_del(dw);
 	lg_buf_fini(&b);
-	free(q);
-	free(a);
 }
 
 static unsigned joins, exact;
@@ -157,117 +111,79 @@ static void check_late(json_t *want, const struct lg_row *row, size_t from)
 }
 
 /* The request was not seen, nor the first bytes of the answer. */
-static void replay_late(struct rig *r, struct meter *m, const char *dir,
-			json_t *want, bool named, size_t from)
+static void replay_late(struct run *r, const struct fixture *f, bool named,
+			size_t from)
 {
-	size_t alen;
-	char *a = read_file(dir, "response.http", &alen), host[256];
 	struct lg_row row = {0};
 	struct records rec;
+	char host[256];
 	unsigned n;
 
-	host_of(want, host, sizeof(host));
-	records_open(&rec, m, NULL);
+	host_of(f->want, host, sizeof(host));
+	records_open(&rec, r->m, NULL);
 	rec.flags = PROBE_FLAG_LATE;
 	if (named)
 		records_name(&rec, host);
-	from = from < alen ? from : alen;
-	records_read(&rec, a + from, alen - from, 0);
+	records_read(&rec, f->answer + from, f->answer_len - from, 0);
 	records_close(&rec, true);
-	n = new_rows(r, &row);
+	n = new_rows(&r->rig, &row);
 	if (n > 1 || (!n && named && !from))
 		complain("rows of a late join", n, 1);
 	if (n)
-		check_late(want, &row, from);
-	free(a);
+		check_late(f->want, &row, from);
 }
 
-static void replay_all_late(struct rig *r, struct meter *m, const char *dir,
-			    json_t *want)
+static void replay_all_late(struct run *r, const struct fixture *f)
 {
-	size_t alen;
-	char *a = read_file(dir, "response.http", &alen), *p = a;
+	const char *a = f->answer, *end = a + f->answer_len, *p = a;
 
-	replay_late(r, m, dir, want, true, 0);
-	replay_late(r, m, dir, want, false, 0);
+	replay_late(r, f, true, 0);
+	replay_late(r, f, false, 0);
 	/* behind each line's end a chunk may begin */
-	while ((p = memchr(p, '\n', alen - (size_t)(p - a)))) {
+	while ((p = memchr(p, '\n', (size_t)(end - p)))) {
 		p++;
 		if (rand() % 8 == 0)
-			replay_late(r, m, dir, want, rand() % 2,
-				    (size_t)(p - a));
+			replay_late(r, f, rand() % 2, (size_t)(p - a));
 	}
 	for (unsigned i = 0; i < 8; i++)
-		replay_late(r, m, dir, want, true, (size_t)rand() % alen);
-	free(a);
+		replay_late(r, f, true, (size_t)rand() % f->answer_len);
 }
 
-static void one(struct rig *r, struct meter *m, const char *group,
-		const char *exchange)
+static void one(void *ctx, const struct fixture *f)
 {
-	char dir[1024], path[1100], host[256];
-	json_t *want;
+	struct run *r = ctx;
+	bool listed = is_listed(&r->rig, f->want);
 
-	snprintf(dir, sizeof(dir), ROOT "/%s/%s", group, exchange);
-	snprintf(path, sizeof(path), "%s/expected.json", dir);
-	want = json_load_file(path, 0, NULL);
-	if (!want)
-		return;
-	name = exchange;
+	name = f->name;
 	first.size = 0;
-	host_of(want, host, sizeof(host));
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		if (!ways[i].wstep || ways[i].wstep > 8192 ||
-		    is_listed(r, host))
-			replay(r, m, dir, want, &ways[i]);
-	for (size_t i = 0; i < 3 && is_listed(r, host); i++)
-		replay_h2(r, m, dir, want, (size_t[]){0, 1, 1000}[i]);
-	if (is_listed(r, host))
-		replay_all_late(r, m, dir, want);
+		if (!ways[i].wstep || ways[i].wstep > 8192 || listed)
+			replay(r, f, &ways[i]);
+	for (size_t i = 0; i < 3 && listed; i++)
+		replay_h2(r, f, (size_t[]){0, 1, 1000}[i]);
+	if (listed)
+		replay_all_late(r, f);
 	ran++;
-	json_decref(want);
-}
-
-static void group(struct rig *r, struct meter *m, const char *g)
-{
-	char path[512];
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(path, sizeof(path), ROOT "/%s", g);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
-		if (e->d_name[0] != '.')
-			one(r, m, g, e->d_name);
-	if (d)
-		closedir(d);
 }
 
 int main(void)
 {
-	DIR *d = opendir(ROOT);
 	struct meter_options o = {.on_call = NULL};
 	struct meter_totals t;
-	struct meter *m;
-	struct dirent *e;
-	struct rig r;
+	struct run r;
+	bool any;
 
-	if (!d) {
-		printf("no " ROOT ": skipped\n");
+	rig_start(&r.rig, NULL);
+	o.config = r.rig.config;
+	o.state_dir = r.rig.state;
+	o.region = r.rig.region;
+	assert(!meter_new(&o, &r.m));
+	any = fixtures_walk(one, &r);
+	meter_totals(r.m, &t);
+	meter_del(r.m);
+	rig_stop(&r.rig);
+	if (!any)
 		return 77;
-	}
-	rig_start(&r, NULL);
-	o.config = r.config;
-	o.state_dir = r.state;
-	o.region = r.region;
-	assert(!meter_new(&o, &m));
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			group(&r, m, e->d_name);
-	closedir(d);
-	meter_totals(m, &t);
-	meter_del(m);
-	rig_stop(&r);
 	printf("%u late joins made rows, %u with exact usage\n", joins, exact);
 	printf("%u exchanges, %llu calls, %llu lost, %u complaints\n", ran,
 	       (unsigned long long)t.calls, (unsigned long long)t.lost_calls,
