@@ -283,6 +283,11 @@ static void test_arguments(void **state)
 	rig_stop(&r);
 }
 
+static bool few(struct rig *r, unsigned turn)
+{
+	return turn < 4000 && ledger(r).adjusts <= 40;
+}
+
 /* kill -9 while corrections are written: all or nothing of each. */
 static void test_killed(void **state)
 {
@@ -295,7 +300,8 @@ static void test_killed(void **state)
 	lg_engine_touch(r.e);
 	make_call(&call, 5 * USD);
 	lg_row_post(r.e, &call);
-	for (unsigned turn = 0; turn < 40; turn++) {
+	/* On a loaded machine some children are killed before they begin. */
+	for (unsigned turn = 0; turn < 40 || few(&r, turn); turn++) {
 		pid_t pid = fork();
 
 		if (!pid) {
@@ -304,7 +310,7 @@ static void test_killed(void **state)
 			for (unsigned i = 0;; i++)
 				correct(&r, &call, i % 2 ? -USD : USD);
 		}
-		usleep(500 + 331 * turn);
+		usleep(500 + 331 * (turn % 40));
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
