@@ -108,6 +108,18 @@ static void fill(struct lg_engine *e, const struct call *c, struct lg_row *row)
 	row->pid = getppid();
 }
 
+static int check_training(const struct call *c)
+{
+	const struct opt_value *v = c->v;
+
+	if (!v[O_TYPE].set || strcmp(v[O_TYPE].text, "train"))
+		return -1;
+	if (v[O_OUTPUT].n || v[O_CACHED].n)
+		return tool_usage(c->cmd, "--type train: what was trained is "
+					  "--input-tokens alone");
+	return -1;
+}
+
 static int check(const struct call *c)
 {
 	const struct opt_value *v = c->v;
@@ -115,13 +127,19 @@ static int check(const struct call *c)
 	if (!v[O_MODEL].set || !*v[O_MODEL].text)
 		return tool_usage(c->cmd, "needs --model NAME");
 	if (v[O_CACHED].n > v[O_INPUT].n)
-		return tool_usage(c->cmd, "--cached-tokens: more than "
-					  "--input-tokens");
-	if (v[O_INPUT].n > UINT32_MAX || v[O_OUTPUT].n > UINT32_MAX)
-		return tool_usage(c->cmd, "more than 4294967295 tokens");
+		return tool_usage(c->cmd,
+				  "--cached-tokens %s: more than "
+				  "--input-tokens",
+				  v[O_CACHED].text);
+	for (unsigned i = O_INPUT; i <= O_OUTPUT; i++)
+		if (v[i].n > UINT32_MAX)
+			return tool_usage(c->cmd,
+					  "--%s %s: more than %u tokens",
+					  opts[i].name, v[i].text, UINT32_MAX);
 	if (v[O_CALLS].set && (!v[O_CALLS].n || v[O_CALLS].n > CALLS_MAX))
-		return tool_usage(c->cmd, "--calls: 1 to %d", CALLS_MAX);
-	return -1;
+		return tool_usage(c->cmd, "--calls %s: 1 to %d",
+				  v[O_CALLS].text, CALLS_MAX);
+	return check_training(c);
 }
 
 static int tell(const struct call *c, const struct lg_row *row, uint64_t n)
@@ -153,6 +171,7 @@ static int run(struct call *c)
 	uint64_t n = c->v[O_CALLS].set ? c->v[O_CALLS].n : 1, i;
 	static struct lg_row row;
 	struct lg_engine *e;
+	const char *doubt;
 	int ret = check(c), err = 0;
 
 	if (ret < 0)
@@ -160,10 +179,9 @@ static int run(struct call *c)
 	if (ret >= 0)
 		return ret;
 	fill(e, c, &row);
-	if (row.price_state == LG_PRICED_UNKNOWN)
-		tool_warn("no price is known for %s: it counts nothing, until "
-			  "llmguard reprice",
-			  row.model);
+	doubt = recorded_doubt(e, &row);
+	if (doubt)
+		tool_warn("%s: %s", row.model, doubt);
 	for (i = 0; i < n && !err; i++) {
 		lg_row_new_id(row.ts_ms, row.id);
 		err = lg_row_post(e, &row);
@@ -188,7 +206,13 @@ const struct cmd cmd_record = {
 		"cache (--cache-hit local, the default) it costs\nnothing, and "
 		"economically what the call would have cost; with none it is "
 		"paid and\ncounts against every budget that matches it, though "
-		"nothing is refused any more.\n\n"
+		"nothing is refused any more.\nA model without a price counts "
+		"as unknown_model in the config says: at the dearest\nof its "
+		"provider (ceiling, block), or nothing (allow); reprice "
+		"corrects that later.\n\n"
+		"With --type train --input-tokens are the trained tokens (all "
+		"epochs), at the model's\nprice of training; without one the "
+		"price is unknown, and it counts nothing.\n\n"
 		"  llmguard record --model gpt-4o --input-tokens 900 "
 		"--output-tokens 120",
 	.opts = opts,

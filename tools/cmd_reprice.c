@@ -9,10 +9,11 @@
 #include "cmds.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
-#include "guard/world.h"
 #include "guard/tariff.h"
+#include "guard/world.h"
 #include "json.h"
 #include "ledger/ledger.h"
+#include "price_find.h"
 #include "table.h"
 #include "tool.h"
 #include "when.h"
@@ -122,21 +123,40 @@ static bool is_known(const struct lg_price *p)
 	       !p->tier_missing;
 }
 
+/* A recorded call may not say whose model it is: anybody's, as then. */
+static bool look_up(const struct reprice *p, struct lg_price_query *q,
+		    bool trains, struct lg_price *out)
+{
+	const struct lg_catalog *cat = &p->w->catalog;
+	struct price_find any = {
+		.model = q->model,
+		.tier = q->tier,
+		.variant = q->variant,
+		.geo = q->geo,
+		.version = q->version,
+		.at_ms = q->at_ms,
+	};
+
+	if (q->provider.len)
+		lg_price_lookup(cat, q, out);
+	else if (price_find(cat, &any, out) && out->entry)
+		q->provider = lg_img_text(out->img, out->entry->provider);
+	return is_known(out) && (!trains || lg_tariff_training(cat, q, out));
+}
+
 /* As the guard prices a call: by the one name, else the other. */
 static bool find_price(const struct reprice *p, const struct lg_row *r,
-		       struct lg_price *out, bool *by_its_name)
+		       bool trains, struct lg_price *out, bool *by_its_name)
 {
 	struct lg_price_query q = lg_tariff_row_query(r);
 
 	q.version = p->version;
-	lg_price_lookup(&p->w->catalog, &q, out);
 	*by_its_name = true;
-	if (is_known(out))
+	if (look_up(p, &q, trains, out))
 		return true;
 	*by_its_name = false;
 	q.model = lg_slice_str(lg_tariff_row_name(r, true));
-	lg_price_lookup(&p->w->catalog, &q, out);
-	return is_known(out);
+	return look_up(p, &q, trains, out);
 }
 
 static void put_cost(struct lg_row *r, const struct lg_price *p,
@@ -152,9 +172,8 @@ static void put_cost(struct lg_row *r, const struct lg_price *p,
 	r->cost_pusd = cost.total_pusd;
 	r->input_cost_pusd = cost.input_pusd;
 	r->output_cost_pusd = cost.output_pusd;
-	r->price_state = p->estimate || !by_its_name || cost.rate_missing
-				 ? LG_PRICED_ESTIMATED
-				 : LG_PRICED_EXACT;
+	r->price_state =
+		(uint8_t)lg_tariff_state(p, by_its_name, cost.rate_missing);
 	r->price_version[0] = '\0';
 	if (p->entry)
 		lg_slice_copy(lg_img_text(p->img, p->entry->price_version),
@@ -185,7 +204,7 @@ static enum left price_again(const struct reprice *p, const struct lg_row *was,
 	    was->flags & LG_ROW_PENDING || /* the guard hears of it yet */
 	    !lg_row_usage(was, &u))
 		return LEFT_NO_USAGE;
-	if (!find_price(p, was, &price, &by_its_name))
+	if (!find_price(p, was, u.n[LG_BUCKET_TRAINING], &price, &by_its_name))
 		return LEFT_NO_PRICE;
 	*is = *was;
 	put_cost(is, &price, &u, by_its_name);

@@ -7,6 +7,7 @@
 #include "guard/engine.h"
 #include "guard/phase.h"
 #include "guard/self.h"
+#include "guard/tariff.h"
 #include "guard/world.h"
 #include "price_find.h"
 
@@ -74,43 +75,129 @@ static void put_price(const struct lg_price *p, struct lg_row *row)
 		      row->price_version, sizeof(row->price_version));
 }
 
-/* What it used, and what that costs: nothing, out of a cache that is free. */
-static void put_money(struct lg_engine *e, const struct recorded *r,
-		      struct lg_row *row)
+/* Whose dearest price is taken where nobody knows whose the model is. */
+#define CEILING_OF "openai"
+
+static bool trains(const struct lg_row *row)
+{
+	return !strcmp(row->request_type, "train");
+}
+
+/* A model that nobody has is charged as the guard does: at the dearest. */
+static void find_price(const struct lg_catalog *cat, const struct recorded *r,
+		       struct lg_world *w, struct lg_price *p)
 {
 	struct price_find q = {
 		.provider = lg_slice_str(r->provider),
 		.model = lg_slice_str(r->model),
 		.tier = lg_slice_str(r->tier),
+		.version = w->price_version,
 	};
-	struct lg_usage u = {.n = {0}, .flags = LG_USAGE_PRESENT};
-	struct lg_price p;
-	struct lg_cost cost;
-	bool known =
-		price_find(lg_engine_catalog(e), &q, &p) && price_is_found(&p);
+	struct lg_price_query dearest = {
+		.provider = q.provider,
+		.ceiling_provider = LG_SLICE(CEILING_OF),
+		.model = q.model,
+		.tier = q.tier,
+		.version = q.version,
+		.at_ms = lg_clock_real_ms(),
+	};
 
-	lg_usage_set(&u, LG_BUCKET_INPUT, r->input_tokens - r->cached_tokens);
-	if (r->cached)
-		lg_usage_set(&u, LG_BUCKET_CACHE_READ, r->cached_tokens);
-	lg_usage_set(&u, LG_BUCKET_OUTPUT, r->output_tokens);
-	lg_row_set_usage(row, &u);
+	if (!price_find(cat, &q, p) && cat)
+		lg_price_lookup(cat, &dearest, p);
+}
+
+/* Its provider, where nothing else says whose training price it takes. */
+static bool find_training(const struct lg_catalog *cat,
+			  const struct recorded *r, struct lg_world *w,
+			  struct lg_price *p)
+{
+	struct lg_price_query q = {
+		.provider = lg_slice_str(r->provider),
+		.model = lg_slice_str(r->model),
+		.version = w->price_version,
+		.at_ms = lg_clock_real_ms(),
+	};
+
+	if (p->entry)
+		q.provider = lg_img_text(p->img, p->entry->provider);
+	return cat && lg_tariff_training(cat, &q, p);
+}
+
+static void put_usage(const struct recorded *r, struct lg_usage *u,
+		      struct lg_row *row)
+{
+	if (trains(row)) {
+		lg_usage_set(u, LG_BUCKET_TRAINING, r->input_tokens);
+	} else {
+		lg_usage_set(u, LG_BUCKET_INPUT,
+			     r->input_tokens - r->cached_tokens);
+		if (r->cached)
+			lg_usage_set(u, LG_BUCKET_CACHE_READ, r->cached_tokens);
+		lg_usage_set(u, LG_BUCKET_OUTPUT, r->output_tokens);
+	}
+	lg_row_set_usage(row, u);
+	row->usage_state = LG_USAGE_EXACT;
 	row->cache_hit =
 		r->hit == LG_CACHE_NONE ? row->cache_hit : (uint8_t)r->hit;
-	row->usage_state = LG_USAGE_EXACT;
-	row->price_state = known ? LG_PRICED_EXACT : LG_PRICED_UNKNOWN;
-	if (known && p.estimate)
-		row->price_state = LG_PRICED_ESTIMATED;
-	PUT(provider, r->provider);
-	if (!known)
-		return;
-	put_price(&p, row);
+}
+
+/* What it used, and what that costs: nothing, out of a cache that is free. */
+static void put_money(struct lg_engine *e, const struct recorded *r,
+		      struct lg_row *row)
+{
+	const struct lg_catalog *cat = lg_engine_catalog(e);
+	struct lg_usage u = {.n = {0}, .flags = LG_USAGE_PRESENT};
+	struct lg_world *w = lg_engine_pin(e);
+	struct lg_cost cost;
+	struct lg_price p;
+	bool untold;
+
+	put_usage(r, &u, row);
+	find_price(cat, r, w, &p);
+	untold = trains(row) && !find_training(cat, r, w, &p);
 	lg_price_cost(&p, &u, &cost);
+	row->price_state = lg_tariff_state(&p, true, cost.rate_missing);
+	if (untold)
+		row->price_state = LG_PRICED_UNKNOWN;
+	PUT(provider, r->provider);
+	put_price(&p, row);
+	if (!lg_tariff_is_known(&p) && w->set.unknown_model == LG_UNKNOWN_ALLOW)
+		cost = (struct lg_cost){0};
+	lg_engine_unpin(e, w);
 	row->economic_pusd = cost.economic_pusd;
 	if (r->hit != LG_CACHE_NONE)
 		return;
 	row->cost_pusd = cost.total_pusd;
 	row->input_cost_pusd = cost.input_pusd;
 	row->output_cost_pusd = cost.output_pusd;
+}
+
+const char *recorded_doubt(struct lg_engine *e, const struct lg_row *row)
+{
+	struct lg_world *w;
+	bool waived;
+
+	if (row->price_state != LG_PRICED_UNKNOWN)
+		return NULL;
+	if (trains(row) && !row->economic_pusd)
+		return "no price of training is known for it: it counts "
+		       "nothing, until llmguard pricing set --training-per-1m "
+		       "and llmguard reprice";
+	w = lg_engine_pin(e);
+	waived = w->set.unknown_model == LG_UNKNOWN_ALLOW;
+	lg_engine_unpin(e, w);
+	if (waived && !row->economic_pusd)
+		return "no price is known for it: it counts nothing "
+		       "(unknown_model: allow), until llmguard pricing set and "
+		       "llmguard reprice";
+	if (row->price_version[0])
+		return "no price is known for its tier: it counts at the "
+		       "standard one, until llmguard pricing set and llmguard "
+		       "reprice";
+	return "no price is known for it: it counts at the dearest known price "
+	       "of its provider (" CEILING_OF
+	       " where that is not known), until "
+	       "llmguard pricing set and llmguard reprice";
 }
 
 void recorded_fill(struct lg_engine *e, const struct recorded *r,

@@ -21,10 +21,17 @@ struct recorded {
 };
 
 /*
- * The row of it: its price is looked up, and who wrote it filled in. What it
+ * The row of it: its price is looked up (unknown_model decides on a model
+ * without one, as in the guard; of request type train the input is what was
+ * trained, at the price of that), and who wrote it filled in. What it
  * cost is charged by lg_row_post, once each with an id of its own.
  */
 void recorded_fill(struct lg_engine *e, const struct recorded *r,
 		   struct lg_row *row);
+/*
+ * Why its price is unknown and what it counts, behind the model's name; NULL:
+ * it is known. Borrowed for ever.
+ */
+const char *recorded_doubt(struct lg_engine *e, const struct lg_row *row);
 
 #endif

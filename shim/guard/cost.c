@@ -143,12 +143,7 @@ static bool find_price(const struct lg_exchange *x, struct lg_price *p)
 static void name_price(struct lg_row *row, const struct lg_price *p,
 		       bool by_its_name)
 {
-	if (!lg_tariff_is_known(p) || p->tier_missing)
-		row->price_state = LG_PRICED_UNKNOWN;
-	else if (p->estimate || !by_its_name)
-		row->price_state = LG_PRICED_ESTIMATED;
-	else
-		row->price_state = LG_PRICED_EXACT;
+	row->price_state = lg_tariff_state(p, by_its_name, false);
 	if (p->entry)
 		lg_slice_copy(lg_img_text(p->img, p->entry->price_version),
 			      row->price_version, sizeof(row->price_version));
@@ -192,35 +187,20 @@ static void take_figure(struct lg_exchange *x, const struct lg_usage *u,
 	}
 }
 
-/* A job names the model that it trains; what that costs stands at its kin. */
-static void find_training(const struct lg_exchange *x, struct lg_price *p)
-{
-	char name[sizeof(x->row.model) + 3] = "ft:";
-	struct lg_price tuned;
-
-	if (p->rate[LG_BUCKET_TRAINING] >= 0 || !strncmp(x->row.model, name, 3))
-		return;
-	memcpy(name + 3, x->row.model, strlen(x->row.model) + 1);
-	lg_tariff_lookup(x, name, x->row.tier, &tuned);
-	if (tuned.entry && tuned.rate[LG_BUCKET_TRAINING] >= 0)
-		*p = tuned;
-}
-
 static void charge(struct lg_exchange *x, struct lg_usage *u)
 {
 	struct lg_row *row = &x->row;
 	struct lg_price p;
 	struct lg_cost cost;
 	bool by_its_name = find_price(x, &p) && !x->nameless;
-
-	if (u->n[LG_BUCKET_TRAINING])
-		find_training(x, &p);
+	bool untold =
+		u->n[LG_BUCKET_TRAINING] && !lg_tariff_lookup_training(x, &p);
 
 	name_price(row, &p, by_its_name);
 	lg_price_cost(&p, u, &cost);
 	if (cost.rate_missing && row->price_state == LG_PRICED_EXACT)
 		row->price_state = LG_PRICED_ESTIMATED;
-	if (u->n[LG_BUCKET_TRAINING] && p.rate[LG_BUCKET_TRAINING] < 0)
+	if (untold)
 		row->price_state = LG_PRICED_UNKNOWN; /* it is all there is */
 	if (lg_tariff_is_waived(x, &p))
 		memset(&cost, 0, sizeof(cost));

@@ -40,11 +40,10 @@ static struct lg_slice told(const char *answered, const char *asked)
 	return lg_slice_str(answered[0] ? answered : asked);
 }
 
-void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
-		      const char *tier, struct lg_price *out)
+static struct lg_price_query query(const struct lg_exchange *x,
+				   const char *model, const char *tier)
 {
-	const struct lg_world *w = x->world;
-	struct lg_price_query q = {
+	return (struct lg_price_query){
 		.provider = lg_slice_str(x->row.provider),
 		.ceiling_provider = owner_of(x->d),
 		.host = lg_slice_str(x->row.host),
@@ -53,13 +52,19 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 		.geo = told(x->answer.geo[0] ? x->answer.geo : x->facts.geo,
 			    x->route.geo),
 		.variant = told(x->answer.variant, x->facts.variant),
-		.version = w->price_version,
+		.version = x->world->price_version,
 		.at_ms = x->price_ms ? x->price_ms : x->row.ts_ms,
 		.own = x->route.own &&
 		       !lg_place_is_cloud_model(lg_slice_str(model)),
 		.trace = x->trace,
 	};
+}
 
+void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
+		      const char *tier, struct lg_price *out)
+{
+	const struct lg_world *w = x->world;
+	struct lg_price_query q = query(x, model, tier);
 	const struct lg_price *known;
 
 	known = x->memo ? lg_memo_get(x->memo, w->seq, &q) : NULL;
@@ -70,6 +75,13 @@ void lg_tariff_lookup(const struct lg_exchange *x, const char *model,
 	lg_price_lookup(&w->catalog, &q, out);
 	if (x->memo)
 		lg_memo_put(x->memo, w->seq, &q, out);
+}
+
+bool lg_tariff_lookup_training(const struct lg_exchange *x, struct lg_price *p)
+{
+	struct lg_price_query q = query(x, x->row.model, x->row.tier);
+
+	return lg_tariff_training(&x->world->catalog, &q, p);
 }
 
 void lg_tariff_requested(struct lg_exchange *x)
@@ -124,6 +136,35 @@ bool lg_tariff_is_waived(const struct lg_exchange *x, const struct lg_price *p)
 {
 	return !lg_tariff_is_known(p) &&
 	       x->world->set.unknown_model == LG_UNKNOWN_ALLOW;
+}
+
+bool lg_tariff_training(const struct lg_catalog *c,
+			const struct lg_price_query *q, struct lg_price *p)
+{
+	char name[128 + 3] = "ft:";
+	struct lg_price_query tuned = *q;
+	struct lg_price kin;
+
+	if (p->rate[LG_BUCKET_TRAINING] >= 0)
+		return true;
+	if (lg_slice_starts(q->model, LG_SLICE("ft:")) || q->model.len > 127)
+		return false;
+	memcpy(name + 3, q->model.p, q->model.len);
+	tuned.model = (struct lg_slice){name, q->model.len + 3};
+	lg_price_lookup(c, &tuned, &kin);
+	if (!kin.entry || kin.rate[LG_BUCKET_TRAINING] < 0)
+		return false;
+	*p = kin;
+	return true;
+}
+
+enum lg_price_state lg_tariff_state(const struct lg_price *p, bool by_its_name,
+				    bool missing)
+{
+	if (!lg_tariff_is_known(p) || p->tier_missing)
+		return LG_PRICED_UNKNOWN;
+	return p->estimate || !by_its_name || missing ? LG_PRICED_ESTIMATED
+						      : LG_PRICED_EXACT;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)

@@ -34,6 +34,22 @@ bool lg_tariff_is_known(const struct lg_price *p);
 /* It is not, and unknown_model: allow lets it pass uncharged. */
 bool lg_tariff_is_waived(const struct lg_exchange *x, const struct lg_price *p);
 
+/*
+ * What training a model costs stands with it or with its fine-tuned kin: *p,
+ * the price that q gave, becomes that one's where it has no such rate. False:
+ * none is known.
+ */
+bool lg_tariff_training(const struct lg_catalog *c,
+			const struct lg_price_query *q, struct lg_price *p);
+/* The same of the job that this exchange's row names. */
+bool lg_tariff_lookup_training(const struct lg_exchange *x, struct lg_price *p);
+/*
+ * What a row says of its price. by_its_name: it was found by the name of what
+ * served the call; missing: no rate for something that was used.
+ */
+enum lg_price_state lg_tariff_state(const struct lg_price *p, bool by_its_name,
+				    bool missing);
+
 struct lg_estimate {
 	uint64_t input_tokens, output_tokens;
 	int64_t expected_pusd; /* adaptive: what the call will likely cost */

@@ -218,12 +218,15 @@ def case_write(box):
         eq(paid.pid, os.getpid(), 'whose')
         free = g.record('gpt-4o', input_tokens=1000, cache_hit='local')
         eq((free.cost, client.usd(free.economic)), (0, D('0.0025')), 'cache')
-        eq(g.record('no-such-model', output_tokens=5).price_state, 'unknown',
-           'unknown')
+        r = g.record('no-such-model', output_tokens=5)
+        eq(r.price_state, 'unknown', 'unknown')
+        ok(client.usd(r.cost) > 5 * D('0.00001'), 'at the ceiling')
         eq(g.check('batch', 0)[1], 4 - D('0.0035'), 'charged')
         eq(g.last_call(os.getpid()).model, 'no-such-model', 'last')
         fails('argument', g.record, '')
         fails('argument', g.record, 'gpt-4o', cache_hit='maybe')
+        fails('argument', g.record, 'gpt-4o', type='guess')
+        fails('argument', g.record, 'gpt-4o', type='train', output_tokens=1)
         fails('argument', g.record, 'gpt-4o', input_tokens=1, cached_tokens=2)
         eq(len(box.rows()), 3, 'rows')
         # a price of one's own counts at once, for others too

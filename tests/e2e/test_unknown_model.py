@@ -113,6 +113,60 @@ def case_allow(box):
     eq(ask(box, 'openai')['status'], 429, 'limit 0')
 
 
+def record(box, *args):
+    p = box.cli('record', '--cache-hit', 'none', '--json', *args)
+    return (json.loads(p.stdout, parse_float=D)['cost_usd'],
+            box.rows()[-1]['price_state'], p.stderr.decode())
+
+
+def case_recorded(box):
+    """As the guard would have charged it, and said so."""
+    for policy in ('ceiling', 'block', 'allow'):
+        box.config('unknown_model: %s\n' % policy)
+        cost, state, said = record(box, '-m', 'gpt-next', '-i', '1000',
+                                   '--provider', 'openai')
+        eq((cost > 0, state), (policy != 'allow', 'unknown'), policy)
+        ok('gpt-next' in said and 'reprice' in said, said)
+    mine, state, said = record(box, '-m', 'mine', '-i', '1000')
+    eq((mine, state), (0, 'unknown'), 'nobody says whose')
+    box.config('')
+    ok(record(box, '-m', 'mine', '-i', '1000')[0] > 0, 'the dearest')
+    cost, state, said = record(box, '-m', 'gpt-4o', '-i', '1000000',
+                               '--tier', 'nonsense')
+    eq((cost, state), (D('2.5'), 'unknown'), said)
+    # nobody said whose it is: the price comes, whosever it is
+    box.cli('pricing', 'set', 'mine', '--provider', 'acme', '--input-per-1m',
+            '1', '--output-per-1m', '1', '--yes')
+    out = json.loads(box.cli('reprice', '-m', 'mine', '--json').stdout,
+                     parse_float=D)
+    eq((out['rows'], out['new_usd']), (2, D('0.002')), 'priced again')
+
+
+def case_recorded_training(box):
+    """At the price of training, its own or its fine-tuned kin's."""
+    box.config('')
+    for model, want, state in (
+            ('gpt-4o', 25, 'exact'), ('gpt-4o-mini-2024-07-18', 3, 'exact'),
+            ('ft:gpt-4o-mini-2024-07-18:x', 3, 'exact'),
+            ('claude-sonnet-4-5', 0, 'unknown')):
+        cost, got, said = record(box, '-m', model, '-i', '1000000', '--type',
+                                 'train')
+        eq((cost, got, 'training' in said), (want, state, state != 'exact'),
+           model)
+        eq((box.rows()[-1]['units'], box.rows()[-1]['phase']),
+           ({'training_tokens': 1000000}, 'train'), model)
+    eq(box.cli('record', '-m', 'gpt-4o', '--type', 'train', '-o', '1',
+               check=False).returncode, 2, 'nothing comes out')
+    out = json.loads(box.cli('reprice', '--from', '2020-01-01', '--json'
+                             ).stdout, parse_float=D)
+    eq((out['rows'], out['left']['no_price']), (0, 1), 'stays')
+    box.cli('pricing', 'set', 'claude-sonnet-4-5', '--provider', 'anthropic',
+            '--input-per-1m', '3', '--output-per-1m', '15',
+            '--training-per-1m', '7', '--effective-at', '2026-01-01', '--yes')
+    out = json.loads(box.cli('reprice', '--json').stdout, parse_float=D)
+    eq((out['rows'], out['new_usd']), (1, 7), 'priced again')
+
+
 def case_own_servers(box):
     box.config('''
 hosts: {llm.internal.example: openai}

@@ -169,6 +169,18 @@ static const char *said(const char *own, const char *env)
 	return own ? own : client_text(env);
 }
 
+static bool is_type(const char *text)
+{
+	static const char *const types[] = {"generate", "embed",  "image",
+					    "audio",	"rerank", "batch",
+					    "train",	"other",  ""};
+
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!text || !strcmp(text, types[i]))
+			return true;
+	return false;
+}
+
 static int check(llmguard *g, const struct llmguard_record *r)
 {
 	if (!r->model || !*r->model)
@@ -176,6 +188,16 @@ static int check(llmguard *g, const struct llmguard_record *r)
 	if (r->cached_tokens > r->input_tokens)
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "more cached tokens than input");
+	if (!is_type(r->type))
+		return client_fail(g, LLMGUARD_EARGUMENT,
+				   "type %s: generate, embed, image, audio, "
+				   "rerank, batch, train or other",
+				   r->type);
+	if (r->type && !strcmp(r->type, "train") &&
+	    (r->output_tokens || r->cached_tokens))
+		return client_fail(g, LLMGUARD_EARGUMENT,
+				   "type train: what was trained is "
+				   "input_tokens alone");
 	if (r->input_tokens > UINT32_MAX || r->output_tokens > UINT32_MAX)
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "more than 4294967295 tokens");

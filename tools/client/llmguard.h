@@ -218,13 +218,18 @@ struct llmguard_record {
 	const char *provider; /* NULL: the first that has the model */
 	const char *model, *tier;
 	const char *cache_hit; /* none: it is paid; local, gateway: it is not */
-	const char *type;      /* generate embed image ...; NULL: generate */
+	/* generate embed image audio rerank batch train other; NULL: generate;
+	   train: input_tokens were trained */
+	const char *type;
 	/* NULL: as the handle's options, or the environment */
 	const char *project, *user, *tags, *conversation, *run_id;
 	const char *experiment, *phase;
 	uint64_t input_tokens, cached_tokens, output_tokens;
 };
-/* What it cost stands in out (may be NULL). */
+/*
+ * What it cost stands in out (may be NULL). A model without a price counts as
+ * the config's unknown_model says; price_state is "unknown" then.
+ */
 LLMGUARD_API int llmguard_record_call(llmguard *g,
 				      const struct llmguard_record *r,
 				      struct llmguard_call *out, size_t size);
