@@ -353,13 +353,19 @@ static pid_t start_other(const char *dir)
 	char home[96], region[96];
 	char *const argv[] = {"sleep", "30", NULL};
 	char *const env[] = {home, region, "LLMGUARD_PROJECT=theirs", NULL};
+	int fd[2];
 	pid_t pid;
 
 	snprintf(home, sizeof(home), "HOME=%s", dir);
 	snprintf(region, sizeof(region), "LLMGUARD_REGION=%s/region", dir);
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
 	pid = fork();
-	if (pid)
+	if (pid) {
+		close(fd[1]);
+		assert_int_equal(read(fd[0], home, 1), 0); /* it is there */
+		close(fd[0]);
 		return pid;
+	}
 	if (!setresgid(OTHER, OTHER, OTHER) && !setresuid(OTHER, OTHER, OTHER))
 		execve("/bin/sleep", argv, env);
 	_exit(1);
@@ -381,7 +387,6 @@ static void test_other_user(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(chown(dir, OTHER, OTHER), 0);
 	pid = start_other(dir);
-	usleep(50000);
 	assert_int_equal(meter_new(&o, &m), 0);
 	records_open(&c, m, HOST);
 	c.tgid = (uint32_t)pid;

@@ -96,22 +96,33 @@ static void child_lives_and_dies(void **state)
 	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
 }
 
+static int go[2];
+
 static void exec_it(void)
 {
-	usleep(100000);
+	char c;
+
+	close(go[1]);
+	while (read(go[0], &c, 1) > 0)
+		;
 	execl("/bin/sleep", "sleep", "60", (char *)NULL);
 }
 
 /* exec keeps pid and start time; what the old image held is nobody's. */
 static void exec_is_a_death(void **state)
 {
-	pid_t pid = start(exec_it);
-	struct lg_pair c = *shared;
+	struct lg_pair c;
 	unsigned i;
+	pid_t pid;
 
 	(void)state;
+	assert_int_equal(pipe(go), 0);
+	pid = start(exec_it);
+	c = *shared;
 	assert_int_equal(lg_owner_judge(c), LG_OWNER_ALIVE);
-	for (i = 0; i < 200 && lg_owner_judge(c) != LG_OWNER_DEAD; i++)
+	close(go[0]);
+	close(go[1]);
+	for (i = 0; i < 3000 && lg_owner_judge(c) != LG_OWNER_DEAD; i++)
 		usleep(10000);
 	assert_int_equal(lg_owner_judge(c), LG_OWNER_DEAD);
 	assert_int_equal(kill(pid, 0), 0);

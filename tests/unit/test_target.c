@@ -1,4 +1,6 @@
 /* Targets and attached files, over a loader that only writes down. */
+#include <spawn.h>
+
 #include "fake_target.h"
 
 /* -- cases ------------------------------------------------------------------
@@ -199,17 +201,16 @@ static void test_sandbox(void **state)
 
 static void test_why_not(void **state)
 {
-	pid_t a = child("one", "none.so", NULL), b = fork();
-	uint32_t pid[] = {(uint32_t)a, (uint32_t)b, 4194303};
+	char *const argv[] = {"sleep", "60", NULL};
+	pid_t a = child("one", "none.so", NULL), b;
+	uint32_t pid[] = {(uint32_t)a, 0, 4194303};
 	struct target_options o = options(pid, 3);
 	struct targets *t;
 
 	(void)state;
-	if (!b) {
-		execl("/bin/sleep", "sleep", "60", NULL);
-		_exit(1);
-	}
-	usleep(50000);
+	assert_int_equal(
+		posix_spawn(&b, "/bin/sleep", NULL, NULL, argv, environ), 0);
+	pid[1] = (uint32_t)b;
 	assert_int_equal(targets_new(NULL, &o, &t), 0);
 	targets_scan(t);
 	targets_scan(t);
