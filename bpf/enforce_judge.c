@@ -99,7 +99,7 @@ void judge_ward(struct ward *t, bool *near)
 	const struct lg_exhaust_ask ask = {
 		.engine = t->owner->engine,
 		.world = w,
-		.row = t->who,
+		.row = t->sure,
 		.held_ppm = owner_held_ppm(t->owner),
 	};
 	t->is = lg_exhaust_process(&ask, &t->why);
@@ -222,11 +222,33 @@ static void learn_usual(int64_t *usual, int64_t cost)
 		*usual = cost;
 }
 
+/*
+ * Its requests say themselves whose they are: so may the next ones. The
+ * settings' tags stand behind its own.
+ */
+static void learn_said(char *sure, const char *said)
+{
+	size_t n = strlen(sure);
+
+	if (strncmp(sure, said, n) != 0 || (said[n] && said[n] != '\x1f'))
+		sure[0] = '\0';
+}
+
+static void learn_who(struct lg_row *sure, const struct lg_row *row)
+{
+	learn_said(sure->project, row->project);
+	learn_said(sure->user, row->user);
+	learn_said(sure->tags, row->tags);
+	learn_said(sure->phase, row->phase);
+	learn_said(sure->conversation, row->conversation);
+}
+
 void judge_learn(struct ward *t, const struct lg_row *row, bool settled)
 {
 	int64_t cost = settled ? row->cost_pusd : row->estimate_pusd;
 	unsigned i = 0;
 
+	learn_who(t->sure, row);
 	if (row->estimate_pusd <= 0)
 		return;
 	t->nsettled += settled;

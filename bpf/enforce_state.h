@@ -67,6 +67,7 @@ struct ward {
 	struct rung_whom whom;
 	struct owner *owner; /* NULL: no engine, let alone */
 	struct lg_row *who;  /* without a request */
+	struct lg_row *sure; /* what of it no request of its says anew */
 	struct lg_row *past[ENFORCE_PAST];
 	unsigned npast;
 	struct dial *dials;

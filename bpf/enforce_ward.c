@@ -36,9 +36,13 @@ void ward_forget_calls(struct ward *t)
 void ward_identify(struct enforce *e, struct ward *t)
 {
 	struct owner *was = t->owner;
+	bool by_login = false;
 
-	if (meter_identity(e->o.meter, t->whom.tgid, t->who))
+	if (meter_identity(e->o.meter, t->whom.tgid, t->who, &by_login))
 		lg_row_init(t->who);
+	*t->sure = *t->who;
+	if (by_login)
+		t->sure->user[0] = '\0';
 	t->owner = owner_of(e, t->whom.tgid, t->who->uid);
 	t->ignores = (t->who->flags & LG_ROW_IGNORED_BUDGET) != 0;
 	t->has_terminal = rung_has_terminal(&t->whom);
@@ -78,7 +82,8 @@ struct ward *ward_add(struct enforce *e, uint32_t tgid)
 
 	if (!t)
 		return NULL;
-	t->who = malloc(sizeof(*t->who));
+	t->who = malloc(2 * sizeof(*t->who));
+	t->sure = t->who + 1;
 	if (!t->who || rung_whom_open(tgid, &t->whom)) {
 		free(t->who);
 		free(t);

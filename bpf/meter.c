@@ -537,7 +537,8 @@ const char *meter_state_dir(struct meter *m, uint32_t tgid)
 	return p && p->one ? lg_engine_state_dir(p->one->engine) : NULL;
 }
 
-int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
+int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out,
+		   bool *by_login)
 {
 	const struct lg_slice none = {"", 0};
 	struct proc *p = known_proc(m, tgid);
@@ -549,7 +550,8 @@ int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out)
 	lg_row_init(out);
 	lg_attribution_head(&p->person.env, &p->person.self, &head, none, NULL,
 			    out);
-	if (!out->user[0])
+	*by_login = !out->user[0];
+	if (*by_login)
 		lg_slice_copy(lg_slice_str(p->person.self.login), out->user,
 			      sizeof(out->user));
 	out->pid = (int32_t)tgid;

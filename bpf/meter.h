@@ -74,9 +74,11 @@ bool meter_enter(struct meter *m, uint32_t tgid);
 void meter_leave(struct meter *m);
 /*
  * All that a process's rows say before any request is known: uid, pid, ppid,
- * exe, comm, and what LLMGUARD_* of its environment says. 0, -ESRCH.
+ * exe, comm, and what LLMGUARD_* of its environment says. by_login: it says no
+ * user, so who runs it is one only where no request names another. 0, -ESRCH.
  */
-int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out);
+int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out,
+		   bool *by_login);
 /*
  * Whose the request is whose head was written and whose body is to come, as
  * its row will say. False: there is none, or its head is not whole.

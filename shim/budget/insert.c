@@ -276,3 +276,37 @@ int lg_cell_insert(struct lg_map *m, const struct lg_cell_spec *s)
 	unlock(m, me);
 	return i;
 }
+
+/* -- look ---------------------------------------------------------------- */
+
+int lg_cell_peek(const struct lg_region *r, const struct lg_cell_spec *s)
+{
+	int cell = lg_cell_known(r, s->id, s->window);
+
+	return cell >= 0 ? cell
+			 : lg_cell_known(r, lg_cell_other_id(s), s->window);
+}
+
+int lg_cell_fullest(const struct lg_region *r, const struct lg_cell_spec *s)
+{
+	struct lg_map *m = r->map;
+	uint32_t text = text_find(m, s), i;
+	int64_t most = INT64_MIN, used;
+	int cell = -ENOENT;
+
+	for (i = 0; i < LG_CELLS; i++) {
+		struct lg_cell_meta *meta = &m->meta[i];
+
+		if (lg_load_acquire(&meta->state) != LG_CELL_READY ||
+		    !(lg_load_relaxed(&meta->flags) & LG_CELL_EACH) ||
+		    lg_load_relaxed(&meta->text) != text ||
+		    lg_load_relaxed(&m->cell[i].word.hi) >> 32 != s->window)
+			continue;
+		used = lg_cell_used(r, (int)i, s->window);
+		if (used <= most)
+			continue;
+		most = used;
+		cell = (int)lg_cell_handle(i, lg_load_acquire(&meta->epoch));
+	}
+	return cell;
+}

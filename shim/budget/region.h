@@ -127,6 +127,14 @@ bool lg_cell_is_shared(const struct lg_region *r, int cell,
 int lg_cell_known(const struct lg_region *r, struct lg_hash128 id,
 		  uint32_t window);
 /*
+ * The same for an each: true budget: the value's own cell, else the shared one
+ * if the budget has come to that.
+ */
+int lg_cell_peek(const struct lg_region *r, const struct lg_cell_spec *s);
+/* Of all values of an each: true budget the cell with the most used; -ENOENT.
+ * Looks at every cell. */
+int lg_cell_fullest(const struct lg_region *r, const struct lg_cell_spec *s);
+/*
  * Has the ledger's part been added? Before that a limit means nothing, and a
  * row charged here could be in the seed as well: hold nothing on the cell.
  */

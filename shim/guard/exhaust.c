@@ -50,56 +50,71 @@ static int cell_of(struct asking *a, unsigned rule,
 
 	if (!w->rules[rule].b->each)
 		return lg_admit_cell(a->ask->engine, w, rule, hit, win, limit);
-	cell = lg_cell_known(r, hit->id, win->tag);
-	if (cell < 0)
-		return cell;
 	lg_rule_spec(&w->rules[rule], hit, win, &spec);
-	*limit = lg_cell_limit(r, cell, &spec);
+	cell = hit->is_any ? lg_cell_fullest(r, &spec) : lg_cell_peek(r, &spec);
+	if (cell >= 0)
+		*limit = lg_cell_limit(r, cell, &spec);
 	return cell;
 }
 
-/* What is left on one counter, *out gets it when it is less than it has. */
-static void look(struct asking *a, unsigned rule, const struct lg_rule_hit *hit,
+static void tell(const struct lg_rule *r, const struct lg_rule_hit *hit,
+		 const struct lg_window *win, bool shared,
 		 struct lg_exhaust *out)
 {
-	struct lg_world *w = a->ask->world;
-	const struct lg_rule *r = &w->rules[rule];
-	const struct lg_window *win = lg_windows_get(
-		&a->wins, w, (enum lg_period)r->b->period, a->now_ms);
-	int64_t limit = r->b->limit_pusd, own = a->ask->own_pusd;
-	int64_t spent, others, room;
 	struct lg_denial scope = {0};
-	struct lg_cell_view v;
-	int cell = cell_of(a, rule, hit, win, &limit);
 
-	if (cell < 0 || lg_cell_view(lg_world_region(w), (unsigned)cell, &v) ||
-	    v.window != win->tag)
-		return;
-	if (a->ask->row->ts_ms < win->start_ms)
-		own = 0; /* a call of the last window */
-	others = lg_money_sub(v.held_pusd, own);
-	spent = lg_money_sub(v.used_pusd, v.held_pusd);
-	room = lg_money_sub(limit, lg_money_add(spent, own));
-	room = lg_money_sub(room, part(others, a->ask->held_ppm));
-	if (out->reason && room >= out->room_pusd)
-		return;
-	nothing(out);
 	out->reason = "over_budget";
-	out->rule = (int)rule;
 	lg_slice_copy(r->name, out->budget, sizeof(out->budget));
 	out->period = lg_period_name((enum lg_period)r->b->period);
 	out->id = hit->id;
 	out->window = win->tag;
+	if (win->end_ms != INT64_MAX)
+		out->resets_at_ms = win->end_ms;
+	lg_admit_name_scope(&scope, r, hit, shared);
+	memcpy(out->scope, scope.scope, sizeof(out->scope));
+}
+
+/*
+ * What is left on one counter, *out gets it when it is less than it has. A
+ * value's counter that is not there has all of its limit, and of all values
+ * the one with the least is meant: its holds count in full, others may have
+ * more behind theirs.
+ */
+static void look(struct asking *a, unsigned rule, const struct lg_rule_hit *hit,
+		 struct lg_exhaust *out)
+{
+	struct lg_world *w = a->ask->world;
+	struct lg_region *region = lg_world_region(w);
+	const struct lg_rule *r = &w->rules[rule];
+	const struct lg_window *win = lg_windows_get(
+		&a->wins, w, (enum lg_period)r->b->period, a->now_ms);
+	int64_t limit = r->b->limit_pusd, own = a->ask->own_pusd;
+	uint32_t ppm = hit->is_any ? 1000000 : a->ask->held_ppm;
+	int64_t spent, others, room;
+	struct lg_cell_view v = {0};
+	int cell = cell_of(a, rule, hit, win, &limit);
+
+	if (cell < 0 && !r->b->each)
+		return;
+	if (cell >= 0 &&
+	    (lg_cell_view(region, (unsigned)cell, &v) || v.window != win->tag))
+		return;
+	if (a->ask->row->ts_ms < win->start_ms)
+		own = 0; /* a call of the last window */
+	others = cell < 0 ? 0 : lg_money_sub(v.held_pusd, own);
+	spent = lg_money_sub(v.used_pusd, v.held_pusd);
+	room = lg_money_sub(limit, lg_money_add(spent, own));
+	room = lg_money_sub(room, part(others, ppm));
+	if (out->reason && room >= out->room_pusd)
+		return;
+	nothing(out);
+	out->rule = (int)rule;
 	out->spent_pusd = spent;
 	out->held_pusd = others > 0 ? others : 0;
 	out->limit_pusd = limit;
 	out->room_pusd = room;
-	if (win->end_ms != INT64_MAX)
-		out->resets_at_ms = win->end_ms;
-	lg_admit_name_scope(
-		&scope, r, hit,
-		lg_cell_is_shared(lg_world_region(w), cell, hit->id));
-	memcpy(out->scope, scope.scope, sizeof(out->scope));
+	tell(r, hit, win, cell >= 0 && lg_cell_is_shared(region, cell, hit->id),
+	     out);
 }
 
 static bool is_in_force(const struct asking *a, const struct lg_rule *r)

@@ -232,6 +232,7 @@ bool lg_rule_match(const struct lg_rule *r, const struct lg_row *row,
 	bool by_tag = false;
 	char scratch[12];
 
+	hit->is_any = false;
 	hit->value[0] = '\0';
 	hit->id = r->id;
 	for (unsigned i = 0; i < r->nterms; i++) {
@@ -295,6 +296,7 @@ enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
 	enum lg_foresight is = LG_FORESEE_YES;
 	char scratch[12];
 
+	hit->is_any = false;
 	hit->value[0] = '\0';
 	hit->id = r->id;
 	for (unsigned i = 0; i < r->nterms; i++) {
@@ -305,8 +307,7 @@ enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
 		struct lg_slice v;
 
 		if (is_open(t, who)) {
-			if (counted)
-				return LG_FORESEE_NO;
+			hit->is_any |= counted;
 			is = LG_FORESEE_PERHAPS;
 			continue;
 		}
@@ -326,6 +327,7 @@ enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
 void lg_rule_hit_any(const struct lg_rule *r, struct lg_slice run,
 		     struct lg_rule_hit *hit)
 {
+	hit->is_any = false;
 	hit->value[0] = '\0';
 	hit->id = r->id;
 	add_run(r, run, hit);

@@ -37,6 +37,7 @@ void lg_rule_init(struct lg_rule *r, const struct lg_image *img,
 struct lg_rule_hit {
 	char value[LG_RULE_VALUE_MAX];
 	struct lg_hash128 id;
+	bool is_any; /* lg_rule_foresee: only the request will tell which */
 };
 
 /*
@@ -68,8 +69,7 @@ enum lg_foresight {
 /*
  * Will this budget count the next call of the process that who describes (a
  * row without a request: process, uid and what its environment says)? *hit is
- * its counter. A budget with a counter for each value that only the request
- * will tell is LG_FORESEE_NO. Any thread.
+ * its counter; hit->is_any: it may be any of an each: budget. Any thread.
  */
 enum lg_foresight lg_rule_foresee(const struct lg_rule *r,
 				  const struct lg_row *who,

@@ -399,6 +399,26 @@ def case_each_user(box):
                mine={'x-llmguard-user': 'a'})
 
 
+def case_each_user_late(box):
+    """Whose calls they are stands in them, and the tracer has no time."""
+    scoped(box, 'user:*', more=', each: true')
+    a, b = {'x-llmguard-user': 'a'}, {'x-llmguard-user': 'b'}
+    with Client(box, 'requests') as c:
+        with Tracer(box, pid=c.pid, code=OVER) as t:
+            t.proc.send_signal(signal.SIGSTOP)
+            try:
+                c.start(*[dear(headers=h) for h in (a, a, b, a)])
+                time.sleep(1)
+            finally:
+                t.proc.send_signal(signal.SIGCONT)
+            until(lambda: len(bodies(box)) == 3, 'b is let go')
+            stops(c)
+            stays(c, box, 3)
+            raise_it(box)
+            goes_on(c)
+            eq(c.collect()[-1]['status'], 200, 'it completes')
+
+
 def case_conversation(box):
     scope_case(box, 'conversation:c1', {'x-llmguard-conversation': 'c2'},
                mine={'x-llmguard-conversation': 'c1'})

@@ -124,6 +124,7 @@ class Box:
         self.config_path = os.path.join(self.dir, 'llmguard.yaml')
         self.config(None)
         self.mark = len(server.log())
+        self.witnesses = []     # functions: what a failure's reader wants
 
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -364,6 +365,10 @@ def main(scope, needs_guard=True, limit=280, program='server.py'):
                 word, bad = 'FAILED: %s' % e, bad + 1
                 if not isinstance(e, Failed):
                     traceback.print_exc(file=sys.stdout)
+                for tell in box.witnesses:
+                    print(tell())
+                for x in box.arrived(('request', 'partial', 'closed')):
+                    print('server: ' + short(x))
             print('%-40s %5.2f s %s' % (name, time.time() - start, word),
                   flush=True)
             box.close()

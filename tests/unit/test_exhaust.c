@@ -256,14 +256,69 @@ static void test_each(void **state)
 	(void)state;
 	start("  - {name: e, scope: 'model:*', each: true, period: total, "
 	      "limit_usd: 1, hard: true}\n");
-	ask_for("gpt-4o");
-	spend(0, USD);
-	/* the value comes with the call */
+	/* whichever value comes with the call, it has all of its limit */
 	assert_int_equal(process(&why), LG_FORESEE_NO);
+	assert_true(why.room_pusd == USD);
+	ask_for("gpt-4o-mini");
+	assert_false(call(USD, 1000000, &why));
+	ask_for("gpt-4o");
+	spend(0, USD / 4);
+	assert_int_equal(process(&why), LG_FORESEE_NO);
+	assert_true(why.room_pusd == USD * 3 / 4);
+	spend(0, USD * 3 / 4);
+	assert_int_equal(process(&why), LG_FORESEE_PERHAPS);
 	assert_true(call(1, 1000000, &why));
 	assert_non_null(strstr(why.scope, "gpt-4o"));
 	ask_for("gpt-4o-mini");
 	assert_false(call(1, 1000000, &why));
+	spend(0, USD / 2);
+	/* the one with the least is meant */
+	assert_int_equal(process(&why), LG_FORESEE_PERHAPS);
+	assert_true(why.room_pusd == 0);
+	rig_stop(&rig);
+}
+
+static void test_each_of_many(void **state)
+{
+	struct lg_exhaust why;
+	char name[16];
+
+	(void)state;
+	start("  - {name: e, scope: 'user:*', each: true, period: total, "
+	      "limit_usd: 1, max_keys: 4, hard: true}\n");
+	ask_for("gpt-4o");
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "u%u", i);
+		strcpy(row.user, name);
+		spend(0, USD / 2);
+	}
+	/* two of them share a counter, which is used up */
+	assert_true(call(1, 1000000, &why));
+	assert_non_null(strstr(why.scope, "*other*"));
+	assert_int_equal(process(&why), LG_FORESEE_YES);
+	strcpy(row.user, "u1");
+	assert_false(call(1, 1000000, &why));
+	assert_int_equal(process(&why), LG_FORESEE_NO);
+	row.user[0] = '\0';
+	assert_int_equal(process(&why), LG_FORESEE_PERHAPS);
+	rig_stop(&rig);
+}
+
+static void test_each_nothing(void **state)
+{
+	struct lg_exhaust why;
+
+	(void)state;
+	start("  - {name: e, scope: 'user:*', each: true, period: total, "
+	      "limit_usd: 0, hard: true}\n"
+	      "  - {name: f, scope: 'model:*', each: true, period: total, "
+	      "limit_usd: 1, hard: true}\n");
+	ask_for("gpt-4o");
+	assert_int_equal(process(&why), LG_FORESEE_PERHAPS);
+	strcpy(row.user, "u");
+	assert_int_equal(process(&why), LG_FORESEE_YES);
+	assert_string_equal(why.budget, "e");
+	assert_true(call(1, 1000000, &why));
 	rig_stop(&rig);
 }
 
@@ -330,6 +385,8 @@ int main(void)
 		cmocka_unit_test(test_process),
 		cmocka_unit_test(test_project),
 		cmocka_unit_test(test_each),
+		cmocka_unit_test(test_each_of_many),
+		cmocka_unit_test(test_each_nothing),
 		cmocka_unit_test(test_switched_off),
 		cmocka_unit_test(test_paused),
 	};

@@ -302,6 +302,7 @@ static void test_person(void **state)
 	struct person *p = malloc(sizeof(*p));
 	struct lg_row row;
 	struct world w;
+	bool by_login;
 	int status;
 	pid_t pid;
 
@@ -318,7 +319,8 @@ static void test_person(void **state)
 			break;
 		usleep(1000);
 	}
-	assert_int_equal(meter_identity(w.m, (uint32_t)pid, &row), 0);
+	assert_int_equal(meter_identity(w.m, (uint32_t)pid, &row, &by_login),
+			 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	assert_string_equal(row.project, "apollo");
@@ -330,7 +332,8 @@ static void test_person(void **state)
 	assert_null(p->env.config);
 	assert_true(!p->env.home || p->env.home[0] == '/');
 	assert_false(person_read(p, (uint32_t)pid, 0));
-	assert_int_equal(meter_identity(w.m, 0x3fffff, &row), -ESRCH);
+	assert_int_equal(meter_identity(w.m, 0x3fffff, &row, &by_login),
+			 -ESRCH);
 	free(p);
 	stop(&w, NULL);
 }

@@ -112,6 +112,11 @@ class Tracer:
             errors='replace')
         self.out = Lines(self.proc.stdout)
         self.err = Lines(self.proc.stderr)
+        box.witnesses.append(self.testify)
+
+    def testify(self):
+        return '\n'.join(['tracer %d said:' % self.pid] + self.err.all +
+                         ['and printed:'] + self.out.all)
 
     @property
     def pid(self):
@@ -206,7 +211,8 @@ class Client:
         self.proc = subprocess.Popen(
             argv, env=box.env(guard, **env), cwd=box.dir, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.out, self.n = Lines(self.proc.stdout), 0
+        self.out, self.n, self.was = Lines(self.proc.stdout), 0, ''
+        box.witnesses.append(self.testify)
         if not self.out.wait(lambda a: a, 30 * SCALE):
             raise Failed('%s did not start: %s' % (kind, self.trouble()))
         if self.out.all[0] != 'ready':
@@ -234,6 +240,10 @@ class Client:
         self.errors.flush()
         with open(self.errors.name) as f:
             return f.read()[-2000:]
+
+    def testify(self):
+        return 'client %d (%s): %s, %d answers of %d' % (
+            self.pid, self.kind, self.was, len(self.out.all) - 1, self.n)
 
     def start(self, *reqs, parallel=False):
         """Tell it to send; collect() has the answers."""
@@ -273,7 +283,10 @@ class Client:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind and self.proc.poll() is None:
+            self.was = read('/proc/%d/stat' % self.pid).split(') ')[-1][:1] + \
+                ' in ' + read('/proc/%d/wchan' % self.pid)
         self.close()
 
 
