@@ -3,13 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/money.h"
 #include "base/image.h"
 #include "cmds.h"
 #include "config/config.h"
-#include "guard/engine.h"
 #include "guard/settings.h"
-#include "guard/world.h"
 #include "json.h"
 #include "tool.h"
 
@@ -87,98 +84,6 @@ static int check(struct call *c)
 	return ret;
 }
 
-static const char *const fails[] = {"open", "closed"};
-static const char *const unknowns[] = {"ceiling", "block", "allow"};
-static const char *const http2s[] = {"auto", "native", "off"};
-static const char *const patches[] = {"auto", "off"};
-static const char *const tag_requireds[] = {"false", "warn", "true"};
-static const char *const stream_usages[] = {"off", "inject"};
-static const char *const durabilities[] = {"none", "interval", "each"};
-static const char *const days[] = {"monday",   "tuesday", "wednesday",
-				   "thursday", "friday",  "saturday",
-				   "sunday"};
-
-struct shown {
-	const char *key;
-	char text[160];
-	bool is_number;
-};
-
-static unsigned collect(struct lg_engine *e, struct shown *s)
-{
-	struct lg_world *w = lg_engine_pin(e);
-	const struct lg_img_settings *set = &w->set;
-	struct lg_slice pin = {"", 0}, tags = {"", 0};
-	char money[LG_MONEY_TEXT];
-	unsigned n = 0;
-
-#define SHOW(k, number, ...)                                                   \
-	(s[n].key = (k), s[n].is_number = (number),                            \
-	 snprintf(s[n].text, sizeof(s[n].text), __VA_ARGS__), n++)
-	if (w->img)
-		pin = lg_img_text(w->img, set->price_version);
-	if (w->img)
-		tags = lg_img_text(w->img, set->default_tags);
-	SHOW("config", false, "%s", lg_engine_config_path(e));
-	SHOW("state_dir", false, "%s", lg_engine_state_dir(e));
-	SHOW("region", false, "%s", lg_engine_region_path(e));
-	SHOW("timezone", false, "%s", w->zone ? lg_zone_name(w->zone) : "UTC");
-	SHOW("week_start", false, "%s", days[set->week_start % 7]);
-	SHOW("fail", false, "%s", fails[set->fail % 2]);
-	SHOW("unknown_model", false, "%s", unknowns[set->unknown_model % 3]);
-	SHOW("http2", false, "%s", http2s[set->http2 % 3]);
-	SHOW("patch", false, "%s", patches[set->patch % 2]);
-	SHOW("stream_usage", false, "%s", stream_usages[set->stream_usage % 2]);
-	SHOW("durability", false, "%s", durabilities[set->durability % 3]);
-	SHOW("hold_max_bytes", true, "%llu",
-	     (unsigned long long)set->hold_max_bytes);
-	SHOW("admit_wait_ms", true, "%u", set->admit_wait_ms);
-	SHOW("price_version", false, "%.*s",
-	     (int)(pin.len < 100 ? pin.len : 100), pin.len ? pin.p : "");
-	SHOW("default_tags", false, "%.*s",
-	     (int)(tags.len < 158 ? tags.len : 158), tags.len ? tags.p : "");
-	SHOW("tag_required", false, "%s", tag_requireds[set->tag_required % 3]);
-	lg_money_print(set->expensive_pusd, money);
-	SHOW("expensive_threshold", true, "%s", money);
-	SHOW("budgets", true, "%u", w->nrules);
-#undef SHOW
-	lg_engine_unpin(e, w);
-	return n;
-}
-
-static int show(struct call *c)
-{
-	struct shown s[20];
-	struct lg_engine *e;
-	struct json j;
-	unsigned i, n;
-	int ret = tool_open(&e);
-
-	if (ret >= 0)
-		return ret;
-	n = collect(e, s);
-	json_init(&j);
-	json_open(&j, NULL, '{');
-	for (i = 0; i < n; i++) {
-		if (s[i].is_number)
-			json_number(&j, s[i].key, s[i].text);
-		else
-			json_text(&j, s[i].key, s[i].text);
-		if (!c->v[O_JSON].set)
-			printf("%-15s %s\n", s[i].key,
-			       s[i].text[0] ? s[i].text : "-");
-	}
-	json_close(&j, '}');
-	json_line(&j);
-	if (c->v[O_JSON].set)
-		ret = tool_print(&j.b);
-	else
-		ret = EXIT_OK;
-	lg_buf_fini(&j.b);
-	lg_engine_close(e);
-	return ret;
-}
-
 const struct cmd cmd_config_check = {
 	.name = "config check",
 	.args = "[FILE]",
@@ -189,13 +94,4 @@ const struct cmd cmd_config_check = {
 	.opts = opts,
 	.max_args = 1,
 	.run = check,
-};
-
-const struct cmd cmd_config_show = {
-	.name = "config show",
-	.args = "",
-	.summary = "the settings in force and where state lies",
-	.about = "",
-	.opts = opts,
-	.run = show,
 };

@@ -4,14 +4,15 @@ import decimal
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 
-from harness import (BUILD, CLI, OPENAI, PY, TOP, Skip, chat_body, eq, main,
-                     ok, request, send)
+from harness import (BUILD, CLI, HERE, OPENAI, PY, TOP, Skip, chat_body, eq,
+                     main, ok, request, send)
 
 D = decimal.Decimal
 STATUS_KEYS = {'name', 'scope', 'period', 'window_start', 'window_end',
@@ -537,6 +538,46 @@ def case_config(box):
     eq(d['ok'], False, 'bad, as JSON')
     p = box.cli('config', 'check', '/no/such/file', check=False)
     eq(p.returncode, 1, 'no such file')
+
+
+def case_config_show(box):
+    """Every key that the commented file knows, and no other one."""
+    want, section = [], ''
+    with open(os.path.join(HERE, '../../conf/llmguard.yaml')) as f:
+        for line in f:
+            m = re.match(r'#?([a-z0-9_]+):', line)
+            sub = re.match(r'  #?([a-z0-9_]+):', line)
+            if m:
+                section = m[1]
+                want.append(section)
+            elif sub:
+                want.append(section + '.' + sub[1])
+    d = lines(box.cli('config', 'show', '--json'))[0]
+    got = [k for k in d if k not in ('config', 'state_dir', 'region')]
+    got += ['%s.%s' % (k, x) for k, v in d.items() if isinstance(v, dict)
+            for x in v]
+    have = {k for k in want if '.' in k or not any(
+        x.startswith(k + '.') for x in want)}
+    eq(sorted(set(got)), sorted(set(want)), 'keys')
+    text = box.cli('config', 'show').stdout.decode()
+    eq({x.split()[0] for x in text.splitlines()[3:]}, have, 'as text')
+    box.config('hosts: {llm.example: openai}\n'
+               'plain_http: [localhost:11434, "10.1.0.0/16", "[fd00::1]:80"]\n'
+               'programs: {allow: [python*], deny: [git]}\n'
+               'models: [{match: "my-*", free: true}]\n'
+               'tokenizer: none.tiktoken\n'
+               'reports: {formats: [csv], dir: /tmp/r}\n')
+    d = lines(box.cli('config', 'show', '--json'))[0]
+    eq((d['hosts'], d['plain_http'], d['programs'], d['models'],
+        d['tokenizer'], d['reports']['formats'], d['reports']['dir']),
+       ({'llm.example': 'openai'},
+        ['localhost:11434', '127.0.0.0/8:11434', '[::1]:11434',
+         '10.1.0.0/16', '[fd00::1]:80'],
+        {'allow': ['python*'], 'deny': ['git']},
+        [{'match': 'my-*', 'free': True}], ['none.tiktoken'], ['csv'],
+        '/tmp/r'), 'lists')
+    text = box.cli('config', 'show').stdout.decode()
+    ok('hosts.llm.example' in text and '{"match":"my-*"' in text, text)
 
 
 def case_full_output(box):

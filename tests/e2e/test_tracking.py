@@ -122,8 +122,9 @@ def case_config(box):
     box.config('tracking: {default_tags: [a, b], tag_required: warn, '
                'expensive_threshold: 1.5}\n')
     got = json.loads(box.cli('config', 'show', '--json').stdout)
-    eq((got['default_tags'], got['tag_required'], got['expensive_threshold']),
-       ('a,b', 'warn', 1.5), 'shown')
+    eq(got['tracking'], {'enabled': True, 'default_tags': ['a', 'b'],
+                         'tag_required': 'warn', 'expensive_threshold': 1.5},
+       'shown')
 
 
 if __name__ == '__main__':
