@@ -14,6 +14,7 @@
 #include "darks.h"
 #include "guard/engine.h"
 #include "guard/rule.h"
+#include "guard/world.h"
 #include "learned.h"
 #include "pace.h"
 #include "spend.h"
@@ -409,16 +410,84 @@ static int print_text(struct picture *p, bool clear, bool models)
 	return tool_print(&out);
 }
 
+#define KNOWN_MAX 400
+
+static void tell(struct lg_buf *b, struct lg_slice name, struct lg_slice scope)
+{
+	if (b->overflow)
+		return;
+	lg_buf_puts(b, b->len ? ", " : "budgets: ");
+	lg_buf_put(b, name.p, name.len);
+	lg_buf_puts(b, " (");
+	lg_buf_put(b, scope.p, scope.len);
+	lg_buf_putc(b, ')');
+}
+
+static bool is_seen(const struct views *vs, unsigned n, struct lg_slice name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (lg_slice_eq(name, lg_slice_str(vs->v[i].cell.name)))
+			return true;
+	return false;
+}
+
+/* Those that there are, for who asked for another one: "a (global), b ...". */
+static void tell_known(struct lg_engine *e, const struct views *vs,
+		       char out[KNOWN_MAX])
+{
+	struct lg_world *w;
+	struct lg_buf b;
+
+	lg_buf_init_fixed(&b, out, KNOWN_MAX - 5);
+	for (unsigned i = 0; i < vs->n; i++)
+		if (!is_seen(vs, i, lg_slice_str(vs->v[i].cell.name)))
+			tell(&b, lg_slice_str(vs->v[i].cell.name),
+			     lg_slice_str(vs->v[i].cell.scope));
+	w = lg_engine_pin(e);
+	for (unsigned i = 0; i < w->nrules; i++)
+		if (!is_seen(vs, vs->n, w->rules[i].name))
+			tell(&b, w->rules[i].name, w->rules[i].scope);
+	lg_engine_unpin(e, w);
+	snprintf(out + b.len, KNOWN_MAX - b.len, "%s",
+		 b.overflow ? "..."
+		 : b.len    ? ""
+			    : "there are no budgets");
+}
+
+/* The budgets that were asked for. -1; else the exit code: there are none. */
+static int choose(struct picture *p, struct call *c)
+{
+	struct views *vs = p->views;
+	const struct opt_value *project = &c->v[O_PROJECT];
+	const struct opt_value *model = &c->v[O_MODEL];
+	bool asked = p->pace && (project->set || model->set);
+	char known[KNOWN_MAX];
+
+	tell_known(p->e, vs, known);
+	if (c->argc && keep_named(vs, c->argv[0]))
+		return tool_fail("%s: no such budget; %s", c->argv[0], known);
+	if (asked)
+		pace_filter(vs, project->text, model->text);
+	if (!asked || vs->n)
+		return -1;
+	return tool_fail("%s%s%s%s: no budget counts it; %s",
+			 project->set ? "project:" : "",
+			 project->set ? project->text : "",
+			 !model->set	? ""
+			 : project->set ? " & model:"
+					: "model:",
+			 model->set ? model->text : "", known);
+}
+
 static int print(struct picture *p, struct call *c)
 {
 	bool clear = c->v[O_WATCH].set && isatty(STDOUT_FILENO);
 	bool models = c->v[O_MODELS].set;
 	int ret;
 
-	if (c->argc && keep_named(p->views, c->argv[0]))
-		return tool_fail("%s: no such budget", c->argv[0]);
-	if (p->pace)
-		pace_filter(p->views, c->v[O_PROJECT].text, c->v[O_MODEL].text);
+	ret = choose(p, c);
+	if (ret >= 0)
+		return ret;
 	ret = c->v[O_JSON].set ? print_json(p, models)
 			       : print_text(p, clear, models);
 	if (!ret && c->v[O_CHECK].set && p->views->exceeded)
@@ -479,7 +548,9 @@ const struct cmd cmd_status = {
 	"cost so far, and\nwhat the window will have cost at its end if it "   \
 	"goes on like that. A pattern\n(model:gpt-4o*) has the models that "   \
 	"it "                                                                  \
-	"matches. `llmguard forecast` looks closer."
+	"matches. `llmguard forecast` looks closer.\nWhere no budget counts "  \
+	"the "                                                                 \
+	"project or model it exits 1 and says which there are."
 
 const struct cmd cmd_budget_status = {
 	.name = "budget status",

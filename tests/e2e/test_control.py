@@ -100,6 +100,11 @@ def case_budget_status(box):
        'exceeded')
     p = box.cli('budget', 'status', 'c', check=False)
     eq((p.returncode, p.stdout), (1, b''), 'no such budget')
+    for args in (['c'], ['--project', 'nope'], ['--model', 'c', '--json']):
+        p = box.cli('budget', 'status', *args, check=False)
+        eq((p.returncode, p.stdout), (1, b''), args)
+        ok(args[-1 if len(args) < 3 else 1] in p.stderr.decode(), args)
+        ok(b'a (global), b (global)' in p.stderr, p.stderr)
 
 
 def case_events(box):
