@@ -1,55 +1,20 @@
 #!/usr/bin/python3
-"""Hard limits from outside a process: what the server gets after a breach.
-
-A call of DEAR costs $0.0125, so a limit of $0.02 is exhausted by the second.
-A program that asks one call after the other has at most one in flight when
-its budget is found exhausted: the bound on the overshoot is one call.
-"""
+"""Hard limits from outside a process: what the server gets after a breach."""
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from decimal import Decimal
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib'))
+from breach import (  # noqa: E402
+    DEAR, OVER, PRICE, Group, bodies, dear, goes_on, raise_it, spend, stays,
+    stops)
 from live import (  # noqa: E402
-    ANTHROPIC, CLI, OPENAI, SCALE, TRACE, Client, Skip, Tracer, chat_body, eq,
-    main, ok, request, until)
-
-DEAR = 'in=1000;out=1000'
-PRICE = Decimal('0.0125')
-OVER = 3    # exit status: something was stopped
-
-
-def dear(model='gpt-4o', test=DEAR, **k):
-    return request(body=chat_body(model, **k), test=test)
-
-
-def bodies(box):
-    return [e for e in box.arrived() if e['event'] == 'request']
-
-
-def spend(c, n, **k):
-    for a in c.send(*[dear(**k) for _ in range(n)]):
-        eq(a['status'], 200, 'a call within the budget')
-
-
-def stops(c):
-    until(c.is_stopped, 'the process is stopped')
-
-
-def goes_on(c, timeout=3):
-    until(lambda: not c.is_stopped(), 'the process goes on', timeout)
-
-
-def stays(c, box, n, seconds=0.5):
-    """Nothing more reaches the server."""
-    time.sleep(seconds)
-    ok(c.is_stopped(), 'it is still stopped')
-    eq(len(bodies(box)), n, 'requests that reached the server')
+    ANTHROPIC, CLI, OPENAI, SCALE, TRACE, WAIT, Client, Skip, Tracer, eq, main,
+    ok, request, until)
 
 
 def event_of(box, word):
@@ -73,7 +38,7 @@ def stop_and_raise(box, kind):
             ok('cap' in p.stderr.decode() and 'raise' in p.stderr.decode(),
                'resume says why: ' + p.stderr.decode())
             stays(c, box, 3, 0.3)
-            box.cli('budget', 'set', 'cap', '--limit', '1')
+            raise_it(box)
             goes_on(c)
             a = c.collect()[-1]
             eq(a['status'], 200, 'the stopped request completes')
@@ -136,9 +101,9 @@ def refused(box, rung, kind):
                'none was answered: %r' % answers)
             eq(len(bodies(box)), 2, 'requests that reached the server')
             ok(c.proc.poll() is None and not c.is_stopped(), 'it goes on')
-            box.cli('budget', 'set', 'cap', '--limit', '1')
+            raise_it(box)
             until(lambda: c.send(dear())[0]['status'] == 200,
-                  'it may connect again', 5)
+                  'it may connect again')
     said = [r['verdict'] for r in box.rows() if r['cost_usd'] == 0]
     ok(said and set(said) <= {rung, 'deny'}, 'rows of %r' % said)
     ok(len(said) <= 4, 'a row a budget, not one a try: %r' % said)
@@ -167,7 +132,7 @@ def case_reset_stream(box):
             c.start(dear(stream=True, test='in=10;out=10;events=100;gap=100'))
             until(lambda: len(bodies(box)) == 1, 'the stream began')
             spend(other, 2)
-            a = c.collect(5)[-1]
+            a = c.collect()[-1]
             ok('[DONE]' not in a.get('body', ''), 'the stream was cut')
     rows = [r for r in box.rows() if r['pid'] == c.pid]
     eq([r['verdict'] for r in rows], ['reset'], "the stream's verdict")
@@ -186,7 +151,7 @@ def case_other_models(box):
             c.start(dear())
             stops(c)
             stays(c, box, 7)
-            box.cli('budget', 'set', 'cap', '--limit', '5')
+            raise_it(box)
             goes_on(c)
             eq(c.collect()[-1]['status'], 200, 'the stopped request completes')
     eq(len(bodies(box)), 8, 'requests that reached the server')
@@ -203,7 +168,7 @@ def case_two_processes(box):
             stops(b)
             time.sleep(0.5)
             n = len(bodies(box))
-            box.cli('budget', 'set', 'cap', '--limit', '5')
+            raise_it(box)
             for c in (a, b):
                 goes_on(c)
                 c.collect()
@@ -225,7 +190,7 @@ def case_parallel(box):
             time.sleep(0.5)
             n = len(bodies(box))
             ok(n < 20, 'most were not sent: %d' % n)
-            box.cli('budget', 'set', 'cap', '--limit', '5')
+            raise_it(box)
             goes_on(c)
             for a in c.collect():
                 eq(a['status'], 200, 'a call after the raise')
@@ -251,8 +216,8 @@ def case_curl_loop(box):
             time.sleep(0.3)
             eq(len(bodies(box)), n, 'requests that reached the server')
             ok(n <= 3, 'at most one after the breach: %d' % n)
-            box.cli('budget', 'set', 'cap', '--limit', '5')
-            eq(p.wait(20 * SCALE), 0, 'the loop ends')
+            raise_it(box)
+            eq(p.wait(WAIT * SCALE), 0, 'the loop ends')
     finally:
         if p.poll() is None:
             p.kill()
@@ -260,59 +225,26 @@ def case_curl_loop(box):
     eq(len(bodies(box)), 6, 'all, after it was raised')
 
 
-def cgroup_root():
-    with open('/proc/mounts') as f:
-        for line in f:
-            if line.split()[2] == 'cgroup2':
-                return line.split()[1]
-    raise Skip('no cgroup2 here')
-
-
 def case_cgroup(box):
     """A process that enters the group after the breach is stopped, too."""
-    group = os.path.join(cgroup_root(), 'llmguard-test-%d' % os.getpid())
-    try:
-        os.mkdir(group)
-    except OSError as e:
-        raise Skip('no control group can be made: %s' % e)
-    try:
-        box.budget('0.02')
-        enter(box, group)
-    finally:
-        until(lambda: remove(group), 'the group is empty', 5)
-
-
-def enter(box, group):
-    def inside(kind='requests'):
-        return Client(box, argv=[
-            'sh', '-c', 'echo $$ > "$0" && exec "$@"',
-            group + '/cgroup.procs'] + Client.command(kind))
-
-    with inside() as a, Client(box, 'requests') as b:
-        with Tracer(box, '--cgroup', group, code=OVER):
+    box.budget('0.02')
+    with Group() as g, g.client(box) as a, Client(box, 'requests') as b:
+        with Tracer(box, '--cgroup', g.path, code=OVER):
             spend(a, 2)
             a.start(dear())
             stops(a)
             n = len(bodies(box))
-            with inside() as c:
+            with g.client(box) as c:
                 c.start(dear())
                 stops(c)
                 eq(len(bodies(box)), n, 'requests that reached the server')
                 b.start(dear())     # not in the group
                 eq(b.collect()[-1]['status'], 200, 'another process')
-                box.cli('budget', 'set', 'cap', '--limit', '5')
+                raise_it(box)
                 goes_on(a)
                 goes_on(c)
                 eq(c.collect()[-1]['status'], 200, 'it completes')
                 a.collect()
-
-
-def remove(group):
-    try:
-        os.rmdir(group)
-        return True
-    except OSError:
-        return False
 
 
 def case_at_attach(box):
@@ -342,7 +274,7 @@ def case_fail_closed(box):
             c.start(dear())
             stops(c)
         stays(c, box, 2)
-        box.cli('budget', 'set', 'cap', '--limit', '5')
+        raise_it(box)
         box.cli('resume', str(c.pid))
         goes_on(c)
         eq(c.collect()[-1]['status'], 200, 'it completes')

@@ -9,55 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from decimal import Decimal
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib'))
+from breach import (  # noqa: E402
+    OVER, PRICE, Group, bodies, dear, goes_on, raise_it, spend, stays, stops)
 from live import (  # noqa: E402
-    ANTHROPIC, CLI, OPENAI, SCALE, TOP, TRACE, Client, Skip, Tracer,
-    chat_body, eq, main, ok, request, until)
-
-DEAR = 'in=1000;out=1000'
-PRICE = Decimal('0.0125')
-OVER = 3    # exit status: something was stopped
-
-
-def dear(model='gpt-4o', test=DEAR, headers=None, **k):
-    r = request(body=chat_body(model, **k), test=test)
-    r['headers'].update(headers or {})
-    return r
-
-
-def bodies(box):
-    return [e for e in box.arrived() if e['event'] == 'request']
-
-
-def spend(c, n, **k):
-    for a in c.send(*[dear(**k) for _ in range(n)]):
-        eq(a['status'], 200, 'a call within the budget')
-
-
-def state_of(pid):
-    with open('/proc/%d/stat' % pid) as f:
-        return f.read().rpartition(') ')[2][0]
-
-
-def stops(c):
-    until(c.is_stopped, 'the process is stopped')
-
-
-def goes_on(c, timeout=5):
-    until(lambda: not c.is_stopped(), 'the process goes on', timeout)
-
-
-def stays(c, box, n, seconds=0.5):
-    time.sleep(seconds)
-    ok(c.is_stopped(), 'it is still stopped')
-    eq(len(bodies(box)), n, 'requests that reached the server')
-
-
-def raise_it(box, usd='5', name='cap'):
-    box.cli('budget', 'set', name, '--limit', usd)
+    CLI, TOP, TRACE, Client, Skip, Tracer, eq, main, ok, until)
 
 
 def scoped(box, scope, usd='0.02', more=''):
@@ -205,48 +163,17 @@ def case_no_kill(box):
 # -- a group -------------------------------------------------------------------
 
 
-def cgroup_root():
-    with open('/proc/mounts') as f:
-        for line in f:
-            if line.split()[2] == 'cgroup2':
-                return line.split()[1]
-    raise Skip('no cgroup2 here')
-
-
-def inside(box, group, **env):
-    return Client(box, argv=[
-        'sh', '-c', 'echo $$ > "$0" && exec "$@"',
-        group + '/cgroup.procs'] + Client.command('requests'), **env)
-
-
-def remove(group):
-    try:
-        os.rmdir(group)
-        return True
-    except OSError:
-        return False
-
-
 def case_group_denied(box):
     """Who is not of the budget connects, though he is of the group."""
-    group = os.path.join(cgroup_root(), 'llmguard-ladder-%d' % os.getpid())
-    try:
-        os.mkdir(group)
-    except OSError as e:
-        raise Skip('no control group can be made: %s' % e)
     scoped(box, 'project:x')
-    try:
-        with inside(box, group, LLMGUARD_PROJECT='x') as a, \
-                inside(box, group, LLMGUARD_PROJECT='y') as b:
-            with Tracer(box, '--cgroup', group, '--on-hard', 'deny',
-                        code=OVER):
-                spend(a, 2)
-                for x in a.send(dear(), dear()):
-                    ok(x['status'] != 200, 'it is denied: %r' % x)
-                time.sleep(0.5)
-                spend(b, 2)
-    finally:
-        until(lambda: remove(group), 'the group is empty', 5)
+    with Group() as g, g.client(box, LLMGUARD_PROJECT='x') as a, \
+            g.client(box, LLMGUARD_PROJECT='y') as b:
+        with Tracer(box, '--cgroup', g.path, '--on-hard', 'deny', code=OVER):
+            spend(a, 2)
+            for x in a.send(dear(), dear()):
+                ok(x['status'] != 200, 'it is denied: %r' % x)
+            time.sleep(0.5)
+            spend(b, 2)
     eq(len(bodies(box)), 4, 'requests that reached the server')
 
 
@@ -453,7 +380,7 @@ def case_budget_removed(box):
             c.start(dear())
             stops(c)
             box.config(None)
-            goes_on(c, 8)
+            goes_on(c)
             eq(c.collect()[-1]['status'], 200, 'it completes')
 
 
@@ -467,7 +394,7 @@ def case_config_broken(box):
             box.config('budgets: [')
             stays(c, box, 2, 2)
             box.budget('5')
-            goes_on(c, 8)
+            goes_on(c)
             eq(c.collect()[-1]['status'], 200, 'it completes')
 
 
@@ -483,7 +410,7 @@ def case_region_removed(box):
             box.cli('status')
             stays(c, box, 2, 1)
             raise_it(box)
-            goes_on(c, 8)
+            goes_on(c)
             eq(c.collect()[-1]['status'], 200, 'it completes')
 
 

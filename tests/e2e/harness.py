@@ -24,6 +24,8 @@ CLI = os.path.join(BUILD, 'llmguard')
 PY = '/usr/bin/python3'
 NODE = os.path.join(TOP, 'build/node18/node')
 SHARED = os.path.join(os.path.dirname(TOP), 'shared')
+WAIT = 30       # seconds, for what comes at once where nobody else computes
+SCALE = 4 if 'build-' in BUILD else 1   # a sanitizer's time
 PYTHON_CLIENTS = ('http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
                   'aiohttp')
 NODE_CLIENTS = ('https', 'fetch')
@@ -57,6 +59,19 @@ def ok(cond, what):
         raise Failed(what)
 
 
+def until(test, what, timeout=WAIT):
+    """Wait until test() is true; its result. The bound is for a slow machine:
+    another one only where it is itself what is tested."""
+    end = time.time() + timeout * SCALE
+    while True:
+        got = test()
+        if got:
+            return got
+        if time.time() > end:
+            raise Failed('not within %d s: %s' % (timeout * SCALE, what))
+        time.sleep(0.02)
+
+
 def short(x):
     s = repr(x)
     return s if len(s) < 500 else s[:300] + ' ... ' + s[-150:]
@@ -85,14 +100,8 @@ class TestServer:
             stdout=open(os.path.join(self.dir, 'out'), 'w'),
             stderr=subprocess.STDOUT)
         ready = os.path.join(self.dir, 'ready.json')
-        for _ in range(400):
-            if os.path.exists(ready):
-                break
-            if self.proc.poll() is not None:
-                break
-            time.sleep(0.025)
-        else:
-            raise Failed('the test server did not start')
+        until(lambda: os.path.exists(ready) or self.proc.poll() is not None,
+              'the test server starts')
         with open(ready) as f:
             d = json.load(f)
         self.port, self.ca, self.plain = d['port'], d['ca'], d['plain']

@@ -33,12 +33,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)),
 import harness  # noqa: E402
 from harness import (  # noqa: E402,F401
     ANTHROPIC, BUILD, CLI, EMBEDDINGS, NODE, OPENAI, PLAIN, PY, PYTHON_CLIENTS,
-    RESPONSES, SHARED, TOP, Box, Failed, Skip, chat_body, eq, have_client, ok,
-    read, request, short)
+    RESPONSES, SCALE, SHARED, TOP, WAIT, Box, Failed, Skip, chat_body, eq,
+    have_client, ok, read, request, short, until)
 
 TRACE = os.path.join(BUILD, 'llmguard-trace')
 STATIC_NODE = '/usr/bin/node'
-SCALE = 4 if 'build-' in BUILD else 1   # a sanitizer's time
 
 
 def refused():
@@ -125,20 +124,20 @@ class Tracer:
     def said(self):
         return '\n'.join(self.err.all)
 
-    def wait_ready(self, timeout=20):
+    def wait_ready(self, timeout=WAIT):
         """The kernel side is loaded, the first look at /proc is over."""
         if not self.err.wait(lambda a: any(': ready' in x for x in a),
                              timeout * SCALE):
             raise Failed('the tracer is not ready: ' + self.said())
 
-    def wait_traced(self, pid, timeout=10):
+    def wait_traced(self, pid, timeout=WAIT):
         """This process is under trace."""
         mark = 'pid %d ' % pid
         if not self.err.wait(lambda a: any(
                 mark in x and ': traced' in x for x in a), timeout * SCALE):
             raise Failed('pid %d is not traced: %s' % (pid, self.said()))
 
-    def wait_said(self, text, timeout=10):
+    def wait_said(self, text, timeout=WAIT):
         """A line with this text came on standard error."""
         if not self.err.wait(lambda a: any(text in x for x in a),
                              timeout * SCALE):
@@ -148,7 +147,7 @@ class Tracer:
         return [json.loads(x, parse_float=decimal.Decimal)
                 for x in list(self.out.all) if x.startswith('{')]
 
-    def rows(self, n=0, timeout=10):
+    def rows(self, n=0, timeout=WAIT):
         """Calls that --json printed, waiting for n of them."""
         def enough(a):
             return sum('"kind":"call"' in x for x in a) >= n
@@ -164,7 +163,7 @@ class Tracer:
                 return r
         raise Failed('no summary: ' + self.said())
 
-    def stop(self, sig=signal.SIGINT, timeout=15):
+    def stop(self, sig=signal.SIGINT, timeout=WAIT):
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
         try:
@@ -213,7 +212,7 @@ class Client:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.out, self.n, self.was = Lines(self.proc.stdout), 0, ''
         box.witnesses.append(self.testify)
-        if not self.out.wait(lambda a: a, 30 * SCALE):
+        if not self.out.wait(lambda a: a, WAIT * SCALE):
             raise Failed('%s did not start: %s' % (kind, self.trouble()))
         if self.out.all[0] != 'ready':
             raise Skip(self.out.all[0])
@@ -252,14 +251,14 @@ class Client:
         self.proc.stdin.flush()
         self.n += len(reqs)
 
-    def collect(self, timeout=30):
+    def collect(self, timeout=WAIT):
         """All answers so far; Failed when one is missing."""
         if not self.out.wait(lambda a: len(a) > self.n, timeout * SCALE):
             raise Failed('%s: %d answers of %d: %s' % (
                 self.kind, len(self.out.all) - 1, self.n, self.trouble()))
         return [json.loads(x) for x in self.out.all[1:]]
 
-    def send(self, *reqs, parallel=False, timeout=30):
+    def send(self, *reqs, parallel=False, timeout=WAIT):
         """Send and wait: the answers to these."""
         self.start(*reqs, parallel=parallel)
         return self.collect(timeout)[-len(reqs):]
@@ -288,18 +287,6 @@ class Client:
             self.was = read('/proc/%d/stat' % self.pid).split(') ')[-1][:1] + \
                 ' in ' + read('/proc/%d/wchan' % self.pid)
         self.close()
-
-
-def until(test, what, timeout=10):
-    """Wait until test() is true; its result."""
-    end = time.time() + timeout * SCALE
-    while True:
-        got = test()
-        if got:
-            return got
-        if time.time() > end:
-            raise Failed('not within %d s: %s' % (timeout, what))
-        time.sleep(0.02)
 
 
 def main(scope, limit=280):
