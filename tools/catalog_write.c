@@ -262,6 +262,8 @@ static int resolve(struct writer *w, const char *file)
 
 	if (!real && (lstat(file, &st) || !S_ISLNK(st.st_mode)))
 		err = 0;
+	if (real && !stat(real, &st) && !S_ISREG(st.st_mode))
+		err = S_ISDIR(st.st_mode) ? -EISDIR : -ESPIPE;
 	snprintf(w->file, sizeof(w->file), "%s", real ? real : file);
 	free(real);
 	return err;

@@ -14,6 +14,7 @@
 #include "guard/engine.h"
 #include "guard/world.h"
 #include "ledger/ledger.h"
+#include "outfile.h"
 #include "span.h"
 #include "tool.h"
 
@@ -73,7 +74,7 @@ struct export
 	struct span span;
 	struct books books;
 	struct lg_buf buf;
-	FILE *f;
+	struct outfile *o;
 	unsigned in_piece;
 	uint64_t rows, left; /* left: corrections without a place */
 	int64_t left_pusd;
@@ -130,14 +131,15 @@ static bool is_wanted(const struct export *x, const struct lg_row *r)
 
 static int flush(struct export *x, size_t keep)
 {
+	int err;
+
 	if (x->buf.overflow)
 		return -ENOMEM;
 	if (!x->buf.len || x->buf.len < keep)
 		return 0;
-	if (fwrite(x->buf.p, 1, x->buf.len, x->f) != x->buf.len)
-		return -errno;
+	err = outfile_write(x->o, x->buf.p, x->buf.len);
 	x->buf.len = 0;
-	return 0;
+	return err;
 }
 
 static int put(struct export *x, const struct lg_row *row)
@@ -267,46 +269,22 @@ static int write_out(struct export *x)
 		err = walk(x);
 		books_close(&x->books);
 	}
-	if (!err && fflush(x->f))
-		err = -errno;
 	lg_buf_fini(&x->buf);
 	return err;
 }
 
-/* The file is whole or not there: written beside it, then renamed. */
 static int to_file(struct export *x, const char *path)
 {
-	char next[4096];
-	int err;
+	struct outfile o;
+	int err = outfile_open(&o, path);
 
-	if (snprintf(next, sizeof(next), "%s.new", path) >= (int)sizeof(next))
-		return tool_fail("%s: the path is too long", path);
-	x->f = fopen(next, "wxe");
-	if (!x->f && errno == EEXIST && !unlink(next))
-		x->f = fopen(next, "wxe");
-	if (!x->f)
-		return tool_fail("%s: %s", next, strerror(errno));
-	fchmod(fileno(x->f), 0600);
-	err = write_out(x);
-	if (!err && fsync(fileno(x->f)))
-		err = -errno;
-	if (fclose(x->f) && !err)
-		err = -errno;
-	if (!err && rename(next, path))
-		err = -errno;
-	if (!err)
-		return EXIT_OK;
-	unlink(next);
-	return tool_fail("%s: %s", path, strerror(-err));
-}
-
-static int to_stdout(struct export *x)
-{
-	int err;
-
-	x->f = stdout;
-	err = write_out(x);
-	return err ? tool_fail("%s", strerror(-err)) : EXIT_OK;
+	if (!err) {
+		x->o = &o;
+		err = outfile_close(&o, write_out(x));
+	}
+	return err ? tool_fail("%s: %s", strcmp(path, "-") ? path : "stdout",
+			       strerror(-err))
+		   : EXIT_OK;
 }
 
 static int run(struct call *c)
@@ -319,8 +297,8 @@ static int run(struct call *c)
 	choose_form(&x);
 	ret = choose_span(&x);
 	if (ret < 0)
-		ret = c->v[O_OUTPUT].set ? to_file(&x, c->v[O_OUTPUT].text)
-					 : to_stdout(&x);
+		ret = to_file(&x,
+			      c->v[O_OUTPUT].set ? c->v[O_OUTPUT].text : "-");
 	if (!ret && x.left)
 		tool_warn("%llu corrections of a provider's bill (%s) are of "
 			  "no call and not in it",

@@ -1,10 +1,7 @@
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "guard/file.h"
+#include "outfile.h"
 #include "report.h"
 #include "tool.h"
 
@@ -47,51 +44,41 @@ static const struct format *format_of(const char *path)
 	return NULL;
 }
 
-static int save_text(struct report *r, const struct format *f, const char *path)
+static int put_text(struct report *r, const struct format *f, struct outfile *o)
 {
 	struct lg_buf out;
 	int err;
 
 	lg_buf_init(&out, (size_t)1 << 30);
 	f->put(r, &out);
-	err = out.overflow ? -ENOMEM : lg_file_replace(path, out.p, out.len);
+	err = out.overflow ? -ENOMEM : outfile_write(o, out.p, out.len);
 	lg_buf_fini(&out);
-	if (err)
-		return tool_fail("%s: %s", path, strerror(-err));
-	return EXIT_OK;
-}
-
-/* The libraries write by name: beside it, then renamed over it. */
-static int save_file(struct report *r, const struct format *f, const char *path)
-{
-	char part[1024], why[256] = "";
-
-	if (snprintf(part, sizeof(part), "%s.%d.part", path, (int)getpid()) >=
-	    (int)sizeof(part))
-		return tool_fail("%s: the name is too long", path);
-	if (f->write(r, part, why)) {
-		unlink(part);
-		return tool_fail("%s: %s", path, why);
-	}
-	chmod(part, 0600);
-	if (!rename(part, path))
-		return EXIT_OK;
-	snprintf(why, sizeof(why), "%s", strerror(errno));
-	unlink(part);
-	return tool_fail("%s: %s", path, why);
+	return err;
 }
 
 int report_export(struct report *r, const char *path)
 {
 	const struct format *f = format_of(path);
-	struct stat st;
+	char why[256] = "";
+	struct outfile o;
+	int err;
 
 	if (!f)
 		return tool_usage(r->a->c->cmd,
 				  "--export %s: must end in .csv, .json, "
 				  ".html, .xlsx or .pdf",
 				  path);
-	if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		return tool_fail("%s: no file", path);
-	return f->put ? save_text(r, f, path) : save_file(r, f, path);
+	err = outfile_open(&o, path);
+	if (err)
+		return tool_fail("%s: %s", path, strerror(-err));
+	if (f->put)
+		err = put_text(r, f, &o);
+	else if (o.is_direct)
+		err = -ESPIPE;
+	else if (f->write(r, o.temp, why)) /* the libraries write by name */
+		err = -EIO;
+	err = outfile_close(&o, err);
+	if (!err)
+		return EXIT_OK;
+	return tool_fail("%s: %s", path, *why ? why : strerror(-err));
 }

@@ -110,6 +110,7 @@ def case_choice(box):
 
 def case_corrected(box):
     """A call that was priced later stands with its new price, once."""
+    box.config('unknown_model: allow\n')
     box.cli('record', '--model', 'mine', '--output-tokens', '1000',
             '--cache-hit', 'none', '--provider', 'acme')
     eq(lines(export(box))[0]['price_state'], 'unknown', 'at the ceiling')
@@ -142,6 +143,56 @@ def case_file(box):
                            env=box.env(LD_PRELOAD=None))
     eq((p.returncode, b'No space' in p.stderr), (1, True), p.stderr)
     eq(export(box, '--project', 'none'), '', 'no rows')
+
+
+def case_no_file(box):
+    """What is no regular file is written into, never replaced."""
+    three(box)
+    want = export(box)
+
+    def at(name):
+        return os.path.join(box.dir, name)
+    os.mkfifo(at('fifo'))
+    os.symlink('/dev/full', at('full'))
+    os.symlink('/dev/null', at('null.csv'))
+    os.symlink(at('file'), at('link'))
+    for name in ('file', 'link.new', 'file.new'):
+        with open(at(name), 'w') as f:
+            f.write('mine')
+    p = subprocess.Popen([CLI, 'export', '-o', at('fifo')],
+                         env=box.env(LD_PRELOAD=None),
+                         stderr=subprocess.DEVNULL)
+    fd = os.open(at('fifo'), os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    got = b''
+    until = time.monotonic() + 60
+    while p.poll() is None and time.monotonic() < until:
+        got += os.read(fd, 65536)
+        time.sleep(0.01)
+    got += os.read(fd, 65536)
+    os.close(fd)
+    p.kill()
+    eq((p.wait(), got.decode()), (0, want), 'a FIFO')
+    p = box.cli('export', '-o', at('full'), check=False)
+    eq((p.returncode, b'No space' in p.stderr), (1, True), p.stderr)
+    ok(os.path.islink(at('full')), 'the link to a device')
+    box.cli('report', '--export', at('null.csv'))
+    ok(os.path.islink(at('null.csv')), 'likewise')
+    for name in ('-', '/dev/stdout', '/dev/fd/1'):
+        eq(export(box, '-o', name), want, name)
+    eq(os.path.exists('-') or os.path.exists(at('-')), False, 'no file "-"')
+    box.cli('export', '-o', at('link'))
+    for name, text in (('link', want), ('file', want), ('link.new', 'mine'),
+                       ('file.new', 'mine')):
+        with open(at(name)) as f:
+            eq(f.read(), text, name)
+    ok(os.path.islink(at('link')), 'a link stays one')
+    os.unlink(at('file'))
+    eq(box.cli('export', '-o', at('link'), check=False).returncode, 1,
+       'a link to nothing')
+    eq(box.cli('export', '-o', box.dir, check=False).returncode, 1, 'a folder')
+    eq([n for n in os.listdir(box.dir) if n.startswith('.llmguard')], [],
+       'nothing is left')
 
 
 # -- archive ------------------------------------------------------------------
