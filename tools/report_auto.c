@@ -206,6 +206,15 @@ static int make_due(struct work *w)
 	return EXIT_OK;
 }
 
+/* "2026-11", and nothing else that scanf takes for it. */
+static bool is_month(const char *text)
+{
+	static const char digits[] = "0123456789";
+
+	return strlen(text) == 7 && strspn(text, digits) == 4 &&
+	       text[4] == '-' && strspn(text + 5, digits) == 2;
+}
+
 static int make_one(struct work *w, const char *month)
 {
 	unsigned year = 0, m = 0;
@@ -214,8 +223,9 @@ static int make_one(struct work *w, const char *month)
 
 	if (ret >= 0)
 		return ret;
-	if (*month && (sscanf(month, "%4u-%2u", &year, &m) != 2 || !m ||
-		       m > 12 || strlen(month) != 7))
+	if (*month &&
+	    (!is_month(month) || sscanf(month, "%4u-%2u", &year, &m) != 2 ||
+	     !m || m > 12))
 		return tool_usage(&cmd_report,
 				  "--month %s: must be a month like 2026-11",
 				  month);
@@ -263,7 +273,7 @@ void report_auto_due(void)
 	struct work w = {.lock = -1};
 	int ret;
 
-	if (!at)
+	if (!at || at->refused)
 		return;
 	snprintf(w.done, sizeof(w.done), "%s/" REPORT_DONE_FILE, at->state);
 	w.mark = read_mark(w.done);
@@ -323,6 +333,9 @@ int report_auto(const char *month, bool json)
 		return ret;
 	lg_engine_close(e);
 	at = tool_opened();
+	if (at->refused)
+		return tool_fail("%s is refused: no report is written by it",
+				 *at->config ? at->config : "the config");
 	report_plan_read(&w.plan, at->config, at->state);
 	if (!w.plan.nformats)
 		return tool_fail("%s asks for none: give it reports: "

@@ -16,8 +16,9 @@ struct report_plan {
 };
 
 /*
- * What the config says; defaults where it does not. A config that cannot be
- * read asks for nothing (every command has said so by then).
+ * What the config says; defaults where it does not. It is not checked here:
+ * not for one that is refused (tool_opened). One that cannot be read asks for
+ * nothing (every command has said so by then).
  */
 void report_plan_read(struct report_plan *p, const char *config,
 		      const char *state);

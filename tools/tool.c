@@ -152,6 +152,7 @@ int tool_open(struct lg_engine **out)
 	snprintf(last.config, sizeof(last.config), "%s",
 		 lg_engine_config_path(*out));
 	why = lg_engine_trouble(*out);
+	last.refused = *why;
 	if (*why)
 		tool_warn("%s", why);
 	if (!lg_engine_region(*out))

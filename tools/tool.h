@@ -40,6 +40,7 @@ int tool_open(struct lg_engine **out);
 /* Where the engine that was opened last lies; NULL: none was. */
 struct tool_paths {
 	char state[512], config[512];
+	bool refused; /* what the config says is not in force */
 };
 const struct tool_paths *tool_opened(void);
 /* Say on stderr what is wrong with LLMGUARD_* and the state folder. */

@@ -126,6 +126,25 @@ def case_marks(home):
         eq(done(home), name(1), repr(mark))
 
 
+def case_refused(home):
+    """A config that is refused writes nothing, wherever it points."""
+    for bad in ('dir: rel, name: "../esc-{month}"', 'chart: maybe',
+                'name: "x{month}"}\nbudgets: {7'):
+        home.zone('UTC', 'reports: {formats: [csv], %s}\n' % bad)
+        home.run('costs')
+        ok('config.yaml' in home.err, home.err)
+        for args in ([], ['--month', name(1)]):
+            home.run('report', '--auto', *args, status=1)
+            ok('refused' in home.err, home.err)
+    left = glob.glob(home.dir + '/**/*.csv', recursive=True)
+    eq(left, [], 'nothing is written')
+    ok(not os.path.exists(home.state + '/reports.done'), 'marked')
+    home.zone('UTC', 'reports: {formats: [csv]}\n')
+    for month in ('2026-1x', '2026- 1', '+026-01', '2026-13', '2026-1'):
+        home.run('report', '--auto', '--month', month, status=2)
+    ok(set(files(home)) <= {'llmguard-%s.csv' % name(1)}, files(home))
+
+
 def case_race(home):
     """Many commands at once: each file is told of by one of them."""
     home.zone('UTC', 'reports: {formats: [csv]}\n')
