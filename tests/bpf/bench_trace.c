@@ -2,31 +2,39 @@
  * What a probed call costs the program: bare, with a probe at the function's
  * first instruction, at the site that is chosen, with the end probed too, with
  * 4 KB of payload a call; all in one run, in turns, by the program's own CPU
- * time. bpftrace beside it where it is there.
+ * time. Beside it a program that does nothing at the same places: what the
+ * kernel takes for the hit itself; and bpftrace where it is there.
  *	bench_trace LOOP [NODE MODULE]
  */
+#include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bpf/loader.h"
 #include "bpf/object.h"
+#include "bpf/probe_link.h"
 
 #define ROUNDS 9
 #define LINKS 200
+/* Nothing here takes as long: whatever does has failed. */
+#define WAIT_MS 60000
+#define BPFTRACE_MS 20000
 
-enum way { BARE, PLAIN, SITE, SITE_END, PAYLOAD, BPFTRACE, WAYS };
+enum way { BARE, PLAIN, EMPTY, SITE, SITE_END, PAYLOAD, BPFTRACE, WAYS };
 static const char *const way_names[WAYS] = {
-	"no probe",	     "first instruction",
-	"chosen site",	     "chosen site and end",
-	"the same, payload", "bpftrace, count()",
+	"no probe",	     "first instruction",   "site and end, empty",
+	"chosen site",	     "chosen site and end", "the same, payload",
+	"bpftrace, count()",
 };
 
 struct loop {
@@ -48,9 +56,9 @@ struct bench {
 static struct loader *loader;
 static struct loader_link *links[LINKS];
 static int nlinks;
+static int empty_prog = -1, empty_links[LINKS], nempty;
 static uint64_t payload;
 static bool has_bpftrace;
-static int bpftrace_out;
 
 static void seen(void *arg, const struct probe_event *ev, const void *p)
 {
@@ -64,55 +72,103 @@ static void die(const char *what)
 	exit(1);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* A line of the loop's; the ring is read while it works. */
-static void read_line(struct loop *l, char *line, size_t size)
+static int read_line(struct loop *l, char *line, size_t size)
 {
 	struct pollfd p = {.fd = l->out, .events = POLLIN};
+	int64_t until = now_ms() + WAIT_MS;
 	size_t n = 0;
 
 	while (n + 1 < size) {
-		while (!poll(&p, 1, 0))
+		while (!poll(&p, 1, 0)) {
+			if (now_ms() > until)
+				return -ETIMEDOUT;
 			loader_poll(loader, 5, seen, NULL);
+		}
 		if (read(l->out, line + n, 1) != 1)
-			die("the loop ended");
+			return -EPIPE;
 		if (line[n++] == '\n')
 			break;
 	}
 	line[n] = '\0';
+	return 0;
 }
 
-static void spawn(char *const *argv, struct loop *l)
+/* Its input (with to) and its words are ours; it ends with us. */
+static pid_t spawn(char *const *argv, bool errors, int *to, int *from)
 {
-	int to[2], from[2];
+	int in[2] = {-1, -1}, out[2];
+	pid_t pid;
 
-	if (pipe(to) || pipe(from))
+	if ((to && pipe2(in, O_CLOEXEC)) || pipe2(out, O_CLOEXEC))
 		die("pipe");
-	l->pid = fork();
-	if (!l->pid) {
-		dup2(to[0], 0);
-		dup2(from[1], 1);
-		close(to[1]);
-		close(from[0]);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (to)
+			dup2(in[0], 0);
+		dup2(out[1], 1);
+		if (errors)
+			dup2(out[1], 2);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
-	close(to[0]);
-	close(from[1]);
-	l->in = fdopen(to[1], "w");
-	l->out = from[0];
+	close(in[0]);
+	close(out[1]);
+	if (to)
+		*to = in[1];
+	*from = out[0];
+	return pid;
 }
 
-static void start(char *const *argv, struct loop *l)
+/*
+ * Asked again and again by that signal (0: it ends by itself): bpftrace
+ * forgets one that comes while it does not wait. False: it had to be killed.
+ */
+static bool end(pid_t pid, int sig, int for_ms)
+{
+	int64_t until = now_ms() + for_ms;
+
+	do {
+		if (sig)
+			kill(pid, sig);
+		usleep(50000);
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+	} while (now_ms() < until);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return false;
+}
+
+/* 0, -errno: it does not get ready. */
+static int start(char *const *argv, struct loop *l)
 {
 	char line[600], name[64];
 	unsigned long at;
+	int to, err;
 
-	spawn(argv, l);
+	l->pid = spawn(argv, false, &to, &l->out);
+	l->in = fdopen(to, "w");
+	if (!l->in)
+		die("fdopen");
 	for (;;) {
-		read_line(l, line, sizeof(line));
+		err = read_line(l, line, sizeof(line));
+		if (err)
+			return err;
 		if (sscanf(line, "ready %*d %lu %lu", &l->ssl[0], &l->ssl[1]) ==
 		    2)
-			return;
+			return 0;
 		if (sscanf(line, "%63s %lu %399s", name, &at, l->file) != 3)
 			continue;
 		if (!strcmp(name, "SSL_write"))
@@ -128,7 +184,9 @@ static uint64_t run(struct loop *l, const char *mode, int size, long count)
 
 	fprintf(l->in, "%s %d %ld\n", mode, size, count);
 	fflush(l->in);
-	read_line(l, line, sizeof(line));
+	errno = -read_line(l, line, sizeof(line));
+	if (errno)
+		die("the loop");
 	return strtoull(line, NULL, 10);
 }
 
@@ -144,7 +202,20 @@ static void put(struct loop *l, uint64_t at, uint64_t cookie, bool is_return)
 	nlinks++;
 }
 
-static void put_object(struct loop *l, bool ends)
+/* The same place, but nothing is done there. */
+static void put_empty(struct loop *l, const struct object_point *p)
+{
+	int fd = probe_link_multi(empty_prog, l->file, p->file_at, l->pid,
+				  p->is_return, 1);
+
+	if (fd < 0) {
+		errno = -fd;
+		die("attach");
+	}
+	empty_links[nempty++] = fd;
+}
+
+static void put_object(struct loop *l, bool ends, bool empty)
 {
 	struct object o;
 	int err = object_read(l->file, true, NULL, &o);
@@ -162,7 +233,10 @@ static void put_object(struct loop *l, bool ends)
 			continue;
 		if (!ends && (p.end != PROBE_END_NONE || !is_write))
 			continue;
-		put(l, p.file_at, object_cookie(&p, 1), p.is_return);
+		if (empty)
+			put_empty(l, &p);
+		else
+			put(l, p.file_at, object_cookie(&p, 1), p.is_return);
 	}
 }
 
@@ -179,7 +253,7 @@ static void set_up(struct loop *l, const struct bench *b, enum way way)
 		    PROBE_COOKIE(ex ? PROBE_WRITE_EX : PROBE_WRITE, 0, 0, 1),
 		    false);
 	else
-		put_object(l, way != SITE);
+		put_object(l, way != SITE, way == EMPTY);
 	run(l, b->mode, 24, 20);
 	for (int i = 0; i < 2; i++) {
 		key.ssl = l->ssl[i];
@@ -189,63 +263,118 @@ static void set_up(struct loop *l, const struct bench *b, enum way way)
 	}
 }
 
-static pid_t start_bpftrace(struct loop *l, const struct bench *b)
+/* All that it says until that word, or for so long. */
+static bool hear(int fd, const char *word, int for_ms, char *buf, size_t size)
 {
-	char prog[600], pid[16];
-	int from[2], n = 0;
-	char buf[256] = "";
-	pid_t child;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t until = now_ms() + for_ms;
+	size_t n = 0;
+	ssize_t r;
+
+	buf[0] = '\0';
+	while (n + 1 < size && !strstr(buf, word)) {
+		int64_t left = until - now_ms();
+
+		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+			break;
+		r = read(fd, buf + n, size - 1 - n);
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+		buf[n] = '\0';
+	}
+	return strstr(buf, word);
+}
+
+/* It says that it attaches; it has when it waits. */
+static bool waits(pid_t pid)
+{
+	char path[64], what[64] = "";
+	int64_t until = now_ms() + BPFTRACE_MS;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	while (now_ms() < until) {
+		usleep(100000);
+		f = fopen(path, "r");
+		if (f && !fgets(what, sizeof(what), f))
+			what[0] = '\0';
+		if (f)
+			fclose(f);
+		if (strstr(what, "epoll") || strstr(what, "ep_poll"))
+			return true;
+	}
+	return false;
+}
+
+static bool without_bpftrace(const char *why)
+{
+	has_bpftrace = false;
+	printf("bpftrace %s: left out from here on\n", why);
+	return false;
+}
+
+/* What the loop costs under it; false: it did not count. */
+static bool by_bpftrace(struct loop *l, const struct bench *b, long count,
+			uint64_t *ns)
+{
+	char prog[600], pid[16], text[4096];
+	char *argv[] = {(char *)"bpftrace", (char *)"-p", pid,
+			(char *)"-e",	    prog,	  NULL};
+	bool on, counted;
+	pid_t other;
+	int from;
 
 	snprintf(pid, sizeof(pid), "%d", l->pid);
 	snprintf(prog, sizeof(prog), "uprobe:%s:%s { @ = count(); }", l->file,
 		 strcmp(b->mode, "write_ex") ? "SSL_write" : "SSL_write_ex");
-	if (pipe(from))
-		die("pipe");
-	child = fork();
-	if (!child) {
-		dup2(from[1], 1);
-		dup2(from[1], 2);
-		execlp("bpftrace", "bpftrace", "-p", pid, "-e", prog, NULL);
-		_exit(127);
+	other = spawn(argv, true, NULL, &from);
+	on = hear(from, "Attach", BPFTRACE_MS, text, sizeof(text)) &&
+	     waits(other);
+	if (on) {
+		run(l, b->mode, b->size, count / 10 + 1);
+		*ns = run(l, b->mode, b->size, count);
 	}
-	close(from[1]);
-	while (n < (int)sizeof(buf) - 1 && !strstr(buf, "Attach")) {
-		ssize_t r = read(from[0], buf + n, sizeof(buf) - 1 - n);
-
-		if (r <= 0)
-			break;
-		n += r;
-		buf[n] = '\0';
-	}
-	if (!strstr(buf, "Attach"))
-		has_bpftrace = false;
-	usleep(700000);
-	bpftrace_out = from[0]; /* its last words need a reader */
-	return child;
+	if (!end(other, SIGINT, 10000))
+		without_bpftrace("does not end");
+	counted = on && hear(from, "@: ", 1000, text, sizeof(text)) &&
+		  atol(strstr(text, "@: ") + 3) >= count;
+	close(from);
+	if (!counted && has_bpftrace)
+		without_bpftrace(on ? "did not count the calls"
+				    : "does not attach in time");
+	return counted;
 }
 
-static double measure(struct loop *l, const struct bench *b, enum way way)
+static void take_away(struct loop *l)
+{
+	while (nlinks)
+		loader_detach(links[--nlinks]);
+	while (nempty)
+		close(empty_links[--nempty]);
+	loader_detached(loader);
+	loader_target_drop(loader, l->pid);
+}
+
+/* False: it could not be measured, and that was said. */
+static bool measure(struct loop *l, const struct bench *b, enum way way,
+		    double *each)
 {
 	long count = way == PLAIN || way == BPFTRACE ? b->count / 4 : b->count;
 	uint64_t ns;
-	pid_t other = 0;
 
-	if (way == BPFTRACE)
-		other = start_bpftrace(l, b);
-	else if (way != BARE)
-		set_up(l, b, way);
-	run(l, b->mode, b->size, count / 10 + 1);
-	ns = run(l, b->mode, b->size, count);
-	if (other) {
-		kill(other, SIGINT);
-		waitpid(other, NULL, 0);
-		close(bpftrace_out);
+	if (way == BPFTRACE) {
+		if (!by_bpftrace(l, b, count, &ns))
+			return false;
+	} else {
+		if (way != BARE)
+			set_up(l, b, way);
+		run(l, b->mode, b->size, count / 10 + 1);
+		ns = run(l, b->mode, b->size, count);
+		take_away(l);
 	}
-	while (nlinks)
-		loader_detach(links[--nlinks]);
-	loader_detached(loader);
-	loader_target_drop(loader, l->pid);
-	return (double)ns / count / b->calls;
+	*each = (double)ns / count / b->calls;
+	return true;
 }
 
 static int by_value(const void *a, const void *b)
@@ -269,9 +398,10 @@ static void bench(struct loop *l, const struct bench *b)
 	for (int round = 0; round < ROUNDS; round++)
 		for (enum way w = 0; w < WAYS; w++) {
 			if (!b->has[w] || (w == BPFTRACE && !has_bpftrace) ||
-			    (w == BPFTRACE && round % 3))
+			    (w == BPFTRACE && round % 3) ||
+			    (w == EMPTY && empty_prog < 0))
 				continue;
-			v[w][n[w]++] = measure(l, b, w);
+			n[w] += measure(l, b, w, &v[w][n[w]]);
 		}
 	bare = median(v[BARE], n[BARE]);
 	printf("\n%s\n", b->title);
@@ -295,19 +425,19 @@ static const struct bench libssl[] = {
 	 1024,
 	 20000,
 	 1,
-	 {true, true, true, true, false, true}},
+	 {true, true, true, true, true, false, true}},
 	{"libssl, SSL_write_ex of 1 KB",
 	 "write_ex",
 	 1024,
 	 20000,
 	 1,
-	 {true, true, true, true, false, true}},
+	 {true, true, true, true, true, false, true}},
 	{"libssl, SSL_write and SSL_read of 4 KB",
 	 "echo",
 	 4096,
 	 4000,
 	 4,
-	 {true, false, false, true, true, false}},
+	 {true, false, true, false, true, true, false}},
 };
 static const struct bench in_node[] = {
 	{"Node's own OpenSSL, SSL_write of 1 KB",
@@ -315,13 +445,13 @@ static const struct bench in_node[] = {
 	 1024,
 	 20000,
 	 1,
-	 {true, true, true, true, false, true}},
+	 {true, true, true, true, true, false, true}},
 	{"Node's own OpenSSL, SSL_write and SSL_read of 4 KB",
 	 "echo",
 	 4096,
 	 4000,
 	 4,
-	 {true, false, false, true, true, false}},
+	 {true, false, true, false, true, true, false}},
 };
 
 static void all(char *const *argv, const struct bench *b, size_t n)
@@ -329,13 +459,34 @@ static void all(char *const *argv, const struct bench *b, size_t n)
 	/* A loop that has written into nowhere cannot be answered any more. */
 	for (size_t i = 0; i < n; i++) {
 		struct loop l = {0};
+		int err = start(argv, &l);
 
-		start(argv, &l);
-		bench(&l, &b[i]);
+		if (err)
+			printf("\n%s: left out, %s does not start: %s\n",
+			       b[i].title, argv[0], strerror(-err));
+		else
+			bench(&l, &b[i]);
 		fclose(l.in);
 		close(l.out);
-		waitpid(l.pid, NULL, 0);
+		end(l.pid, 0, 5000);
 	}
+}
+
+/* As ours are: it may sleep. Where the kernel has no such links, none. */
+static int empty_load(void)
+{
+	struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, o,
+		    .expected_attach_type = PROBE_LINK_MULTI,
+		    .prog_flags = BPF_F_SLEEPABLE);
+
+	if (!probe_link_may_be_multi())
+		return -1;
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "empty", "GPL", insns, 2,
+			     &o);
 }
 
 static bool is_there(const char *cmd)
@@ -372,7 +523,9 @@ int main(int argc, char **argv)
 	}
 	if (!loop[0])
 		return 2;
+	signal(SIGPIPE, SIG_IGN);
 	has_bpftrace = is_there("bpftrace");
+	empty_prog = empty_load();
 	puts("ns of the program's CPU time a call, medians; what the probe "
 	     "adds; ratio to no probe");
 	if (!has_bpftrace)
