@@ -49,7 +49,7 @@ static __always_inline void fill(struct probe_event *ev, struct emit *e)
 	ev->pad = 0;
 	ev->tgid = e->w.tgid;
 	ev->tid = e->w.tid;
-	ev->uid = e->w.uid;
+	ev->uid = bpf_get_current_uid_gid();
 	ev->ts_ns = bpf_ktime_get_boot_ns();
 	ev->ssl = e->ssl;
 	ev->conn = e->conn;

@@ -25,7 +25,8 @@ __u32 exits;
 
 /* A call that has begun and whose end is probed. */
 struct frame {
-	__u64 ssl, buf, len;
+	__u64 ssl; /* 0: a write of which nothing goes up */
+	__u64 buf, len;
 	__u64 done; /* where the callee puts the count, 0: in rax */
 	__u64 sp;
 	__u32 kind, pad;

@@ -12,7 +12,6 @@ static __always_inline void process_event(__u8 kind, __u32 tgid, __s64 result)
 	e.kind = kind;
 	e.w.tgid = tgid;
 	e.w.tid = tgid;
-	e.w.uid = bpf_get_current_uid_gid();
 	e.w.near = 1;
 	e.result = result;
 	put_bare(&e);

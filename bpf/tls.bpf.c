@@ -102,16 +102,18 @@ int write_entry(struct pt_regs *ctx)
 	if (!frame_args(ctx, e.fn, &f))
 		return 0;
 	f.kind = PROBE_EV_WRITE;
+	e.ssl = f.ssl;
+	c = conn_get(&e.w, e.ssl, true);
+	/* How it ends is nobody's concern, but it is a call of its kind. */
+	if (!c || c->state == PROBE_CONN_DROP)
+		f.ssl = 0;
 	if (COOKIE_ARG(cookie) & PROBE_ARG_ENDS)
 		call_push(ctx, &e.w, is_go(e.fn), &f);
-	c = conn_get(&e.w, f.ssl, true);
-	if (!c) {
-		lost(PROBE_LOSS_CONNS, f.len, 0);
+	if (!f.ssl) {
+		if (!c)
+			lost(PROBE_LOSS_CONNS, f.len, 0);
 		return 0;
 	}
-	if (c->state == PROBE_CONN_DROP)
-		return 0;
-	e.ssl = f.ssl;
 	e.buf = f.buf;
 	e.len = f.len;
 	write_begins(&e, c, &f);
@@ -245,15 +247,17 @@ int call_end(struct pt_regs *ctx)
 		     writes ? PROBE_EV_WRITE : PROBE_EV_READ, &f) &&
 	    !frame_spilled(ctx, cookie, &f))
 		return 0;
+	if (!f.ssl)
+		return 0;
 	c = writes ? conn_find(&e.w, f.ssl) : conn_get(&e.w, f.ssl, true);
+	if (c && c->state == PROBE_CONN_DROP)
+		return 0;
 	n = result_of(ctx, cookie, &f);
 	if (!c) {
 		if (!writes && n > 0)
 			lost(PROBE_LOSS_CONNS, n, 0);
 		return 0;
 	}
-	if (c->state == PROBE_CONN_DROP)
-		return 0;
 	/* No more than the buffer has, whatever stands in rax. */
 	if (n > (__s64)f.len)
 		n = f.len;

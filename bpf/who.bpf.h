@@ -7,7 +7,7 @@
 struct who {
 	__u32 tgid, tid;
 	__u32 near; /* PROBE_TARGET_* */
-	__u32 uid;
+	__u32 pad;
 	__u64 gen;
 };
 
@@ -73,7 +73,6 @@ static __always_inline bool who_is(struct pt_regs *ctx, __u64 cookie,
 		return false;
 	t = bpf_get_current_task_btf();
 	w->near = target->flags & PROBE_TARGET_NEAR;
-	w->uid = bpf_get_current_uid_gid();
 	w->gen = gen_of(t);
 	return true;
 }

@@ -77,6 +77,18 @@ __attribute__((used, noinline)) static long do_outer(void *ssl, void *buf,
 	return want;
 }
 ENTRY(tls_outer, do_outer)
+/* Its inner write fails. */
+__attribute__((used, noinline)) static long do_outer_write(void *ssl, void *buf,
+							   long n, void *x)
+{
+	long want = next_result;
+
+	next_result = -1;
+	tls_write((char *)ssl + 8, buf, n, x);
+	next_result = want;
+	return want;
+}
+ENTRY(tls_outer_write, do_outer_write)
 
 #define FN(f)                                                                  \
 	{                                                                      \
@@ -88,10 +100,10 @@ static void print_offsets(void)
 	static const struct {
 		const char *name;
 		uintptr_t at;
-	} fns[] = {FN(tls_write),   FN(tls_write_ex), FN(tls_read),
-		   FN(tls_read_ex), FN(tls_error),    FN(tls_free),
-		   FN(tls_name),    FN(tls_ctrl),     FN(tls_fd),
-		   FN(tls_outer),   FN(tls_go_write)};
+	} fns[] = {FN(tls_write),   FN(tls_write_ex),	 FN(tls_read),
+		   FN(tls_read_ex), FN(tls_error),	 FN(tls_free),
+		   FN(tls_name),    FN(tls_ctrl),	 FN(tls_fd),
+		   FN(tls_outer),   FN(tls_outer_write), FN(tls_go_write)};
 	unsigned long from, to, off;
 	char line[512];
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -227,6 +239,8 @@ static bool command(char *line)
 		call(tls_read_ex, id, buf, n, r, &done);
 	else if (!strcmp(verb, "outer"))
 		call(tls_outer, id, buf, n, r, NULL);
+	else if (!strcmp(verb, "outer_post"))
+		call(tls_outer_write, id, buf, n, r, NULL);
 	else if (!strcmp(verb, "error"))
 		call(tls_error, id, (void *)n, 0, 0, NULL);
 	else if (!strcmp(verb, "free"))

@@ -40,6 +40,7 @@ FN = dict(tls_write=_fn['PROBE_WRITE'], tls_write_ex=_fn['PROBE_WRITE_EX'],
           tls_error=_fn['PROBE_ERROR'], tls_free=_fn['PROBE_FREE'],
           tls_fd=_fn['PROBE_SET_FD'], tls_ctrl=_fn['PROBE_CTRL'],
           tls_name=_fn['PROBE_HOST'], tls_outer=_fn['PROBE_READ'],
+          tls_outer_write=_fn['PROBE_WRITE'],
           tls_go_write=_fn['PROBE_GO_WRITE'])
 READS = (_fn['PROBE_READ'], _fn['PROBE_READ_EX'])
 WRITES = (_fn['PROBE_WRITE'], _fn['PROBE_WRITE_EX'])
@@ -284,7 +285,18 @@ def case_nested():
         calls.do('outer 16 200 150')
         got = [(r['ssl'], r['cap']) for r in seen.take()]
         eq(got, [(24, 10), (16, 150)], 'inner and outer')
-    both(run)
+        calls.do('outer_post 16 200 150')
+        got = [(r['kind'], r['ssl'], r['result']) for r in seen.take()]
+        eq(got, [(WRITE, 16, 0), (WRITE, 24, 0), (WROTE, 24, -1),
+                 (WROTE, 16, 150)], 'how each write ended')
+        seen.order('state %d 24 %d' % (calls.pid, DROP))
+        calls.do('outer_post 16 200 150')
+        calls.do('outer_post 16 300 300')
+        got = [(r['kind'], r['ssl'], r['result']) for r in seen.take()]
+        eq(got, [(WRITE, 16, 0), (WROTE, 16, 150), (WRITE, 16, 0)],
+           'and of whom none goes up within')
+    for ends in ('nop', 'ret', 'return'):
+        both(run, ends=ends)
 
 
 def case_failed_write():
