@@ -320,7 +320,7 @@ $(B)/tests/bpf/sslloop.node: tests/bpf/sslloop.c $(B)/flags
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -o $@ $<
 
-# What a probed call costs the program, by site. About a minute; root.
+# What a probed call costs the program, by site. One to two minutes; root.
 bench-trace: deps
 	$(Q)$(MAKE) --no-print-directory all $(B)/tests/bpf/bench_trace \
 		$(B)/tests/bpf/sslloop $(B)/tests/bpf/sslloop.node

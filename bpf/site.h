@@ -11,8 +11,8 @@
 /*
  * Where to probe a function. Instructions that the kernel emulates (push, nop,
  * call, jmp, jcc) cost about 1 us, all others are single-stepped out of line
- * (14 us in a virtual machine); so the entry's probe stands on the first of
- * them at which the arguments are still where the caller put them and which
+ * (10 to 14 us in a virtual machine); so the entry's probe stands on the first
+ * of them at which the arguments are still where the caller put them and which
  * every call passes exactly once. The same at the end: a jcc that tests the
  * stack guard once the result is in rax does for the RET behind it.
  */
