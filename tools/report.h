@@ -57,6 +57,31 @@ void report_put_html(struct report *r, struct lg_buf *out);
 /* Groups of a grouping that are shown. */
 unsigned report_count(const struct report *r, const struct grouping *g);
 
+/*
+ * With `cache` a row of a grouping has these behind its name: what came from
+ * caches beside what it would have cost without, actual and economic.
+ */
+enum report_cache {
+	CACHE_CALLS,
+	CACHE_INPUT,
+	CACHE_READ,
+	CACHE_HIT, /* share */
+	CACHE_WRITTEN,
+	CACHE_COST,
+	CACHE_WITHOUT,
+	CACHE_SAVED,
+	CACHE_OF_IT, /* share */
+	REPORT_CACHE_CELLS
+};
+extern const struct report_cell {
+	const char *title;
+	char kind; /* 'n' count, '$' picodollars, '%' millionths */
+} report_cache_cells[REPORT_CACHE_CELLS];
+void report_cache_values(const struct sums *s, int64_t v[REPORT_CACHE_CELLS]);
+/* As text. Good until the next call. */
+void report_cache_text(const struct sums *s,
+		       const char *text[REPORT_CACHE_CELLS]);
+
 /* -- pieces for other commands ----------------------------------------- */
 
 /* calls, tokens, money: the members of a total or a group. */

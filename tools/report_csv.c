@@ -41,7 +41,7 @@ const char csv_sums_head[] =
 	"estimated_usd,"
 	"unknown_usd,abandoned_usd";
 
-void csv_put_sums(struct lg_buf *out, const struct sums *s)
+static void put_sums(struct lg_buf *out, const struct sums *s)
 {
 	static const unsigned counts[] = {
 		SUM_CALLS,	SUM_BLOCKED,	 SUM_INPUT,	SUM_OUTPUT,
@@ -69,6 +69,35 @@ void csv_put_sums(struct lg_buf *out, const struct sums *s)
 		lg_buf_putc(out, ',');
 		lg_buf_put_money(out, money[i]);
 	}
+}
+
+void csv_put_sums(struct lg_buf *out, const struct sums *s)
+{
+	put_sums(out, s);
+	lg_buf_puts(out, "\r\n");
+}
+
+static void put_ppm(struct lg_buf *out, int64_t ppm)
+{
+	lg_buf_putc(out, ',');
+	/* a millionth of a dollar's picodollars: the same decimal */
+	lg_buf_put_money(out, ppm * 1000000);
+}
+
+/* With --cache three columns more, named as in JSON. */
+static void put_line(const struct report *r, struct lg_buf *out,
+		     const struct sums *s)
+{
+	int64_t v[REPORT_CACHE_CELLS];
+
+	put_sums(out, s);
+	if (r->cache) {
+		report_cache_values(s, v);
+		put_ppm(out, v[CACHE_HIT]);
+		lg_buf_putc(out, ',');
+		lg_buf_put_money(out, v[CACHE_SAVED]);
+		put_ppm(out, v[CACHE_OF_IT]);
+	}
 	lg_buf_puts(out, "\r\n");
 }
 
@@ -78,6 +107,8 @@ void report_put_csv(struct report *r, struct lg_buf *out)
 
 	lg_buf_puts(out, "by,key,");
 	lg_buf_puts(out, csv_sums_head);
+	if (r->cache)
+		lg_buf_puts(out, ",cache_hit_share,saved_usd,saved_share");
 	lg_buf_puts(out, "\r\n");
 	for (unsigned i = 0; i < r->shown; i++) {
 		const struct grouping *by = &q->out[i];
@@ -86,11 +117,11 @@ void report_put_csv(struct report *r, struct lg_buf *out)
 			lg_buf_puts(out, by->dim->name);
 			lg_buf_putc(out, ',');
 			csv_put_text(out, ask_key(by->dim, &by->g[k]));
-			csv_put_sums(out, &by->g[k].s);
+			put_line(r, out, &by->g[k].s);
 		}
 	}
 	lg_buf_puts(out, "total,");
-	csv_put_sums(out, &q->total);
+	put_line(r, out, &q->total);
 }
 
 int report_csv(struct report *r)

@@ -67,10 +67,25 @@ static void put_bar(struct lg_buf *out, int64_t v, int64_t max)
 	lg_buf_puts(out, text);
 }
 
-static void put_sums(struct lg_buf *out, const struct sums *s,
-		     const struct sums *total)
+static void put_caches(struct lg_buf *out, const struct sums *s)
 {
+	const char *cell[REPORT_CACHE_CELLS];
+
+	report_cache_text(s, cell);
+	for (unsigned i = 0; i < REPORT_CACHE_CELLS; i++)
+		put_cell(out, cell[i]);
+}
+
+static void put_sums(const struct report *r, struct lg_buf *out,
+		     const struct sums *s)
+{
+	const struct sums *total = &r->a->q.total;
 	const int64_t *v = s->v;
+
+	if (r->cache) {
+		put_caches(out, s);
+		return;
+	}
 
 	put_cell(out, count_text(v[SUM_CALLS]));
 	put_cell(out, count_text(v[SUM_BLOCKED]));
@@ -81,6 +96,24 @@ static void put_sums(struct lg_buf *out, const struct sums *s,
 		 ppm_text(sums_share_ppm(v[SUM_COST], total->v[SUM_COST])));
 	put_cell(out, tool_usd(money_share(v[SUM_COST],
 					   v[SUM_CALLS] - v[SUM_BLOCKED])));
+}
+
+static void put_head(const struct report *r, struct lg_buf *out)
+{
+	static const char *const titles[] = {"Calls",  "Refused", "Input",
+					     "Output", "Cost",	  "Share",
+					     "Average"};
+	unsigned n = r->cache ? REPORT_CACHE_CELLS
+			      : sizeof(titles) / sizeof(titles[0]);
+
+	lg_buf_puts(out, "<table><thead><tr><th></th>");
+	for (unsigned i = 0; i < n; i++) {
+		lg_buf_puts(out, "<th>");
+		lg_buf_puts(out,
+			    r->cache ? report_cache_cells[i].title : titles[i]);
+		lg_buf_puts(out, "</th>");
+	}
+	lg_buf_puts(out, "<th></th></tr></thead><tbody>\n");
 }
 
 static void put_grouping(struct report *r, const struct grouping *by,
@@ -96,21 +129,19 @@ static void put_grouping(struct report *r, const struct grouping *by,
 	lg_buf_puts(out, "<h2>By ");
 	for (const char *p = by->dim->name; *p; p++)
 		lg_buf_putc(out, *p == '_' ? ' ' : *p);
-	lg_buf_puts(out, "</h2>\n<table><thead><tr><th></th><th>Calls</th>"
-			 "<th>Refused</th><th>Input</th><th>Output</th>"
-			 "<th>Cost</th><th>Share</th><th>Average</th><th></th>"
-			 "</tr></thead><tbody>\n");
+	lg_buf_puts(out, "</h2>\n");
+	put_head(r, out);
 	for (unsigned i = 0; i < n; i++) {
 		const char *key = ask_key(by->dim, &by->g[i]);
 
 		lg_buf_puts(out, "<tr>");
 		put_cell(out, *key ? key : "(none)");
-		put_sums(out, &by->g[i].s, total);
+		put_sums(r, out, &by->g[i].s);
 		put_bar(out, by->g[i].s.v[SUM_COST], max);
 		lg_buf_puts(out, "</tr>\n");
 	}
 	lg_buf_puts(out, "</tbody><tfoot><tr><td>Total</td>");
-	put_sums(out, total, total);
+	put_sums(r, out, total);
 	lg_buf_puts(out, "<td></td></tr></tfoot></table>\n");
 	if (n < by->n) {
 		lg_buf_puts(out, "<p class=sub>");

@@ -48,14 +48,14 @@ void ask_json(struct json *j, const struct ask *a)
 static void put_cache(struct json *j, const struct report *r,
 		      const struct sums *s)
 {
-	int64_t saved = lg_money_sub(s->v[SUM_ECONOMIC], s->v[SUM_COST]);
+	int64_t v[REPORT_CACHE_CELLS];
 
 	if (!r->cache)
 		return;
-	json_ppm(j, "cache_hit_share",
-		 sums_share_ppm(s->v[SUM_CACHE_READ], s->v[SUM_INPUT]));
-	json_usd(j, "saved_usd", saved);
-	json_ppm(j, "saved_share", sums_share_ppm(saved, s->v[SUM_ECONOMIC]));
+	report_cache_values(s, v);
+	json_ppm(j, "cache_hit_share", v[CACHE_HIT]);
+	json_usd(j, "saved_usd", v[CACHE_SAVED]);
+	json_ppm(j, "saved_share", v[CACHE_OF_IT]);
 }
 
 static void put_group(struct json *j, const struct report *r,

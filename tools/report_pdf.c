@@ -99,7 +99,11 @@ static void on_error(HPDF_STATUS code, HPDF_STATUS detail, void *ctx)
 	longjmp(p->failed, 1);
 }
 
-/* Without such a font only Latin letters are shown. */
+/*
+ * Without such a font only Latin letters are shown. What lies beyond 16 bits
+ * (emoji) the library would leave out: a replacement sign says that it is
+ * there. Of the others the font draws a box where it has no glyph.
+ */
 static void clean(const struct paper *p, const char *text, char *out,
 		  size_t cap)
 {
@@ -110,6 +114,8 @@ static void clean(const struct paper *p, const char *text, char *out,
 		text += table_letter(text, one);
 		if (one[1] && !p->utf8)
 			memcpy(one, "?", 2);
+		else if ((unsigned char)one[0] >= 0xf0)
+			memcpy(one, "\xef\xbf\xbd", 4);
 		if (n + strlen(one) >= cap)
 			break;
 		memcpy(out + n, one, strlen(one));
@@ -284,14 +290,29 @@ static const struct {
 	{"Output", 434}, {"Cost", 505},	   {"Share", WIDTH - MARGIN},
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+static const float cache_x[REPORT_CACHE_CELLS] = {
+	172, 226, 276, 306, 350, 406, 462, 512, WIDTH - MARGIN};
+
+static float edge(const struct paper *p, unsigned i)
+{
+	return p->r->cache ? cache_x[i] : columns[i].x;
+}
+
+static unsigned cells(const struct paper *p)
+{
+	return p->r->cache ? REPORT_CACHE_CELLS : COLUMNS;
+}
 
 static void put_head(struct paper *p, const struct grouping *by)
 {
 	h.set_font(p->page, p->bold, 8);
 	p->y -= LINE;
 	put(p, MARGIN, p->y, by->dim->title, false);
-	for (unsigned i = 0; i < COLUMNS; i++)
-		put(p, columns[i].x, p->y, columns[i].title, true);
+	for (unsigned i = 0; i < cells(p); i++)
+		put(p, edge(p, i), p->y,
+		    p->r->cache ? report_cache_cells[i].title
+				: columns[i].title,
+		    true);
 	h.stroke(p->page, 0.6f, 0.6f, 0.6f);
 	h.move(p->page, MARGIN, p->y - 3);
 	h.line(p->page, WIDTH - MARGIN, p->y - 3);
@@ -303,6 +324,7 @@ static void put_head(struct paper *p, const struct grouping *by)
 static void put_row(struct paper *p, const char *key, const struct sums *s)
 {
 	const int64_t *v = s->v;
+	const char *cache[REPORT_CACHE_CELLS];
 	const char *const cell[COLUMNS] = {
 		count_text(v[SUM_CALLS]),
 		count_text(v[SUM_BLOCKED]),
@@ -313,10 +335,14 @@ static void put_row(struct paper *p, const char *key, const struct sums *s)
 					p->r->a->q.total.v[SUM_COST])),
 	};
 
+	if (p->r->cache)
+		report_cache_text(s, cache);
 	p->y -= LINE;
-	put_cut(p, MARGIN, p->y, key, columns[0].x - MARGIN - 50);
-	for (unsigned i = 0; i < COLUMNS; i++)
-		put(p, columns[i].x, p->y, cell[i], true);
+	put_cut(p, MARGIN, p->y, key,
+		edge(p, 0) - MARGIN - (p->r->cache ? 34 : 50));
+	for (unsigned i = 0; i < cells(p); i++)
+		put(p, edge(p, i), p->y, p->r->cache ? cache[i] : cell[i],
+		    true);
 }
 
 static void put_grouping(struct paper *p, const struct grouping *by)

@@ -120,6 +120,7 @@ static void put_caches(struct report *r, const struct grouping *by,
 		       struct lg_buf *out)
 {
 	unsigned n = report_count(r, by);
+	const char *cell[REPORT_CACHE_CELLS];
 	struct table t;
 	char head[128];
 
@@ -129,22 +130,10 @@ static void put_caches(struct report *r, const struct grouping *by,
 		 by->dim->title);
 	table_init(&t, head);
 	for (unsigned i = 0; i <= n; i++) {
-		const struct sums *s = i < n ? &by->g[i].s : &r->a->q.total;
-		const int64_t *v = s->v;
-		int64_t saved = lg_money_sub(v[SUM_ECONOMIC], v[SUM_COST]);
-
 		table_cell(&t, i < n ? ask_key(by->dim, &by->g[i]) : "all");
-		table_cell(&t, count_text(v[SUM_CALLS]));
-		table_cell(&t, count_text(v[SUM_INPUT]));
-		table_cell(&t, count_text(v[SUM_CACHE_READ]));
-		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_CACHE_READ],
-						       v[SUM_INPUT])));
-		table_cell(&t, count_text(v[SUM_CACHE_WRITE]));
-		table_cell(&t, tool_usd(v[SUM_COST]));
-		table_cell(&t, tool_usd(v[SUM_ECONOMIC]));
-		table_cell(&t, tool_usd(saved));
-		table_cell(&t,
-			   ppm_text(sums_share_ppm(saved, v[SUM_ECONOMIC])));
+		report_cache_text(i < n ? &by->g[i].s : &r->a->q.total, cell);
+		for (unsigned k = 0; k < REPORT_CACHE_CELLS; k++)
+			table_cell(&t, cell[k]);
 	}
 	table_print(&t, out);
 }

@@ -67,7 +67,7 @@ struct book {
 	struct report *r;
 	lxw_workbook *w;
 	lxw_format *head, *title, *count, *money, *share, *bold_count,
-		*bold_money, *bold;
+		*bold_money, *bold_share, *bold;
 };
 
 static lxw_format *format(struct book *b, const char *num, bool bold)
@@ -108,11 +108,37 @@ static const struct column {
 	{"Share", '%', SUM_COST},
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
-#define COST_COLUMN 6 /* with the name in front: G */
+/* The cost stands in G: the charts take it from there. */
+_Static_assert(CACHE_COST == 5, "in G, with the name in front");
 
 static double dollars(int64_t pusd)
 {
 	return (double)pusd / (double)LG_PUSD_PER_USD;
+}
+
+static void put_value(struct book *b, lxw_worksheet *s, unsigned row,
+		      unsigned col, int kind, int64_t v, bool bold)
+{
+	double n = kind == 'n'	 ? (double)v
+		   : kind == '$' ? dollars(v)
+				 : (double)v / 1e6;
+	lxw_format *f = kind == 'n'   ? bold ? b->bold_count : b->count
+			: kind == '$' ? bold ? b->bold_money : b->money
+			: bold	      ? b->bold_share
+				      : b->share;
+
+	x.number(s, row, (lxw_col_t)col, n, f);
+}
+
+static void put_caches(struct book *b, lxw_worksheet *s, unsigned row,
+		       const struct sums *sums, bool bold)
+{
+	int64_t v[REPORT_CACHE_CELLS];
+
+	report_cache_values(sums, v);
+	for (unsigned i = 0; i < REPORT_CACHE_CELLS; i++)
+		put_value(b, s, row, i + 1, report_cache_cells[i].kind, v[i],
+			  bold);
 }
 
 static void put_sums(struct book *b, lxw_worksheet *s, unsigned row,
@@ -120,21 +146,17 @@ static void put_sums(struct book *b, lxw_worksheet *s, unsigned row,
 {
 	const struct sums *total = &b->r->a->q.total;
 
+	if (b->r->cache) {
+		put_caches(b, s, row, v, bold);
+		return;
+	}
+
 	for (unsigned i = 0; i < COLUMNS; i++) {
 		int64_t n = v->v[columns[i].field];
-		lxw_col_t col = (lxw_col_t)(i + 1);
 
-		if (columns[i].kind == 'n')
-			x.number(s, row, col, (double)n,
-				 bold ? b->bold_count : b->count);
-		else if (columns[i].kind == '$')
-			x.number(s, row, col, dollars(n),
-				 bold ? b->bold_money : b->money);
-		else
-			x.number(s, row, col,
-				 (double)sums_share_ppm(n, total->v[SUM_COST]) /
-					 1e6,
-				 b->share);
+		if (columns[i].kind == '%')
+			n = sums_share_ppm(n, total->v[SUM_COST]);
+		put_value(b, s, row, i + 1, columns[i].kind, n, bold);
 	}
 }
 
@@ -158,6 +180,20 @@ static void put_chart(struct book *b, lxw_worksheet *s, const char *name,
 	x.insert_chart(s, 1, COLUMNS + 2, c);
 }
 
+static void put_title(struct book *b, lxw_worksheet *s, unsigned i)
+{
+	const struct report_cell *c = &report_cache_cells[i];
+	char text[64];
+
+	if (!b->r->cache) {
+		put_text(s, 0, i + 1, columns[i].title, b->head);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%s", c->title,
+		 c->kind == '$' ? " USD" : "");
+	put_text(s, 0, i + 1, text, b->head);
+}
+
 static void put_sheet(struct book *b, const struct grouping *by)
 {
 	unsigned n = report_count(b->r, by), i;
@@ -175,8 +211,8 @@ static void put_sheet(struct book *b, const struct grouping *by)
 	x.column(s, 1, COLUMNS, 15, NULL);
 	x.freeze(s, 1, 1);
 	put_text(s, 0, 0, by->dim->title, b->head);
-	for (i = 0; i < COLUMNS; i++)
-		put_text(s, 0, i + 1, columns[i].title, b->head);
+	for (i = 0; i < (b->r->cache ? REPORT_CACHE_CELLS : COLUMNS); i++)
+		put_title(b, s, i);
 	for (i = 0; i < n; i++) {
 		const char *key = ask_key(by->dim, &by->g[i]);
 
@@ -268,6 +304,7 @@ int report_write_xlsx(struct report *r, const char *path, char why[256])
 	b.money = format(&b, "#,##0.00####", false);
 	b.share = format(&b, "0.0 %", false);
 	b.bold_count = format(&b, "#,##0", true);
+	b.bold_share = format(&b, "0.0 %", true);
 	b.bold_money = format(&b, "#,##0.00####", true);
 	put_summary(&b);
 	for (unsigned i = 0; i < r->shown; i++)

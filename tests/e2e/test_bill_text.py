@@ -5,13 +5,15 @@ import csv
 import io
 import os
 import re
+import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree
 import zipfile
 
 import ledger
 from harness import Failed, eq, ok
-from test_bill import Home
+from test_bill import D, Home
 
 TEXTS = ['\x1b[31mred\x1b]0;x\x07', '=1+1', '+1', '-1+1', '@SUM(A1)',
          '\t=1', '<script>alert(1)</script>', '"><img src=x onerror=a()>',
@@ -99,7 +101,45 @@ def exports(home, n):
         elif kind == 'json':
             eq(home.json('report', '--month', '2026-03')['total']['calls'],
                n, 'calls')
+        elif kind == 'pdf':
+            ok(data.startswith(b'%PDF-') and data.rstrip().endswith(b'%%EOF'),
+               'pdf')
+            if shutil.which('pdftotext'):
+                text = subprocess.run(['pdftotext', path, '-'],
+                                      stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL).stdout
+                ok('\ufffd' in text.decode() or b'?' in text,
+                   'a sign for what the fonts have not')
     print('ok   files')
+
+
+def caches(home):
+    """--cache: in every file, the figures of its JSON."""
+    args = ('report', '--month', '2026-03', '--cache', '--by', 'provider')
+    d = home.json(*args)
+    want = [D(g['saved_usd']) for g in d['groups']]
+    for kind in ('csv', 'json', 'html', 'xlsx', 'pdf'):
+        path = os.path.join(home.dir, 'cache.' + kind)
+        home.run(*args, '--export', path)
+        with open(path, 'rb') as f:
+            data = f.read()
+        if kind == 'csv':
+            rows = list(csv.DictReader(io.StringIO(data.decode(),
+                                                   newline='')))
+            eq([D(r['saved_usd']) for r in rows[:-1]], want, 'csv')
+            eq(D(rows[-1]['cache_hit_share']),
+               d['total']['cache_hit_share'], 'total')
+        elif kind == 'html':
+            ok(b'<th>From cache</th>' in data, 'html')
+        elif kind == 'xlsx':
+            with zipfile.ZipFile(path) as z:
+                ok(b'Saved USD' in z.read('xl/sharedStrings.xml'), 'xlsx')
+        elif kind == 'pdf' and shutil.which('pdftotext'):
+            text = subprocess.run(['pdftotext', path, '-'],
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL).stdout
+            ok(b'From cache' in text, 'pdf')
+    print('ok   caches')
 
 
 def main():
@@ -110,6 +150,7 @@ def main():
             check(' '.join(args), home.bytes(*args))
         print('ok   commands')
         exports(home, n)
+        caches(home)
     finally:
         home.close()
 
