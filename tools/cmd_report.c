@@ -34,7 +34,8 @@ static const struct opt opts[] = {
 	[O_DETAILED] = {"detailed", 'd', OPT_FLAG, NULL,
 			"by model, project, user, tag, day and weekday"},
 	[O_TOP] = {"top", 'n', OPT_COUNT, "N",
-		   "so many of each at most; 0: all (table: 50)"},
+		   "so many of each at most; 0: all (table: 50; "
+		   "requests made again: 10)"},
 	[O_CHART] = {"chart", 'c', OPT_FLAG, NULL, "bars below each table"},
 	[O_CHART_TOO] = {"include-chart", 0, OPT_FLAG, NULL, "the same"},
 	[O_FORMAT] = {"format", 0, OPT_TEXT, "table|json|csv",
@@ -51,6 +52,7 @@ static const struct opt opts[] = {
 };
 
 #define TOP_SHOWN 50
+#define AGAIN_SHOWN 10
 
 static int take_span(struct ask *a)
 {
@@ -135,6 +137,15 @@ static int make_auto(struct call *c)
 			   c->v[ASK_JSON].set);
 }
 
+/* Then whoever asks wants to know which requests they are. */
+static bool asks_flags(const struct query *q)
+{
+	for (unsigned i = 0; i < q->nby; i++)
+		if (!strcmp(q->by[i]->name, "flag"))
+			return true;
+	return false;
+}
+
 static int run(struct call *c)
 {
 	struct ask a;
@@ -149,10 +160,13 @@ static int run(struct call *c)
 	r.cache = c->v[O_CACHE].set;
 	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
 	ret = prepare(&a);
+	r.again_top = c->v[O_TOP].set ? (unsigned)c->v[O_TOP].n : AGAIN_SHOWN;
+	r.again = c->v[O_DETAILED].set || asks_flags(&a.q);
 	if (ret < 0)
 		ret = report_run(&r);
 	if (ret < 0)
 		ret = show(&r);
+	report_fini(&r);
 	ask_close(&a);
 	return ret;
 }
@@ -163,15 +177,14 @@ const struct cmd cmd_report = {
 	.summary = "what a stretch of time cost, by what you ask",
 	.about = "This month without --month, --year, --week, --from, --to or "
 		 "--last. Days, weeks and\nmonths are those of the config's "
-		 "time "
-		 "zone; a call belongs where it began. A call\nwith several "
-		 "tags "
-		 "counts in each of their groups, in the total once. Every "
-		 "total "
-		 "says\nhow much of it is exact. --auto writes the files "
-		 "that `reports:` in the config\nasks for, one report a month "
-		 "that is over, each once: for cron. Every command that\nreads "
-		 "the ledger does the same by the way.",
+		 "time zone; a call belongs where it began. A call\nwith "
+		 "several tags counts in each of their groups, in the total "
+		 "once. Every total says\nhow much of it is exact. --detailed "
+		 "and --by flag also list the requests made again\n(the same "
+		 "body's hash) whose retries and repeats cost most. --auto "
+		 "writes the files\nthat `reports:` in the config asks for, "
+		 "one report a month that is over, each once:\nfor cron. Every "
+		 "command that reads the ledger does the same by the way.",
 	.reads = true,
 	.opts = opts,
 	.run = run,

@@ -74,6 +74,11 @@ static int note_cap(struct index *x, const struct lg_row *r)
 	return index_step(st);
 }
 
+int index_again_keep(struct index *x)
+{
+	return index_step(index_statement(x, ST_AGAIN_ADD));
+}
+
 int index_again_note(struct index *x, const struct lg_row *r)
 {
 	sqlite3_stmt *st;

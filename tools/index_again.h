@@ -13,6 +13,8 @@
 
 /* LG_ROW_RETRY, LG_ROW_REPEAT or 0 to *mark. SQLITE_OK or an error. */
 int index_again_mark(struct index *x, const struct lg_row *r, uint32_t *mark);
+/* The call that was just inserted was marked. */
+int index_again_keep(struct index *x);
 /* The call is in the index: what comes after it is measured by it. */
 int index_again_note(struct index *x, const struct lg_row *r);
 

@@ -48,6 +48,7 @@ static const char *const sql[ST_COUNT] = {
 	[ST_REQUEST_GET] =
 		"SELECT end_ms, answered FROM requests WHERE hash = ?",
 	[ST_REQUEST_SET] = "REPLACE INTO requests VALUES (?, ?, ?)",
+	[ST_AGAIN_ADD] = "INSERT INTO again VALUES (last_insert_rowid())",
 	[ST_CAP_ADD] = "INSERT INTO caps VALUES (?1, ?2, 1, ?3, ?4, ?4)"
 		       " ON CONFLICT DO UPDATE SET calls = calls + 1,"
 		       " asked = asked + ?3, used = used + ?4,"

@@ -477,7 +477,9 @@ static int add_call(struct index *x, const struct lg_row *row)
 		return SQLITE_OK;
 	}
 	x->rows++;
-	code = index_fact_add(x, f);
+	code = mark ? index_again_keep(x) : SQLITE_OK;
+	if (!code)
+		code = index_fact_add(x, f);
 	if (!code)
 		code = index_again_note(x, row);
 	if (!code && x->orphans)

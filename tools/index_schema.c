@@ -45,6 +45,9 @@ const char index_schema[] =
 	"CREATE TABLE requests (hash INTEGER PRIMARY KEY,"
 	" end_ms INTEGER NOT NULL, answered INTEGER NOT NULL);"
 
+	/* calls that are retries or repeats: few among many */
+	"CREATE TABLE again (seq INTEGER PRIMARY KEY);"
+
 	/* maximum that was asked for beside what came, a model and day */
 	"CREATE TABLE caps (day INTEGER NOT NULL, model INTEGER NOT NULL,"
 	" calls INTEGER NOT NULL, asked INTEGER NOT NULL,"

@@ -145,7 +145,15 @@ int report_run(struct report *r)
 		return ret;
 	count_days(r);
 	average(r);
-	return look_at_peak(r);
+	ret = look_at_peak(r);
+	if (ret < 0 && r->again)
+		ret = again_find(q, &r->repeats);
+	return ret;
+}
+
+void report_fini(struct report *r)
+{
+	again_fini(&r->repeats);
 }
 
 /* -- words ------------------------------------------------------------------

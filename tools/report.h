@@ -1,6 +1,7 @@
 #ifndef LG_TOOLS_REPORT_H
 #define LG_TOOLS_REPORT_H
 
+#include "again.h"
 #include "ask.h"
 #include "json.h"
 
@@ -25,7 +26,10 @@ struct report {
 	unsigned shown; /* groupings for the reader; the others are ours */
 	unsigned top;	/* groups of one grouping at most; 0: all */
 	bool chart;
-	bool cache; /* how well caches serve, instead of shares */
+	bool cache;	    /* how well caches serve, instead of shares */
+	bool again;	    /* also the requests that were made again */
+	unsigned again_top; /* 0: all */
+	struct again repeats;
 	struct insight in;
 };
 
@@ -34,6 +38,8 @@ struct report {
  * of all. -1; else the exit code, said why.
  */
 int report_run(struct report *r);
+
+void report_fini(struct report *r);
 
 int report_text(struct report *r);
 int report_json(struct report *r);

@@ -130,6 +130,8 @@ void report_put_json(struct report *r, struct json *j)
 	json_close(j, '}');
 	sums_json_coverage(j, &q->total);
 	put_insight(j, &r->in);
+	if (r->again)
+		again_json(&r->a->q, &r->repeats, r->again_top, j);
 	json_close(j, '}');
 	json_line(j);
 }

@@ -291,5 +291,7 @@ int report_text(struct report *r)
 			put_chart(r, &q->out[i], &out);
 		}
 	}
+	if (r->again)
+		again_text(&r->a->q, &r->repeats, r->again_top, r->a->e, &out);
 	return tool_print(&out);
 }

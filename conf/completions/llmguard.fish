@@ -394,7 +394,7 @@ complete -c llmguard -n '__fish_seen_subcommand_from report' -l year -s y -d '20
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l week -s w -d '2026-W47, or a day in it; without one this week'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l by -s b -r -d 'model project tag user endpoint provider phase conversation hour day week month request_type estimate ...; several with commas'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l detailed -s d -d 'by model, project, user, tag, day and weekday'
-complete -c llmguard -n '__fish_seen_subcommand_from report' -l top -s n -r -d 'so many of each at most; 0: all (table: 50)'
+complete -c llmguard -n '__fish_seen_subcommand_from report' -l top -s n -r -d 'so many of each at most; 0: all (table: 50; requests made again: 10)'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l chart -s c -d 'bars below each table'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l include-chart -d 'the same'
 complete -c llmguard -n '__fish_seen_subcommand_from report' -l format -r -f -a 'table json csv' -d 'how it is printed'
