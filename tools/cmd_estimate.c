@@ -213,12 +213,19 @@ static bool can_ask(const struct call *c)
 }
 
 /* EXIT_OK; EXIT_FAILED: no. What is over budget is over it after a no. */
-static int ask(bool over)
+static int ask(const struct estimate *s, bool over)
 {
 	char line[64];
 	ssize_t n;
 
 	fflush(stdout);
+	if (s->expensive)
+		fprintf(stderr,
+			"%llu of %llu may cost more than %s each "
+			"(expensive_threshold). ",
+			(unsigned long long)s->expensive,
+			(unsigned long long)s->total.requests,
+			tool_usd(s->w->set.expensive_pusd));
 	fputs("Proceed? (y/n) ", stderr);
 	n = read(STDIN_FILENO, line, sizeof(line));
 	if (n <= 0)
@@ -296,7 +303,7 @@ static int work(const struct call *c, struct estimate *s)
 		return ret;
 	over = estimate_any_over(s);
 	if (can_ask(c))
-		return ask(over);
+		return ask(s, over);
 	return over ? EXIT_OVER : EXIT_OK;
 }
 
@@ -339,8 +346,10 @@ const struct cmd cmd_estimate = {
 		 "a column of prompts), or a prompt with --model. Shows input "
 		 "tokens, the\nexpected and the worst cost, and what each "
 		 "budget will have spent. Nothing is sent,\nheld or recorded. "
-		 "On a terminal it asks \"Proceed?\". Exit 3: over budget, or "
-		 "the\nguard would refuse it; 1: the answer was no.",
+		 "On a terminal it asks \"Proceed?\" and names requests that "
+		 "may cost\nmore than tracking's expensive_threshold. Exit 3: "
+		 "over budget, or the guard would\nrefuse it; 1: the answer "
+		 "was no.",
 	.opts = opts,
 	.max_args = 1,
 	.rest = "curl",

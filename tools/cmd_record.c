@@ -7,6 +7,7 @@
 #include "cmds.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
+#include "guard/world.h"
 #include "json.h"
 #include "ledger/row.h"
 #include "recorded.h"
@@ -142,6 +143,18 @@ static int check(const struct call *c)
 	return check_training(c);
 }
 
+/* It was made; nobody is asked any more. */
+static void tell_dear(struct lg_engine *e, const struct lg_row *row)
+{
+	struct lg_world *w = lg_engine_pin(e);
+	int64_t most = w->set.expensive_pusd;
+
+	lg_engine_unpin(e, w);
+	if (most && row->cost_pusd > most)
+		tool_warn("%s: %s is more than %s (expensive_threshold)",
+			  row->model, tool_usd(row->cost_pusd), tool_usd(most));
+}
+
 static int tell(const struct call *c, const struct lg_row *row, uint64_t n)
 {
 	struct json j;
@@ -179,6 +192,7 @@ static int run(struct call *c)
 	if (ret >= 0)
 		return ret;
 	fill(e, c, &row);
+	tell_dear(e, &row);
 	doubt = recorded_doubt(e, &row);
 	if (doubt)
 		tool_warn("%s: %s", row.model, doubt);

@@ -390,6 +390,11 @@ def case_terminal(box):
                        (['-x', '9', '--json'], 0)):
         code, out = on_terminal(b'', *args)
         eq((code, b'Proceed' in out), (want, False), out)
+    box.config('tracking: {expensive_threshold: 0.001}\n')
+    for n, told in ('9', False), ('900', True):
+        code, out = on_terminal(b'n\n', '-x', n)
+        eq((code, b'1 of 1 may cost more than $0.001 each' in out),
+           (1, told), out)
     p = box.cli('estimate', '-m', 'gpt-4o', '-f', small, '-x', '9')
     ok(b'Proceed' not in p.stdout + p.stderr, 'not asked')
 

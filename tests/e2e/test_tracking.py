@@ -87,6 +87,9 @@ def case_expensive(box):
     p = box.cli('estimate', '-m', 'gpt-4o', '-f', box.config_path, '-x',
                 '2000')
     ok(b'expensive_threshold' in p.stdout, p.stdout)
+    for n, told in ('1000', False), ('1001', True):
+        p = box.cli('record', '-m', 'gpt-4o', '-o', n, '--cache-hit', 'none')
+        eq(b'$0.01 (expensive_threshold)' in p.stderr, told, p.stderr)
 
 
 def case_enabled(box):
