@@ -384,6 +384,8 @@ void lg_h2_stream_open(struct lg_h2conn *c, struct lg_h2_stream *st)
 		memset(st->prio, 0, 4);
 	put_fields(c, st, &st->head, end, st->has_prio ? st->prio : NULL);
 	st->up_done = end;
+	/* now: in a read no client expects that there is something to write */
+	lg_h2conn_grant_down(c, st, 1);
 }
 
 static size_t room_up(const struct lg_h2conn *c, const struct lg_h2_stream *st)

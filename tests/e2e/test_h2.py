@@ -14,7 +14,8 @@ import subprocess
 import time
 
 from harness import (ANTHROPIC, HERE, NODE, OPENAI, PY, Failed, Skip,
-                     chat_body, eq, have_client, main, ok, request, sanitizer)
+                     chat_body, eq, have_client, main, ok, request, sanitizer,
+                     until)
 
 NATIVE = 'http2: native\n'
 CAP = 'budgets:\n  - {name: cap, scope: global, period: total, ' \
@@ -398,11 +399,9 @@ def case_killed(box):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=box.env())
     p.stdin.write(json.dumps({'requests': reqs, 'parallel': True}).encode())
     p.stdin.close()
-    for _ in range(200):
-        if len(box.arrived(['request'])) == 5:
-            break
-        time.sleep(0.05)
+    until(lambda: len(box.arrived(['request'])) == 5, 'all are on their way')
     time.sleep(0.3)
+    ok(p.poll() is None, 'it goes on')
     p.send_signal(signal.SIGKILL)
     p.wait()
     eq(box.budget_status()['held_usd'], 0, 'held')

@@ -266,6 +266,23 @@ static void test_large_event(void **state)
 	rig_close(&r);
 }
 
+/*
+ * What is said of a stream that is still held follows its head at once: not
+ * in a read, where a client's own TLS expects nothing to write.
+ */
+static void test_window_of_held(void **state)
+{
+	(void)state;
+	open_h2();
+	SEND(LG_H2_HEADERS, LG_H2_END_HEADERS, 1, HEAD);
+	SEND(LG_H2_WINDOW_UPDATE, 0, 1, "\0\1\0\0");
+	assert_int_equal(at_server(LG_H2_WINDOW_UPDATE, 1).n, 0);
+	SEND(LG_H2_DATA, LG_H2_END_STREAM, 1, BODY);
+	assert_int_equal(at_server(LG_H2_HEADERS, 1).n, 1);
+	assert_int_equal(at_server(LG_H2_WINDOW_UPDATE, 1).n, 1);
+	rig_close(&r);
+}
+
 /* ... and of no more than its window. */
 static void test_large_event_small_window(void **state)
 {
@@ -372,6 +389,7 @@ int main(void)
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_large_event),
 		cmocka_unit_test(test_large_event_small_window),
+		cmocka_unit_test(test_window_of_held),
 		cmocka_unit_test(test_reset_behind_end),
 		cmocka_unit_test(test_edited_trailers),
 		cmocka_unit_test(test_lost_numbers),
