@@ -371,6 +371,7 @@ static void weigh(struct admission *a)
 {
 	struct lg_exchange *x = a->x;
 	struct lg_region *r = lg_world_region(x->world);
+	bool warns = false;
 	uint32_t most = 0;
 
 	for (unsigned i = 0; i < x->ncharged; i++) {
@@ -387,8 +388,11 @@ static void weigh(struct admission *a)
 			x->soft |= 1u << i;
 		if ((b->warns && ppm >= b->warn_ppm[0]) ||
 		    (b->on_soft.n && ppm >= b->soft_ppm) || ppm >= 1000000)
-			x->row.verdict = LG_VERDICT_WARN;
+			warns = true;
 	}
+	/* a stop at its head says more */
+	if (warns && x->row.verdict != LG_VERDICT_STOP)
+		x->row.verdict = LG_VERDICT_WARN;
 	if (x->ncharged)
 		x->row.budget_ratio_ppm = most;
 }

@@ -216,6 +216,7 @@ def case_forced(box):
                 rows = t.rows(n)
                 eq(rows[-1]['cost_usd'], PRICE, 'what it cost')
                 eq(rows[-1]['status'], 200, 'its answer')
+                eq(rows[-1]['verdict'], 'stop', 'it had been stopped')
     eq(sum(r['cost_usd'] for r in box.rows()), PRICE * 4, 'what was charged')
 
 
