@@ -1,21 +1,23 @@
 // An ordinary Node program: sends requests, prints what came back.
 //   node clients.cjs KIND < requests.json     (same form as clients.py)
+//   node clients.cjs KIND lines               (a program in mid-life: prints "ready", then each line of its
+//                                              input is such a list, answered before the next is read)
 // KIND: https, fetch, axios, undici, openai, anthropic, bedrock, google. The SDKs take {stream, ...} bodies
 // and report {status, name, body, error} of what they returned or threw.
 // Node 18 has it, but not as a global: the OpenAI client wants it for uploads.
 globalThis.File = globalThis.File || require('node:buffer').File;
 const https = require('https');
 const kind = process.argv[2];
-const spec = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 const http = require('http');
 const plain = new http.Agent({ keepAlive: true, maxSockets: 1 });
 const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
 
-function viaHttps(r) {
+function viaHttps(r, alone) {
   return new Promise((resolve) => {
     const tls = r.url.startsWith('https');
     const q = (tls ? https : http).request(r.url, { method: r.method,
-      headers: r.headers, agent: tls ? agent : plain, timeout: 30000 }, (a) => {
+      headers: r.headers, agent: alone ? undefined : tls ? agent : plain,
+      timeout: 30000 }, (a) => {
       const got = [];
       a.on('data', (d) => got.push(d));
       a.on('error', (e) => resolve({ status: 0, error: String(e) }));
@@ -160,9 +162,9 @@ async function viaGoogle(r) {
 const via = { https: viaHttps, fetch: viaFetch, axios: viaAxios,
   undici: viaUndici, openai: viaOpenai,
   anthropic: viaAnthropic, bedrock: viaBedrock, google: viaGoogle }[kind];
-async function one(r) {
+async function one(r, alone) {
   try {
-    return await via(r);
+    return await via(r, alone);
   } catch (e) {
     if (e.$metadata)
       return { status: e.$metadata.httpStatusCode, name: e.name,
@@ -174,11 +176,23 @@ async function one(r) {
       headers: e.headers ? Object.fromEntries(e.headers) : {} };
   }
 }
+async function all(spec, lines, print) {
+  if (spec.parallel)
+    print(await Promise.all(spec.requests.map((r) => one(r, lines))));
+  else for (const r of spec.requests) print([await one(r)]);
+}
+const print = (out) => out.forEach((r) => console.log(JSON.stringify(r)));
 (async () => {
-  const out = [];
-  if (spec.parallel) out.push(...await Promise.all(spec.requests.map(one)));
-  else for (const r of spec.requests) out.push(await one(r));
-  for (const r of out) console.log(JSON.stringify(r));
+  if (process.argv[3] === 'lines') {
+    console.log('ready');
+    const lines = require('readline').createInterface({ input: process.stdin });
+    for await (const line of lines) await all(JSON.parse(line), true, print);
+  } else {
+    const out = [];    // at the end: prints between would be a client's own work
+    await all(JSON.parse(require('fs').readFileSync(0, 'utf8')), false,
+      (a) => out.push(...a));
+    print(out);
+  }
   agent.destroy();
   plain.destroy();
 })();

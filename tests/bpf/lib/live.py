@@ -226,7 +226,7 @@ class Client:
                 raise Skip('no %s here' % exe)
             return [exe, '--require', os.path.join(
                 TOP, 'tests/e2e/redirect/node.cjs'),
-                os.path.join(HERE, 'client.cjs'), node]
+                os.path.join(TOP, 'tests/e2e/clients.cjs'), node, 'lines']
         if kind != 'curl' and not have_client(kind):
             raise Skip('no %s here' % kind)
         return [PY, os.path.join(HERE, 'client.py'), kind]
