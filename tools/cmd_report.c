@@ -104,21 +104,27 @@ static int prepare(struct ask *a)
 	return ret;
 }
 
+static const char *format_of(const struct opt_value *v)
+{
+	if (v[ASK_JSON].set)
+		return "json";
+	return v[O_FORMAT].set ? v[O_FORMAT].text : "table";
+}
+
+static unsigned top_of(const struct opt_value *v)
+{
+	if (v[O_TOP].set || v[O_EXPORT].set)
+		return (unsigned)v[O_TOP].n;
+	return strcmp(format_of(v), "table") ? 0 : TOP_SHOWN;
+}
+
 static int show(struct report *r)
 {
 	const struct opt_value *v = r->a->c->v;
-	const char *format = v[O_FORMAT].set ? v[O_FORMAT].text : "table";
+	const char *format = format_of(v);
 
-	if (v[ASK_JSON].set)
-		format = "json";
-	if (v[O_EXPORT].set) {
-		r->top = (unsigned)v[O_TOP].n;
+	if (v[O_EXPORT].set)
 		return report_export(r, v[O_EXPORT].text);
-	}
-	if (v[O_TOP].set)
-		r->top = (unsigned)v[O_TOP].n;
-	else if (!strcmp(format, "table"))
-		r->top = TOP_SHOWN;
 	if (!strcmp(format, "json"))
 		return report_json(r);
 	return strcmp(format, "csv") ? report_text(r) : report_csv(r);
@@ -157,6 +163,7 @@ static int run(struct call *c)
 	ret = ask_open(&a, c);
 	if (ret >= 0)
 		return ret;
+	r.top = top_of(c->v);
 	r.cache = c->v[O_CACHE].set;
 	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
 	ret = prepare(&a);

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD 9
+#include "base/hash.h"
+
+/* check sum, width, least, greatest, unit */
+#define HEAD (4 + 1 + 8 + 8 + 8)
+/* So that 8 bytes can be read at each number. */
+#define PAD 8
 /* A last chunk that is shorter is written again with what came. */
 #define CHUNK_FULL 4096
 
@@ -37,43 +42,89 @@ int index_fact_add(struct index *x, const int64_t fact[FACT_COLUMNS])
 
 static unsigned width_of(uint64_t range)
 {
-	if (!range)
-		return 0;
-	if (range <= UINT8_MAX)
-		return 1;
-	if (range <= UINT16_MAX)
-		return 2;
-	return range <= UINT32_MAX ? 4 : 8;
+	unsigned n = 0;
+
+	while (range) {
+		n++;
+		range >>= 8;
+	}
+	return n;
+}
+
+/* What all differences are multiples of: prices make money so. */
+static uint64_t unit_of(const int64_t *v, unsigned n, int64_t min)
+{
+	uint64_t unit = 0, x, rest;
+
+	for (unsigned i = 0; unit != 1 && i < n; i++) {
+		x = (uint64_t)v[i] - (uint64_t)min;
+		while (x && unit && (rest = x % unit)) {
+			x = unit;
+			unit = rest;
+		}
+		unit = unit ? unit : x;
+	}
+	return unit ? unit : 1;
+}
+
+static uint8_t *put64(uint8_t *p, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(p, &v, 8);
+	return p + 8;
+}
+
+static uint64_t get64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return le64toh(v);
+}
+
+/* Of all but itself, and of whose blob it is. */
+static uint32_t check_of(int64_t id, unsigned n, const uint8_t *p, size_t len)
+{
+	uint8_t which[16];
+
+	put64(put64(which, (uint64_t)id), n);
+	return lg_crc32c(lg_crc32c(0, which, sizeof(which)), p + 4, len - 4);
 }
 
 /* Little endian: the low bytes of a number come first. */
-static size_t encode(const int64_t *v, unsigned n, uint8_t *out)
+static size_t encode(int64_t id, const int64_t *v, unsigned n, uint8_t *out)
 {
 	int64_t min = v[0], max = v[0];
+	uint64_t unit;
 	unsigned width, i;
-	uint64_t x;
+	uint32_t check;
+	uint8_t *p = out + 4;
+	size_t len;
 
 	for (i = 1; i < n; i++) {
 		min = v[i] < min ? v[i] : min;
 		max = v[i] > max ? v[i] : max;
 	}
-	width = width_of((uint64_t)max - (uint64_t)min);
-	out[0] = (uint8_t)width;
-	x = htole64((uint64_t)min);
-	memcpy(out + 1, &x, 8);
-	for (i = 0; i < n; i++) {
-		x = htole64((uint64_t)v[i] - (uint64_t)min);
-		memcpy(out + HEAD + (size_t)i * width, &x, width);
-	}
-	return HEAD + (size_t)n * width;
+	unit = unit_of(v, n, min);
+	width = width_of(((uint64_t)max - (uint64_t)min) / unit);
+	*p++ = (uint8_t)width;
+	p = put64(put64(put64(p, (uint64_t)min), (uint64_t)max), unit);
+	/* each writes 8 bytes, the next one over what is too much */
+	for (i = 0; i < n; i++, p += width)
+		put64(p, ((uint64_t)v[i] - (uint64_t)min) / unit);
+	put64(p, 0);
+	len = (size_t)(p - out) + PAD;
+	check = htole32(check_of(id, n, out, len));
+	memcpy(out, &check, 4);
+	return len;
 }
 
 int fact_column_open(sqlite3_stmt *st, int64_t id, unsigned n,
 		     struct fact_column *out)
 {
 	const uint8_t *p;
+	uint32_t check;
 	size_t len;
-	uint64_t base;
 	int code;
 
 	if (!st)
@@ -85,54 +136,62 @@ int fact_column_open(sqlite3_stmt *st, int64_t id, unsigned n,
 		return code == SQLITE_DONE ? SQLITE_CORRUPT : code;
 	p = sqlite3_column_blob(st, 0);
 	len = (size_t)sqlite3_column_bytes(st, 0);
-	if (!p || len < HEAD || (p[0] & (p[0] - 1)) || p[0] > 8 ||
-	    len != HEAD + (size_t)n * p[0])
+	if (!p || len < HEAD + PAD || p[4] > 8 ||
+	    len != HEAD + (size_t)n * p[4] + PAD)
 		return SQLITE_CORRUPT;
-	memcpy(&base, p + 1, 8);
-	*out = (struct fact_column){p + HEAD, p[0], (int64_t)le64toh(base)};
+	memcpy(&check, p, 4);
+	if (le32toh(check) != check_of(id, n, p, len))
+		return SQLITE_CORRUPT;
+	*out = (struct fact_column){.p = p + HEAD,
+				    .width = p[4],
+				    .min = (int64_t)get64(p + 5),
+				    .max = (int64_t)get64(p + 13),
+				    .unit = get64(p + 21)};
 	return SQLITE_OK;
 }
 
-/* A flat switch: each loop is one that the compiler makes wide. */
+/* Of any width: 8 bytes are read, PAD behind the last. */
+static void read_any(const struct fact_column *c, const uint8_t *p, unsigned n,
+		     int64_t *out)
+{
+	uint64_t base = (uint64_t)c->min, mask = UINT64_MAX;
+
+	if (c->width < 8)
+		mask = (UINT64_C(1) << 8 * c->width) - 1;
+	for (unsigned i = 0; i < n; i++, p += c->width)
+		out[i] = (int64_t)(base + (get64(p) & mask) * c->unit);
+}
+
+/* Those that are frequent: loops that the compiler makes wide. */
 void fact_column_read(const struct fact_column *c, unsigned from, unsigned n,
 		      int64_t *out)
 {
 	const uint8_t *p = c->p + (size_t)from * c->width;
-	uint64_t base = (uint64_t)c->base;
+	uint64_t base = (uint64_t)c->min;
 	unsigned i;
 
-	switch (c->width) {
-	case 0:
+	if (c->width == 0) {
 		for (i = 0; i < n; i++)
-			out[i] = c->base;
-		return;
-	case 1:
+			out[i] = c->min;
+	} else if (c->width == 1 && c->unit == 1) {
 		for (i = 0; i < n; i++)
 			out[i] = (int64_t)(base + p[i]);
-		return;
-	case 2:
+	} else if (c->width == 2 && c->unit == 1) {
 		for (i = 0; i < n; i++) {
 			uint16_t v;
 
 			memcpy(&v, p + 2 * (size_t)i, 2);
 			out[i] = (int64_t)(base + le16toh(v));
 		}
-		return;
-	case 4:
+	} else if (c->width == 4 && c->unit == 1) {
 		for (i = 0; i < n; i++) {
 			uint32_t v;
 
 			memcpy(&v, p + 4 * (size_t)i, 4);
 			out[i] = (int64_t)(base + le32toh(v));
 		}
-		return;
-	default:
-		for (i = 0; i < n; i++) {
-			uint64_t v;
-
-			memcpy(&v, p + 8 * (size_t)i, 8);
-			out[i] = (int64_t)(base + le64toh(v));
-		}
+	} else {
+		read_any(c, p, n, out);
 	}
 }
 
@@ -140,7 +199,7 @@ static int store_column(struct index *x, int64_t id, const int64_t *v,
 			unsigned n)
 {
 	sqlite3_stmt *st = index_statement(x, ST_FACT_ADD);
-	uint8_t *data = malloc(HEAD + (size_t)n * 8);
+	uint8_t *data = malloc(HEAD + (size_t)n * 8 + PAD);
 	size_t len;
 	int code;
 
@@ -148,7 +207,7 @@ static int store_column(struct index *x, int64_t id, const int64_t *v,
 		free(data);
 		return st ? SQLITE_NOMEM : sqlite3_errcode(x->db);
 	}
-	len = encode(v, n, data);
+	len = encode(id, v, n, data);
 	sqlite3_bind_int64(st, 1, id);
 	sqlite3_bind_blob64(st, 2, data, len, free);
 	code = index_step(st);

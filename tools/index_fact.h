@@ -8,8 +8,10 @@
  * call is a fact; a correction takes the call as it stood back (all its
  * numbers negative) and enters it as it stands. Stored in chunks of at most
  * FACT_CHUNK, one blob a column: facts.id = chunk * FACT_COLUMNS + column. A
- * blob is: width in bytes of a number (0 1 2 4 8), base (8 bytes, little
- * endian), then numbers - base.
+ * blob is, all little endian: CRC32C (4 bytes) of id, how many numbers there
+ * are (8 bytes each) and of what follows; width in bytes of a number (1 byte,
+ * 0..8); least number, greatest, unit (8 bytes each); (numbers - least) /
+ * unit; 8 bytes 0.
  */
 
 /* Kept in memory until index_fact_flush. SQLITE_OK or an error. */
@@ -23,10 +25,14 @@ void index_fact_fini(struct index *x);
 struct fact_column {
 	const uint8_t *p;
 	unsigned width;
-	int64_t base;
+	int64_t min, max;
+	uint64_t unit;
 };
 
-/* n: rows of the chunk. SQLITE_OK; SQLITE_CORRUPT it is not that long. */
+/*
+ * n: rows of the chunk. SQLITE_OK; SQLITE_CORRUPT it is not that long, or its
+ * check sum is another.
+ */
 int fact_column_open(sqlite3_stmt *st, int64_t id, unsigned n,
 		     struct fact_column *out);
 /* Rows [from, from + n). */

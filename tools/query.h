@@ -81,7 +81,9 @@ struct query {
 	unsigned nlight; /* the last so many of by[] are asked for money and
 			    calls alone */
 	int64_t max_input, max_output; /* of one call, in tokens; 0: any */
-	bool light; /* only calls, money and coverage are asked for */
+	unsigned top; /* groups of a conversation or run: so many of the
+			 dearest are filled in, though n counts all; 0: all */
+	bool light;   /* only calls, money and coverage are asked for */
 	/* -- the answer ----------------------------------------------------
 	 */
 	struct sums total;

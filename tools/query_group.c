@@ -5,9 +5,6 @@
 #include "base/civil.h"
 #include "query_work.h"
 
-/* From here on all texts are read at once. */
-#define TEXTS_MANY 500
-
 /* Groups by their texts: a text's id to the group's index + 1. */
 struct making {
 	struct query *q;
@@ -107,17 +104,6 @@ static int by_tuple(struct making *m, const struct query_tuples *t,
 	return err;
 }
 
-static int by_fact(struct making *m, const struct query_base *b)
-{
-	int err = 0;
-
-	if (b->n > TEXTS_MANY && query_all_texts(m->q))
-		return -EIO;
-	for (size_t i = 0; !err && i < b->n; i++)
-		err = add_text(m, b->number[i], &b->s[i]);
-	return err;
-}
-
 /* -- time -------------------------------------------------------------------
  */
 
@@ -150,32 +136,46 @@ static int by_unit(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int64_t unit_of(const struct query *q, enum dim_time t, int64_t number)
+{
+	if (t == TIME_HOUR_OF_DAY)
+		return number - lg_floor_div(number, 24) * 24;
+	return t == TIME_HOUR ? number : query_unit_of_day(q, t, number);
+}
+
+/* The few units that come again and again are looked for. */
+static struct group *unit_group(struct grouping *out, int64_t unit, bool again)
+{
+	unsigned i = out->n;
+
+	while (i && out->g[i - 1].unit != unit)
+		i = again ? i - 1 : 0;
+	if (!i) {
+		i = ++out->n;
+		out->g[i - 1] = (struct group){.unit = unit};
+		sums_init(&out->g[i - 1].s);
+	}
+	return &out->g[i - 1];
+}
+
+/* Days and hours in their order: so are weeks, months and years. */
 static int by_time(struct query *q, const struct query_base *b, enum dim_time t,
 		   struct grouping *out)
 {
-	struct group *g = malloc((b->n + 1) * sizeof(*g));
-	unsigned n = 0;
+	bool again = t == TIME_WEEKDAY || t == TIME_HOUR_OF_DAY;
 
-	if (!g)
+	out->g = malloc((b->n + 1) * sizeof(*out->g));
+	if (!out->g)
 		return -ENOMEM;
-	for (size_t i = 0; i < b->n; i++) {
-		int64_t u = b->first + b->number[i];
-
-		if (t == TIME_HOUR_OF_DAY)
-			u = u - lg_floor_div(u, 24) * 24;
-		else if (t != TIME_HOUR)
-			u = query_unit_of_day(q, t, u);
-		g[i] = (struct group){.unit = u, .s = b->s[i]};
+	for (int64_t i = 0; b->n && i <= b->last - b->first; i++) {
+		if (!b->slot[i])
+			continue;
+		sums_add(
+			&unit_group(out, unit_of(q, t, b->first + i), again)->s,
+			&b->s[b->slot[i] - 1]);
 	}
-	qsort(g, b->n, sizeof(*g), by_unit);
-	for (size_t i = 0; i < b->n; i++) {
-		if (n && g[n - 1].unit == g[i].unit)
-			sums_add(&g[n - 1].s, &g[i].s);
-		else
-			g[n++] = g[i];
-	}
-	out->g = g;
-	out->n = n;
+	if (again && out->n)
+		qsort(out->g, out->n, sizeof(*out->g), by_unit);
 	return 0;
 }
 
@@ -195,21 +195,12 @@ static int by_cost(const void *a, const void *b)
 	return strcmp(x->key ? x->key : "", y->key ? y->key : "");
 }
 
-/* Where every call was taken back again nothing is left to be told. */
-static bool is_empty(const struct sums *s)
-{
-	for (unsigned i = 0; i < SUM_ADDED; i++)
-		if (s->v[i])
-			return false;
-	return true;
-}
-
 static void drop_empty(struct grouping *g)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < g->n; i++)
-		if (!is_empty(&g->g[i].s))
+		if (!query_is_empty(&g->g[i].s))
 			g->g[n++] = g->g[i];
 	g->n = n;
 }
@@ -231,19 +222,20 @@ static int make(struct query *q, struct grouping *out)
 					 ? BASE_HOUR
 					 : BASE_DAY],
 			(enum dim_time)d->column, out);
+	if (d->kind == DIM_OF_FACT)
+		return query_by_fact(
+			q,
+			&w->base[d->column == FACT_RUN ? BASE_RUN
+						       : BASE_CONVERSATION],
+			out);
 	m.of_text = calloc(w->ntexts, sizeof(*m.of_text));
 	if (!m.of_text)
 		return -ENOMEM;
 	strmap_init(&m.names, sizeof(uint32_t));
 	if (d->kind == DIM_OF_WHO)
 		err = by_tuple(&m, &w->who, &w->base[BASE_WHO]);
-	else if (d->kind == DIM_OF_WHAT)
-		err = by_tuple(&m, &w->what, &w->base[BASE_WHAT]);
 	else
-		err = by_fact(
-			&m,
-			&w->base[d->column == FACT_RUN ? BASE_RUN
-						       : BASE_CONVERSATION]);
+		err = by_tuple(&m, &w->what, &w->base[BASE_WHAT]);
 	out->names = m.names;
 	free(m.of_text);
 	drop_empty(out);
@@ -270,7 +262,8 @@ int query_group(struct query *q)
 	for (unsigned i = 0; !err && i < q->nby; i++) {
 		q->out[i].dim = q->by[i];
 		err = make(q, &q->out[i]);
-		drop_empty(&q->out[i]);
+		if (q->by[i]->kind != DIM_OF_FACT)
+			drop_empty(&q->out[i]);
 	}
 	return err;
 }

@@ -7,24 +7,34 @@
 #include "query_work.h"
 
 /* Rows that are decoded together: small enough for the nearest cache. */
-#define BLOCK 1024
+#define BLOCK 512
 
 #define DETAILS (SUM_ADDED - SUM_LIGHT)
+
+/* A tuple of `what` in a byte. */
+#define KIND_COVERAGE 0x0f
+#define KIND_REFUSED 0x10
+#define KIND_PASSES 0x20
 
 struct scan {
 	struct query *q;
 	struct query_work *w;
 	sqlite3_stmt *st[FACT_COLUMNS];
 	struct fact_column column[FACT_COLUMNS];
+	uint8_t *what, *who; /* by id: the kind; whether it passes */
 	int64_t v[FACT_COLUMNS][BLOCK];
-	int64_t details[DETAILS]; /* in the order of SUM_LIGHT and on */
+	int64_t unit[BLOCK]; /* what a base goes by that is no column */
+	int64_t details[BLOCK][DETAILS]; /* in the order of SUM_LIGHT and on */
+	uint8_t kind[BLOCK];
 	uint16_t chosen[BLOCK];
+	uint32_t at[BLOCK]; /* of each chosen one, in the base */
 	unsigned nchosen;
 	struct lg_zone_span span; /* around the last row */
 	bool narrow;		  /* the window may cut this chunk */
 	/* No sum of a column can be larger: as long as that fits, adding
 	   needs no care. */
 	unsigned __int128 bound[FACT_COLUMNS];
+	bool wide[FACT_COLUMNS]; /* measured block by block */
 	bool careful;
 	bool failed; /* out of memory, or damaged */
 };
@@ -65,127 +75,53 @@ static int prepare(struct scan *s)
 	return code;
 }
 
-/* -- bases ------------------------------------------------------------------
- */
-
-static int grow(struct query_base *b)
-{
-	size_t cap = b->cap ? b->cap * 2 : 256;
-	struct sums *s = realloc(b->s, cap * sizeof(*s));
-	uint32_t *number;
-
-	if (!s)
-		return SQLITE_NOMEM;
-	b->s = s;
-	number = realloc(b->number, cap * sizeof(*number));
-	if (!number)
-		return SQLITE_NOMEM;
-	b->number = number;
-	b->cap = cap;
-	return SQLITE_OK;
-}
-
-static struct sums *at(struct query_base *b, int64_t number)
-{
-	uint32_t *slot;
-
-	/* only a damaged chunk has such */
-	if (number < b->first || number > b->last)
-		return NULL;
-	slot = &b->slot[number - b->first];
-	if (!*slot) {
-		if (b->n == b->cap && grow(b))
-			return NULL;
-		b->number[b->n] = (uint32_t)(number - b->first);
-		sums_init(&b->s[b->n]);
-		*slot = (uint32_t)++b->n;
-	}
-	return &b->s[*slot - 1];
-}
-
-static int open_base(struct query_base *b, int64_t first, int64_t last)
-{
-	b->first = first;
-	b->last = last;
-	b->slot = calloc((size_t)(last - first + 1), sizeof(*b->slot));
-	return b->slot ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-/* The facts' first and last instant, cut to the window. */
-static int bounds(struct query *q, int64_t *first, int64_t *last)
-{
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(
-		q->x->db, "SELECT min(first_ms), max(last_ms) FROM chunks", -1,
-		&st, NULL);
-
-	if (code)
-		return code;
-	code = sqlite3_step(st);
-	*first = sqlite3_column_int64(st, 0);
-	*last = sqlite3_column_int64(st, 1);
-	sqlite3_finalize(st);
-	if (*first < q->from_ms)
-		*first = q->from_ms;
-	if (*last >= q->to_ms)
-		*last = q->to_ms - 1;
-	if (*last < *first)
-		*last = *first;
-	return code == SQLITE_ROW ? SQLITE_OK : code;
-}
-
-#define HOUR_MS INT64_C(3600000)
-#define ZONE_MS (26 * HOUR_MS) /* no zone is farther from UTC */
-/* A clock that was far off must not cost memory: hours of 500 years. */
-#define NUMBERS_MAX (INT64_C(24) * 366 * 500)
-
-static int open_bases(struct query *q)
-{
-	struct query_work *w = q->work;
-	int64_t first, last, unit;
-	int code = bounds(q, &first, &last);
-
-	for (unsigned i = 0; !code && i < BASES; i++) {
-		struct query_base *b = &w->base[i];
-
-		if (!b->wanted)
-			continue;
-		if (i == BASE_WHO)
-			code = open_base(b, 0, w->who.n);
-		else if (i == BASE_WHAT)
-			code = open_base(b, 0, w->what.n);
-		else if (i == BASE_CONVERSATION || i == BASE_RUN)
-			code = open_base(b, 0, w->ntexts);
-		else if (i == BASE_ESTIMATE)
-			code = open_base(b, 0, RATIOS);
-		else {
-			unit = i == BASE_DAY ? 24 * HOUR_MS : HOUR_MS;
-			if ((last - first) / unit > NUMBERS_MAX)
-				return SQLITE_TOOBIG;
-			code = open_base(b, lg_floor_div(first - ZONE_MS, unit),
-					 lg_floor_div(last + ZONE_MS, unit));
-		}
-	}
-	return code;
-}
-
 /* -- adding -----------------------------------------------------------------
  */
 
-/* Local time in ms. */
-static int64_t local(struct scan *s, int64_t ts)
+static int64_t ms_of(int64_t sec)
 {
-	int64_t sec = lg_floor_div(ts, 1000);
-
-	if (!s->q->zone)
-		return ts;
-	if (sec < s->span.start_s || sec >= s->span.end_s)
-		lg_zone_span(s->q->zone, sec, &s->span);
-	return ts + (int64_t)s->span.offset_s * 1000;
+	if (sec > INT64_MAX / 1000)
+		return INT64_MAX;
+	return sec < INT64_MIN / 1000 ? INT64_MIN : sec * 1000;
 }
 
-/* The details of one row side by side, for each base that takes them. */
-static void gather(struct scan *s, unsigned i)
+/* Which hour or day of the local clock it is at ts; [*start, *end): the same
+   one, as long as the clock goes as it does. */
+static int64_t unit_at(struct scan *s, int64_t ts, int64_t unit_ms,
+		       int64_t *start, int64_t *end)
+{
+	int64_t sec = lg_floor_div(ts, 1000), off = 0, here;
+
+	if (s->q->zone) {
+		if (sec < s->span.start_s || sec >= s->span.end_s)
+			lg_zone_span(s->q->zone, sec, &s->span);
+		off = (int64_t)s->span.offset_s * 1000;
+	}
+	here = lg_floor_div(ts + off, unit_ms);
+	*start = here * unit_ms - off;
+	*end = *start + unit_ms;
+	if (s->q->zone && *start < ms_of(s->span.start_s))
+		*start = ms_of(s->span.start_s);
+	if (s->q->zone && *end > ms_of(s->span.end_s))
+		*end = ms_of(s->span.end_s);
+	return here;
+}
+
+static void fill_units(struct scan *s, int64_t unit_ms)
+{
+	int64_t start = 0, end = 0, here = 0;
+
+	for (unsigned j = 0; j < s->nchosen; j++) {
+		int64_t ts = s->v[FACT_TS][s->chosen[j]];
+
+		if (ts < start || ts >= end)
+			here = unit_at(s, ts, unit_ms, &start, &end);
+		s->unit[s->chosen[j]] = here;
+	}
+}
+
+/* The details of each row side by side, for each base that takes them. */
+static void gather(struct scan *s)
 {
 	static const unsigned column[DETAILS] = {
 		FACT_INPUT_COST, FACT_ECONOMIC,	  FACT_INPUT,
@@ -193,54 +129,83 @@ static void gather(struct scan *s, unsigned i)
 		FACT_REASONING,	 FACT_DURATION,
 	};
 
-	for (unsigned k = 0; k < DETAILS; k++)
-		s->details[k] = s->v[column[k]][i];
+	for (unsigned j = 0; j < s->nchosen; j++)
+		for (unsigned k = 0; k < DETAILS; k++)
+			s->details[j][k] = s->v[column[k]][s->chosen[j]];
 }
 
 #define PLUS(field, x)                                                         \
 	(to->v[field] =                                                        \
 		 careful ? query_sum(to->v[field], x) : to->v[field] + (x))
 
-/* Twice: as quick as can be, and so that it saturates. */
-static inline void add_one(const struct scan *s, unsigned i,
-			   const struct query_tuple *what, struct sums *to,
-			   bool full, bool careful)
+/* Calls and cost are those of all coverages: see query_bases_complete. */
+static inline void add_light(const struct scan *s, struct sums *sums,
+			     bool careful)
 {
-	int64_t calls = s->v[FACT_CALLS][i], cost = s->v[FACT_COST][i];
-	int64_t ts = s->v[FACT_TS][i];
+	for (unsigned j = 0; j < s->nchosen; j++) {
+		unsigned i = s->chosen[j];
+		struct sums *to = &sums[s->at[j]];
+		int64_t calls = s->v[FACT_CALLS][i], ts = s->v[FACT_TS][i];
+		unsigned kind = s->kind[i], cover = kind & KIND_COVERAGE;
 
-	PLUS(SUM_CALLS, calls);
-	PLUS(SUM_COST, cost);
-	PLUS(what->refused ? SUM_REFUSED : SUM_ESTIMATE,
-	     s->v[FACT_ESTIMATE][i]);
-	PLUS(SUM_COVER_CALLS + what->coverage, calls);
-	PLUS(SUM_COVER_COST + what->coverage, cost);
-	if (what->refused)
-		PLUS(SUM_BLOCKED, calls);
-	if (calls > 0 && ts < to->v[SUM_FIRST])
-		to->v[SUM_FIRST] = ts;
-	if (calls > 0 && ts > to->v[SUM_LAST])
-		to->v[SUM_LAST] = ts;
-	if (!full)
-		return;
-	for (unsigned k = 0; k < DETAILS; k++)
-		PLUS(SUM_LIGHT + k, s->details[k]);
+		PLUS(SUM_COVER_CALLS + cover, calls);
+		PLUS(SUM_COVER_COST + cover, s->v[FACT_COST][i]);
+		if (kind & KIND_REFUSED) {
+			PLUS(SUM_BLOCKED, calls);
+			PLUS(SUM_REFUSED, s->v[FACT_ESTIMATE][i]);
+		} else {
+			PLUS(SUM_ESTIMATE, s->v[FACT_ESTIMATE][i]);
+		}
+		if (calls <= 0)
+			continue;
+		if (ts < to->v[SUM_FIRST])
+			to->v[SUM_FIRST] = ts;
+		if (ts > to->v[SUM_LAST])
+			to->v[SUM_LAST] = ts;
+	}
 }
 
-static void add(struct scan *s, unsigned i, const struct query_tuple *what,
-		struct query_base *b, int64_t number)
+static inline void add_details(const struct scan *s, struct sums *sums,
+			       bool careful)
 {
-	struct sums *to = at(b, number);
+	for (unsigned j = 0; j < s->nchosen; j++) {
+		const int64_t *restrict from = s->details[j];
+		int64_t *restrict to = &sums[s->at[j]].v[SUM_LIGHT];
 
-	if (!to)
-		s->failed = true;
-	else if (s->careful)
-		add_one(s, i, what, to, b->full, true);
+		for (unsigned k = 0; k < DETAILS; k++)
+			to[k] = careful ? query_sum(to[k], from[k])
+					: to[k] + from[k];
+	}
+}
+
+static void add(struct scan *s, enum query_base_kind which,
+		const int64_t *number)
+{
+	struct query_base *b = &s->w->base[which];
+
+	for (unsigned j = 0; j < s->nchosen; j++) {
+		int64_t n = number[s->chosen[j]];
+
+		if (n < b->first || n > b->last || !b->slot[n - b->first]) {
+			if (!query_base_enter(b, n)) {
+				s->failed = true;
+				return;
+			}
+		}
+		s->at[j] = b->slot[n - b->first] - 1;
+	}
+	/* twice: as quick as can be, and so that it saturates */
+	if (s->careful)
+		add_light(s, b->s, true);
 	else
-		add_one(s, i, what, to, b->full, false);
+		add_light(s, b->s, false);
+	if (b->full && s->careful)
+		add_details(s, b->s, true);
+	else if (b->full)
+		add_details(s, b->s, false);
 }
 
-/* Before a block of a column is added. */
+/* Before a block of a column is added, where its chunk may be too much. */
 static void widen_bound(struct scan *s, unsigned column, unsigned n)
 {
 	const int64_t *v = s->v[column];
@@ -252,6 +217,24 @@ static void widen_bound(struct scan *s, unsigned column, unsigned n)
 		max = x > max ? x : max;
 	}
 	s->bound[column] += (unsigned __int128)max * n;
+	if (s->bound[column] > INT64_MAX)
+		s->careful = true;
+}
+
+/* Few of these chunks, and the sum might not fit. */
+#define BOUND_CHUNK (INT64_MAX >> 10)
+
+static void bound_chunk(struct scan *s, unsigned column, unsigned n)
+{
+	const struct fact_column *c = &s->column[column];
+	uint64_t min = c->min < 0 ? -(uint64_t)c->min : (uint64_t)c->min;
+	uint64_t max = c->max < 0 ? -(uint64_t)c->max : (uint64_t)c->max;
+	unsigned __int128 most = (unsigned __int128)(max > min ? max : min) * n;
+
+	s->wide[column] = most > BOUND_CHUNK;
+	if (s->wide[column])
+		return;
+	s->bound[column] += most;
 	if (s->bound[column] > INT64_MAX)
 		s->careful = true;
 }
@@ -274,28 +257,35 @@ static int64_t ratio_of(const struct scan *s, unsigned i)
 	return cost * 4 > estimate ? RATIO_HALF : RATIO_QUARTER;
 }
 
-static void add_row(struct scan *s, unsigned i)
+static void add_chosen(struct scan *s)
 {
-	struct query_base *b = s->w->base;
-	int64_t here = local(s, s->v[FACT_TS][i]);
-	const struct query_tuple *what = &s->w->what.t[s->v[FACT_WHAT][i]];
+	static const struct {
+		enum query_base_kind base;
+		unsigned column;
+	} columns[] = {
+		{BASE_WHAT, FACT_WHAT},
+		{BASE_WHO, FACT_WHO},
+		{BASE_CONVERSATION, FACT_CONVERSATION},
+		{BASE_RUN, FACT_RUN},
+	};
+	const struct query_base *b = s->w->base;
 
 	if (!s->q->light)
-		gather(s, i);
-	add(s, i, what, &b[BASE_DAY], lg_floor_div(here, 24 * HOUR_MS));
-	if (b[BASE_WHAT].wanted)
-		add(s, i, what, &b[BASE_WHAT], s->v[FACT_WHAT][i]);
-	if (b[BASE_WHO].wanted)
-		add(s, i, what, &b[BASE_WHO], s->v[FACT_WHO][i]);
-	if (b[BASE_HOUR].wanted)
-		add(s, i, what, &b[BASE_HOUR], lg_floor_div(here, HOUR_MS));
-	if (b[BASE_CONVERSATION].wanted)
-		add(s, i, what, &b[BASE_CONVERSATION],
-		    s->v[FACT_CONVERSATION][i]);
-	if (b[BASE_RUN].wanted)
-		add(s, i, what, &b[BASE_RUN], s->v[FACT_RUN][i]);
-	if (b[BASE_ESTIMATE].wanted)
-		add(s, i, what, &b[BASE_ESTIMATE], ratio_of(s, i));
+		gather(s);
+	fill_units(s, 24 * QUERY_HOUR_MS);
+	add(s, BASE_DAY, s->unit);
+	for (unsigned i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (b[columns[i].base].wanted)
+			add(s, columns[i].base, s->v[columns[i].column]);
+	if (b[BASE_HOUR].wanted) {
+		fill_units(s, QUERY_HOUR_MS);
+		add(s, BASE_HOUR, s->unit);
+	}
+	if (b[BASE_ESTIMATE].wanted) {
+		for (unsigned j = 0; j < s->nchosen; j++)
+			s->unit[s->chosen[j]] = ratio_of(s, s->chosen[j]);
+		add(s, BASE_ESTIMATE, s->unit);
+	}
 }
 
 /* A damaged number must not lead us out of the tables. */
@@ -312,16 +302,15 @@ static bool text_passes(const struct scan *s, unsigned i, unsigned which)
 
 static bool passes(const struct scan *s, unsigned i)
 {
-	const struct query_work *w = s->w;
 	uint64_t what = (uint64_t)s->v[FACT_WHAT][i];
 	int64_t ts = s->v[FACT_TS][i];
 
-	if (what >= w->what.n || !w->what.t[what].passes)
+	if (what >= s->w->what.n || !(s->what[what] & KIND_PASSES))
 		return false;
 	if (s->st[FACT_WHO]) {
 		uint64_t who = (uint64_t)s->v[FACT_WHO][i];
 
-		if (who >= w->who.n || !w->who.t[who].passes)
+		if (who >= s->w->who.n || !s->who[who])
 			return false;
 	}
 	if (s->narrow && (ts < s->q->from_ms || ts >= s->q->to_ms))
@@ -341,26 +330,42 @@ static bool is_small(const struct scan *s, unsigned i)
 	       out <= q->max_output && out >= -q->max_output;
 }
 
+/* Of those that pass, the small ones alone where that is asked. */
+static void keep_small(struct scan *s)
+{
+	unsigned n = 0;
+
+	if (!s->q->max_input)
+		return;
+	for (unsigned j = 0; j < s->nchosen; j++)
+		if (is_small(s, s->chosen[j]))
+			s->chosen[n++] = s->chosen[j];
+	s->nchosen = n;
+}
+
 static void block(struct scan *s, unsigned from, unsigned n)
 {
 	s->nchosen = 0;
 	for (unsigned k = 0; k <= FACT_RUN; k++)
 		if (s->st[k])
 			fact_column_read(&s->column[k], from, n, s->v[k]);
-	for (unsigned i = 0; i < n; i++)
-		if (passes(s, i))
-			s->chosen[s->nchosen++] = (uint16_t)i;
+	for (unsigned i = 0; i < n; i++) {
+		if (!passes(s, i))
+			continue;
+		s->kind[i] = s->what[s->v[FACT_WHAT][i]];
+		s->chosen[s->nchosen++] = (uint16_t)i;
+	}
 	if (!s->nchosen)
 		return;
 	for (unsigned k = FACT_RUN + 1; k < FACT_COLUMNS; k++) {
 		if (!s->st[k])
 			continue;
 		fact_column_read(&s->column[k], from, n, s->v[k]);
-		widen_bound(s, k, n);
+		if (s->wide[k])
+			widen_bound(s, k, n);
 	}
-	for (unsigned i = 0; i < s->nchosen; i++)
-		if (is_small(s, s->chosen[i]))
-			add_row(s, s->chosen[i]);
+	keep_small(s);
+	add_chosen(s);
 }
 
 static int chunk(struct scan *s, int64_t id, unsigned n)
@@ -369,10 +374,14 @@ static int chunk(struct scan *s, int64_t id, unsigned n)
 
 	if (n > FACT_CHUNK)
 		return SQLITE_CORRUPT;
-	for (unsigned k = 0; !code && k < FACT_COLUMNS; k++)
-		if (s->st[k])
-			code = fact_column_open(s->st[k], id * FACT_COLUMNS + k,
-						n, &s->column[k]);
+	for (unsigned k = 0; !code && k < FACT_COLUMNS; k++) {
+		if (!s->st[k])
+			continue;
+		code = fact_column_open(s->st[k], id * FACT_COLUMNS + k, n,
+					&s->column[k]);
+		if (!code && k > FACT_RUN)
+			bound_chunk(s, k, n);
+	}
 	for (unsigned i = 0; !code && i < n; i += BLOCK)
 		block(s, i, n - i < BLOCK ? n - i : BLOCK);
 	return code;
@@ -404,6 +413,24 @@ static int chunks(struct scan *s)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+/* Tuples as bytes: theirs are too large for the nearest cache. */
+static int judge(struct scan *s)
+{
+	const struct query_tuples *what = &s->w->what, *who = &s->w->who;
+
+	s->what = calloc(what->n, 1);
+	s->who = calloc(who->n, 1);
+	if (!s->what || !s->who)
+		return SQLITE_NOMEM;
+	for (uint32_t i = 0; i < what->n; i++)
+		s->what[i] = (uint8_t)(what->t[i].coverage |
+				       (what->t[i].refused ? KIND_REFUSED : 0) |
+				       (what->t[i].passes ? KIND_PASSES : 0));
+	for (uint32_t i = 0; i < who->n; i++)
+		s->who[i] = who->t[i].passes;
+	return SQLITE_OK;
+}
+
 int query_scan(struct query *q)
 {
 	struct scan *s = calloc(1, sizeof(*s));
@@ -415,13 +442,18 @@ int query_scan(struct query *q)
 	s->w = q->work;
 	s->span.start_s = INT64_MAX;
 	s->span.end_s = INT64_MIN;
-	code = open_bases(q);
+	code = query_bases_open(q);
+	if (!code)
+		code = judge(s);
 	if (!code)
 		code = prepare(s);
 	if (!code)
 		code = chunks(s);
 	for (unsigned i = 0; i < FACT_COLUMNS; i++)
 		sqlite3_finalize(s->st[i]);
+	query_bases_complete(q);
+	free(s->what);
+	free(s->who);
 	free(s);
 	return code;
 }

@@ -59,6 +59,17 @@ int query_all_texts(struct query *q);
 /* Which tuples and texts pass the filters. SQLITE_OK or an error. */
 int query_filter(struct query *q);
 
+/* -- query_base.c ------------------------------------------------------- */
+
+#define QUERY_HOUR_MS INT64_C(3600000)
+
+/* Those that are wanted, for the window. SQLITE_OK or an error. */
+int query_bases_open(struct query *q);
+/* A place for a number that has none; false: out of memory or of its range. */
+bool query_base_enter(struct query_base *b, int64_t number);
+/* What the scan does not add: calls and cost of each sum. */
+void query_bases_complete(struct query *q);
+
 /* -- query_scan.c ------------------------------------------------------- */
 
 /* Adds all facts up in the bases that are wanted. */
@@ -68,6 +79,14 @@ int query_scan(struct query *q);
 
 /* The answer from the bases. 0, -ENOMEM. */
 int query_group(struct query *q);
+
+/* -- query_top.c -------------------------------------------------------- */
+
+/* Groups by text, those alone that query.top asks for. 0, -ENOMEM. */
+int query_by_fact(struct query *q, const struct query_base *b,
+		  struct grouping *out);
+/* Is nothing left to be told, as where every call was taken back? */
+bool query_is_empty(const struct sums *s);
 
 static inline int64_t query_sum(int64_t a, int64_t b)
 {

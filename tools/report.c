@@ -138,6 +138,7 @@ int report_run(struct report *r)
 
 	r->shown = q->nby;
 	q->nlight = REASONS;
+	q->top = r->top;
 	for (unsigned i = 0; i < REASONS; i++)
 		q->by[q->nby++] = dim_by_name(lg_slice_str(reasons[i]));
 	ret = query_run(q);

@@ -24,7 +24,8 @@ struct report {
 	struct ask *a;
 	const char *title;
 	unsigned shown; /* groupings for the reader; the others are ours */
-	unsigned top;	/* groups of one grouping at most; 0: all */
+	unsigned top;	/* groups of one grouping at most, set before
+			   report_run; 0: all */
 	bool chart;
 	bool cache;	    /* how well caches serve, instead of shares */
 	bool again;	    /* also the requests that were made again */
