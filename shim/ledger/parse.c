@@ -256,13 +256,17 @@ static int two(const char *p)
 	return (p[0] - '0') * 10 + p[1] - '0';
 }
 
-/* "2026-11-22T14:30:52.123Z", as we write it. */
+/*
+ * "2026-11-22T14:30:52.123Z", as we write it. A day or an hour that there is
+ * not is damage, not the next one.
+ */
 static int timestamp(struct cursor *c, int64_t *out)
 {
 	static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+	struct lg_civil back;
 	int64_t days;
 	struct lg_slice s;
-	int i;
+	int i, month, day, hour, min, sec;
 
 	if (raw_string(c, &s) || s.len != sizeof(shape) - 1)
 		return -EPROTO;
@@ -270,10 +274,18 @@ static int timestamp(struct cursor *c, int64_t *out)
 		if (shape[i] == 'd' ? (unsigned)(s.p[i] - '0') > 9
 				    : s.p[i] != shape[i])
 			return -EPROTO;
-	days = lg_civil_days(two(s.p) * 100 + two(s.p + 2),
-			     (unsigned)two(s.p + 5), (unsigned)two(s.p + 8));
-	*out = ((days * 24 + two(s.p + 11)) * 60 + two(s.p + 14)) * 60000 +
-	       two(s.p + 17) * 1000 + (s.p[20] - '0') * 100 + two(s.p + 21);
+	month = two(s.p + 5), day = two(s.p + 8), hour = two(s.p + 11);
+	min = two(s.p + 14), sec = two(s.p + 17);
+	/* 60: a leap second */
+	if (month < 1 || month > 12 || hour > 23 || min > 59 || sec > 60)
+		return -EPROTO;
+	days = lg_civil_days(two(s.p) * 100 + two(s.p + 2), (unsigned)month,
+			     (unsigned)day);
+	lg_civil_from_days(days, &back);
+	if (back.month != (unsigned)month || back.day != (unsigned)day)
+		return -EPROTO;
+	*out = ((days * 24 + hour) * 60 + min) * 60000 + sec * 1000 +
+	       (s.p[20] - '0') * 100 + two(s.p + 21);
 	return 0;
 }
 

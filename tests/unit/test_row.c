@@ -368,22 +368,55 @@ static void test_other_versions(void **state)
 	assert_string_equal(r.id, "X");
 }
 
-/* A row whose model is this JSON string. */
-static void parse_model(const char *json, struct lg_row *out)
+/* A row with this string. */
+static int parse_with(const char *key, const char *json, struct lg_row *out)
 {
 	static const char hex[] = "0123456789abcdef";
 	char line[512];
 	size_t n = (size_t)snprintf(line, sizeof(line),
 				    "{\"v\":1,\"id\":"
 				    "\"01ARZ3NDEKTSV4RRFFQ69G5FAV\","
-				    "\"model\":\"%s\"",
-				    json);
+				    "\"%s\":\"%s\"",
+				    key, json);
 	uint32_t crc = lg_crc32c(0, line, n);
 
 	strcpy(line + n, ",\"crc\":\"00000000\"}");
 	for (size_t k = 0; k < 8; k++, crc <<= 4)
 		line[n + 8 + k] = hex[crc >> 28];
-	assert_int_equal(lg_row_parse(lg_slice_str(line), out), 0);
+	return lg_row_parse(lg_slice_str(line), out);
+}
+
+static void parse_model(const char *json, struct lg_row *out)
+{
+	assert_int_equal(parse_with("model", json, out), 0);
+}
+
+/* A day or an hour that there is not is damage, not the next one. */
+static void test_times(void **state)
+{
+	static const char *const good[] = {
+		"2024-02-29T00:00:00.000Z", "2000-02-29T23:59:59.999Z",
+		"2026-12-31T23:59:60.000Z", "1970-01-01T00:00:00.000Z",
+		"2026-04-30T12:00:00.000Z",
+	};
+	static const char *const bad[] = {
+		"2026-02-29T00:00:00.000Z", "2026-02-30T00:00:00.000Z",
+		"1900-02-29T00:00:00.000Z", "2026-04-31T00:00:00.000Z",
+		"2026-00-10T00:00:00.000Z", "2026-13-10T00:00:00.000Z",
+		"2026-04-00T00:00:00.000Z", "2026-04-99T00:00:00.000Z",
+		"2026-04-01T24:00:00.000Z", "2026-04-01T00:60:00.000Z",
+		"2026-04-01T00:00:61.000Z",
+	};
+	static struct lg_row r;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(parse_with("ts", good[i], &r), 0);
+	assert_int_equal(r.ts_ms, 1777550400000);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse_with("ts", bad[i], &r), -EPROTO);
+		assert_int_equal(parse_with("end_ts", bad[i], &r), -EPROTO);
+	}
 }
 
 static void test_escapes_of_others(void **state)
@@ -520,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_raw_objects),
 		cmocka_unit_test(test_other_versions),
 		cmocka_unit_test(test_escapes_of_others),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_soundness),
 		cmocka_unit_test(test_ids),
 	};
