@@ -54,8 +54,12 @@ static int run(struct call *c)
 	if (c->v[O_JSON].set) {
 		ret = show_json(x, &s, (uint64_t)st.st_size);
 	} else {
-		printf("%s: %llu new rows, %.1f MB\n", index_path(x),
+		printf("%s: %llu new rows, %.1f MB", index_path(x),
 		       (unsigned long long)s.rows, (double)st.st_size / 1e6);
+		if (s.torn)
+			printf("; %llu torn lines passed over",
+			       (unsigned long long)s.torn);
+		printf("\n");
 		ret = EXIT_OK;
 	}
 	index_close(x);

@@ -20,7 +20,8 @@
 #include "ledger/month.h"
 #include "tool.h"
 
-#define WAIT_MS 30000  /* for another writer */
+#define WAIT_MS 30000 /* for another writer */
+#define ASKED_PAGES 256
 #define LOCK_TRIES 300 /* of 10 ms */
 
 static void close_db(struct index *x)
@@ -37,6 +38,10 @@ void index_close(struct index *x)
 {
 	if (!x)
 		return;
+	/* who only asked does not wait for a disk */
+	if (!x->rows && x->db)
+		sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+				  NULL);
 	close_db(x);
 	index_forget(x);
 	index_fact_fini(x);
@@ -181,6 +186,8 @@ static int fill(struct index *x, struct lg_engine *e)
 {
 	int code = index_fill(x, lg_engine_ledger(e)->dir, WAIT_MS);
 
+	/* what questions leave in the log is kept short */
+	sqlite3_wal_autocheckpoint(x->db, ASKED_PAGES);
 	return code ? code : index_side_refresh(x, e);
 }
 
@@ -216,6 +223,7 @@ static int in_memory(struct index *x, struct lg_engine *e)
 
 	close_db(x);
 	index_forget(x);
+	index_fact_drop(x);
 	x->memory = true;
 	x->seq = 0;
 	x->rows = x->duplicates = 0;
@@ -224,7 +232,8 @@ static int in_memory(struct index *x, struct lg_engine *e)
 		code = fill(x, e);
 	if (!code)
 		return -1;
-	return tool_fail("index: %s", reason(code));
+	return tool_fail("index: %s",
+			 code == INDEX_STALE ? x->stale : reason(code));
 }
 
 static int attempt(struct index *x, struct lg_engine *e)
@@ -239,34 +248,52 @@ static bool must_begin_anew(int code)
 	return code == INDEX_STALE || (code > 0 && index_is_damage(code));
 }
 
-static int open_or_rebuild(struct index *x, struct lg_engine *e, bool anew)
+static int anew(struct index *x, int why)
+{
+	int code;
+
+	tool_warn("index %s: %s; it is made anew from the ledger", x->path,
+		  why == INDEX_STALE	 ? x->stale
+		  : why == SQLITE_SCHEMA ? "of another version of llmguard"
+					 : reason(why));
+	close_db(x);
+	index_forget(x);
+	index_fact_drop(x);
+	x->mended = true;
+	x->rows = x->duplicates = 0;
+	x->seq = 0;
+	code = remove_file(x);
+	return code ? code : attempt(x, x->engine);
+}
+
+static int open_or_rebuild(struct index *x, struct lg_engine *e, bool fresh)
 {
 	int code = lock_file(x, LOCK_SH);
 
-	if (!code && anew)
+	if (!code && fresh)
 		code = remove_file(x);
 	if (!code)
 		code = attempt(x, e);
-	if (must_begin_anew(code)) {
-		tool_warn("index %s: %s; it is made anew from the ledger",
-			  x->path,
-			  code == INDEX_STALE ? "the ledger has shrunk"
-			  : code == SQLITE_SCHEMA
-				  ? "of another version of llmguard"
-				  : reason(code));
-		close_db(x);
-		index_forget(x);
-		x->rows = x->duplicates = 0;
-		x->seq = 0;
-		code = remove_file(x);
-		if (!code)
-			code = attempt(x, e);
-	}
+	if (must_begin_anew(code))
+		code = anew(x, code);
 	if (!code)
 		return -1;
 	tool_warn("index %s: %s; it is built in memory for now", x->path,
-		  reason(code));
+		  code == INDEX_STALE ? x->stale : reason(code));
 	return in_memory(x, e);
+}
+
+int index_mend(struct index *x, int code)
+{
+	if (x->mended || x->memory)
+		return tool_fail("index %s: %s, also when it was made anew",
+				 x->path, reason(code));
+	code = anew(x, code);
+	if (!code)
+		return -1;
+	tool_warn("index %s: %s; it is built in memory for now", x->path,
+		  code == INDEX_STALE ? x->stale : reason(code));
+	return in_memory(x, x->engine);
 }
 
 /* The clock was set back into a month that had been packed. */
@@ -298,6 +325,7 @@ static int start(struct lg_engine *e, bool anew, struct index **out)
 	/* a limit on files is an error like a full disk */
 	signal(SIGXFSZ, SIG_IGN);
 	x->lock = -1;
+	x->engine = e;
 	strmap_init(&x->texts, sizeof(uint32_t));
 	snprintf(x->path, sizeof(x->path), "%s/" INDEX_FILE,
 		 lg_engine_state_dir(e));

@@ -20,7 +20,8 @@ struct index_stats {
 };
 
 /*
- * Open it, made anew where it is damaged or of another version, and take in
+ * Open it, made anew where it is damaged, of another version, or has rows of
+ * months that were removed or replaced, and take in
  * what the ledger has got since; a progress bar on a terminal where that takes
  * longer than a second. Where it cannot be kept (read-only, full, locked for
  * too long) it is built in memory, and stderr says so. -1: go on with *out;
@@ -29,6 +30,11 @@ struct index_stats {
 int index_open(struct lg_engine *e, struct index **out);
 /* The same after throwing away what was there. */
 int index_rebuild(struct lg_engine *e, struct index **out);
+/*
+ * It was found damaged (code: of SQLite) while it was read: made anew, once.
+ * As index_open; statements of before are gone.
+ */
+int index_mend(struct index *x, int code);
 void index_close(struct index *x);
 
 const char *index_path(const struct index *x);

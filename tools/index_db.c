@@ -1,12 +1,11 @@
 #include "index_db.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "index_text.h"
-
-#define TEXTS(table, columns, marks)                                           \
-	"INSERT INTO " table " (" columns ") VALUES (" marks ")"
 
 static const char *const sql[ST_COUNT] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -14,16 +13,18 @@ static const char *const sql[ST_COUNT] = {
 	[ST_ROLLBACK] = "ROLLBACK",
 	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[ST_META_SET] = "REPLACE INTO meta VALUES (?, ?)",
-	[ST_TEXT_FIND] = "SELECT id FROM texts WHERE text = ?",
-	[ST_TEXT_ADD] = "INSERT INTO texts (text) VALUES (?)",
-	[ST_TEXT_GET] = "SELECT text FROM texts WHERE id = ?",
-	[ST_WHO_FIND] = "SELECT id FROM who WHERE project = ? AND user = ? AND"
-			" key = ? AND tags = ? AND experiment = ? AND comm = ?",
-	[ST_WHO_ADD] =
-		TEXTS("who", "project, user, key, tags, experiment, comm",
-		      "?, ?, ?, ?, ?, ?"),
+	[ST_TEXT_FIND] = "SELECT id, crc FROM texts WHERE text = ?",
+	[ST_TEXT_ADD] = "INSERT INTO texts VALUES (?, ?, ?)",
+	[ST_TEXT_LAST] = "SELECT max(id) FROM texts",
+	[ST_TEXT_GET] = "SELECT text, crc FROM texts WHERE id = ?",
+	[ST_WHO_FIND] = "SELECT id, crc FROM who WHERE project = ? AND user = ?"
+			" AND key = ? AND tags = ? AND experiment = ? AND"
+			" comm = ?",
+	[ST_WHO_ADD] = "INSERT INTO who (project, user, key, tags, experiment,"
+		       " comm, id, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_WHO_LAST] = "SELECT max(id) FROM who",
 	[ST_WHAT_FIND] =
-		"SELECT id FROM what WHERE provider = ? AND host = ? AND"
+		"SELECT id, crc FROM what WHERE provider = ? AND host = ? AND"
 		" dialect = ? AND endpoint = ? AND model_requested = ? AND"
 		" model = ? AND tier = ? AND phase = ? AND request_type = ? AND"
 		" verdict = ? AND reason = ? AND status = ? AND coverage = ? "
@@ -31,20 +32,20 @@ static const char *const sql[ST_COUNT] = {
 		" usage_state = ? AND price_state = ? AND cache_hit = ? AND"
 		" flags = ?",
 	[ST_WHAT_ADD] =
-		TEXTS("what",
-		      "provider, host, dialect, endpoint, model_requested,"
-		      " model, tier, phase, request_type, verdict, reason,"
-		      " status, coverage, usage_state, price_state, cache_hit,"
-		      " flags",
-		      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"),
+		"INSERT INTO what (provider, host, dialect, endpoint,"
+		" model_requested, model, tier, phase, request_type, verdict,"
+		" reason, status, coverage, usage_state, price_state,"
+		" cache_hit, flags, id, crc) VALUES"
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_WHAT_LAST] = "SELECT max(id) FROM what",
 	[ST_WHAT_GET] =
 		"SELECT provider, host, dialect, endpoint, model_requested,"
 		" model, tier, phase, request_type, verdict, reason, status,"
-		" coverage, usage_state, price_state, cache_hit, flags"
+		" coverage, usage_state, price_state, cache_hit, flags, crc"
 		" FROM what WHERE id = ?",
 	[ST_CALL_ADD] =
 		"INSERT OR IGNORE INTO calls VALUES (NULL, ?, ?, ?, ?, ?, ?, ?,"
-		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_REQUEST_GET] =
 		"SELECT end_ms, answered FROM requests WHERE hash = ?",
 	[ST_REQUEST_SET] = "REPLACE INTO requests VALUES (?, ?, ?)",
@@ -57,12 +58,12 @@ static const char *const sql[ST_COUNT] = {
 		"SELECT seq, ts_ms, who, what, conversation, run, cost_pusd,"
 		" input_cost_pusd, economic_pusd, estimate_pusd, input_tokens,"
 		" output_tokens, cache_read_tokens, cache_write_tokens,"
-		" reasoning_tokens, duration_ms FROM calls WHERE id = ?",
+		" reasoning_tokens, duration_ms, crc FROM calls WHERE id = ?",
 	[ST_CALL_STATE] =
 		"UPDATE calls SET what = ?2, cost_pusd = ?3,"
 		" input_cost_pusd = ?4, economic_pusd = ?5, input_tokens = ?6,"
 		" output_tokens = ?7, cache_read_tokens = ?8,"
-		" cache_write_tokens = ?9, reasoning_tokens = ?10"
+		" cache_write_tokens = ?9, reasoning_tokens = ?10, crc = ?11"
 		" WHERE seq = ?1",
 	[ST_ADJUST_ADD] =
 		"INSERT OR IGNORE INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?,"
@@ -74,10 +75,13 @@ static const char *const sql[ST_COUNT] = {
 		" FROM adjustments WHERE ref = ? AND NOT applied"
 		" ORDER BY written_ms, id LIMIT 1",
 	[ST_ADJUST_DONE] = "UPDATE adjustments SET applied = 1 WHERE id = ?",
-	[ST_SEGMENT_GET] = "SELECT offset, torn FROM segments WHERE file = ?",
-	[ST_SEGMENT_SET] = "REPLACE INTO segments VALUES (?, ?, ?)",
-	[ST_CHUNK_LAST] = "SELECT id, n FROM chunks ORDER BY id DESC LIMIT 1",
-	[ST_CHUNK_ADD] = "REPLACE INTO chunks VALUES (?, ?, ?, ?)",
+	[ST_SEGMENT_GET] = "SELECT offset, torn, size, inode, bytes, ctime_ns,"
+			   " sum, tail, crc FROM segments WHERE file = ?",
+	[ST_SEGMENT_SET] = "REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?,"
+			   " ?, ?, ?)",
+	[ST_CHUNK_LAST] = "SELECT id, n, first_ms, last_ms, crc FROM"
+			  " chunks ORDER BY id DESC LIMIT 1",
+	[ST_CHUNK_ADD] = "REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)",
 	[ST_FACT_ADD] = "REPLACE INTO facts VALUES (?, ?)",
 	[ST_FACT_GET] = "SELECT data FROM facts WHERE id = ?",
 };
@@ -131,6 +135,18 @@ int index_set_meta(struct index *x, const char *key, int64_t v)
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 2, v);
 	return index_step(st);
+}
+
+int64_t index_check(const char *text, const int64_t *n, unsigned count)
+{
+	uint32_t crc = text ? lg_crc32c(1, text, strlen(text)) : 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t v = htole64((uint64_t)n[i]);
+
+		crc = lg_crc32c(crc, &v, sizeof(v));
+	}
+	return crc;
 }
 
 bool index_is_damage(int code)

@@ -20,11 +20,14 @@ enum index_statement {
 	ST_META_SET,
 	ST_TEXT_FIND,
 	ST_TEXT_ADD,
+	ST_TEXT_LAST,
 	ST_TEXT_GET,
 	ST_WHO_FIND,
 	ST_WHO_ADD,
+	ST_WHO_LAST,
 	ST_WHAT_FIND,
 	ST_WHAT_ADD,
+	ST_WHAT_LAST,
 	ST_WHAT_GET,
 	ST_CALL_ADD,
 	ST_CALL_FIND,
@@ -57,10 +60,13 @@ struct index_pending {
 struct index {
 	sqlite3 *db;
 	sqlite3_stmt *st[ST_COUNT];
-	char path[600]; /* of the database */
-	int lock;	/* its lock file, -1 none */
-	bool memory;	/* nothing is kept */
-	int64_t seq;	/* meta: one more for each change by anybody */
+	char path[600];		  /* of the database */
+	int lock;		  /* its lock file, -1 none */
+	bool memory;		  /* nothing is kept */
+	bool mended;		  /* made anew once by this command */
+	struct lg_engine *engine; /* borrowed, whose ledger it is */
+	char stale[80];		  /* why INDEX_STALE */
+	int64_t seq; /* meta: one more for each change by anybody */
 	/* -- while filling -- */
 	struct strmap texts; /* to uint32_t */
 	struct tuples *who, *what;
@@ -79,6 +85,12 @@ int index_step(sqlite3_stmt *st);
 /* A number of `meta`; 0 where there is none. */
 int64_t index_meta(struct index *x, const char *key);
 int index_set_meta(struct index *x, const char *key, int64_t v);
+
+/*
+ * Check sum (CRC32C) of a row of the index: its text (NULL: none) and numbers.
+ * Each table that reports rest on has it as its last column.
+ */
+int64_t index_check(const char *text, const int64_t *n, unsigned count);
 
 /* Is the file no (sound) database, so that it must be made anew? */
 bool index_is_damage(int code);

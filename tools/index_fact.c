@@ -215,11 +215,32 @@ static int store_column(struct index *x, int64_t id, const int64_t *v,
 	return code;
 }
 
+int64_t fact_chunk_check(const struct fact_chunk *c)
+{
+	const int64_t v[] = {c->id, c->n, c->first_ms, c->last_ms};
+
+	return index_check(NULL, v, sizeof(v) / sizeof(v[0]));
+}
+
+int fact_chunk_read(sqlite3_stmt *st, struct fact_chunk *out)
+{
+	*out = (struct fact_chunk){
+		.id = sqlite3_column_int64(st, 0),
+		.n = (unsigned)sqlite3_column_int64(st, 1),
+		.first_ms = sqlite3_column_int64(st, 2),
+		.last_ms = sqlite3_column_int64(st, 3),
+	};
+	return sqlite3_column_int64(st, 4) == fact_chunk_check(out) &&
+			       out->n <= FACT_CHUNK
+		       ? SQLITE_OK
+		       : SQLITE_CORRUPT;
+}
+
 static int store(struct index *x, int64_t chunk, int64_t *const *column,
 		 unsigned n)
 {
 	sqlite3_stmt *st = index_statement(x, ST_CHUNK_ADD);
-	int64_t first = INT64_MAX, last = INT64_MIN;
+	struct fact_chunk c = {chunk, n, INT64_MAX, INT64_MIN};
 	int code = SQLITE_OK;
 
 	if (!st)
@@ -227,36 +248,39 @@ static int store(struct index *x, int64_t chunk, int64_t *const *column,
 	for (unsigned i = 0; i < n; i++) {
 		int64_t ts = column[FACT_TS][i];
 
-		first = ts < first ? ts : first;
-		last = ts > last ? ts : last;
+		c.first_ms = ts < c.first_ms ? ts : c.first_ms;
+		c.last_ms = ts > c.last_ms ? ts : c.last_ms;
 	}
 	for (unsigned i = 0; !code && i < FACT_COLUMNS; i++)
 		code = store_column(x, chunk * FACT_COLUMNS + i, column[i], n);
 	if (code)
 		return code;
-	sqlite3_bind_int64(st, 1, chunk);
-	sqlite3_bind_int64(st, 2, n);
-	sqlite3_bind_int64(st, 3, first);
-	sqlite3_bind_int64(st, 4, last);
-	return index_step(st);
+	sqlite3_bind_int64(st, 1, c.id);
+	sqlite3_bind_int64(st, 2, c.n);
+	sqlite3_bind_int64(st, 3, c.first_ms);
+	sqlite3_bind_int64(st, 4, c.last_ms);
+	sqlite3_bind_int64(st, 5, fact_chunk_check(&c));
+	code = index_step(st);
+	return code ? code : index_set_meta(x, "chunks", chunk);
 }
 
-static int last_chunk(struct index *x, int64_t *chunk, unsigned *n)
+static int last_chunk(struct index *x, struct fact_chunk *c)
 {
 	sqlite3_stmt *st = index_statement(x, ST_CHUNK_LAST);
 	int code;
 
-	*chunk = 0;
-	*n = 0;
+	*c = (struct fact_chunk){0};
 	if (!st)
 		return sqlite3_errcode(x->db);
 	code = sqlite3_step(st);
-	if (code == SQLITE_ROW) {
-		*chunk = sqlite3_column_int64(st, 0);
-		*n = (unsigned)sqlite3_column_int64(st, 1);
-	}
+	if (code == SQLITE_ROW)
+		code = fact_chunk_read(st, c);
+	else if (code == SQLITE_DONE)
+		code = SQLITE_OK;
 	sqlite3_reset(st);
-	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+	if (!code && c->id != index_meta(x, "chunks"))
+		code = SQLITE_CORRUPT;
+	return code;
 }
 
 /* The short last chunk comes before what waits. */
@@ -281,21 +305,20 @@ static int prepend(struct index *x, int64_t chunk, unsigned n)
 int index_fact_flush(struct index *x)
 {
 	struct index_pending *p = &x->pending;
-	int64_t chunk;
-	unsigned n;
+	struct fact_chunk c;
 	int code;
 
 	if (!p->n)
 		return SQLITE_OK;
-	code = last_chunk(x, &chunk, &n);
+	code = last_chunk(x, &c);
 	if (code)
 		return code;
-	if (chunk && n < CHUNK_FULL && n + p->n <= FACT_CHUNK)
-		code = prepend(x, chunk, n);
+	if (c.id && c.n < CHUNK_FULL && c.n + p->n <= FACT_CHUNK)
+		code = prepend(x, c.id, c.n);
 	else
-		chunk++;
+		c.id++;
 	if (!code)
-		code = store(x, chunk, p->column, p->n);
+		code = store(x, c.id, p->column, p->n);
 	p->n = 0;
 	return code;
 }

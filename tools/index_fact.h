@@ -21,6 +21,17 @@ int index_fact_flush(struct index *x);
 void index_fact_drop(struct index *x);
 void index_fact_fini(struct index *x);
 
+/* A row of `chunks`: ids are 1 .. meta's `chunks`, none is left out. */
+struct fact_chunk {
+	int64_t id;
+	unsigned n;		   /* rows */
+	int64_t first_ms, last_ms; /* of them */
+};
+
+int64_t fact_chunk_check(const struct fact_chunk *c);
+/* From columns id, n, first_ms, last_ms, crc. SQLITE_OK, SQLITE_CORRUPT. */
+int fact_chunk_read(sqlite3_stmt *st, struct fact_chunk *out);
+
 /* One column of one chunk, borrowed until the next one is opened on st. */
 struct fact_column {
 	const uint8_t *p;

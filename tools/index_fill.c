@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "index_fact.h"
 #include "index_row.h"
+#include "index_segment.h"
 #include "ledger/field.h"
 #include "ledger/month.h"
 #include "ledger/scan.h"
@@ -41,38 +42,6 @@ static int take(void *ctx, struct lg_slice text, uint64_t after)
 	if ((f->stats.rows++ & 1023) == 0)
 		progress_show(&f->bar, f->done + after);
 	return f->code ? -ECANCELED : 0;
-}
-
-static int get_segment(struct index *x, const char *name, uint64_t *offset,
-		       uint64_t *torn)
-{
-	sqlite3_stmt *st = index_statement(x, ST_SEGMENT_GET);
-	int code;
-
-	*offset = *torn = 0;
-	if (!st)
-		return sqlite3_errcode(x->db);
-	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
-	code = sqlite3_step(st);
-	if (code == SQLITE_ROW) {
-		*offset = (uint64_t)sqlite3_column_int64(st, 0);
-		*torn = (uint64_t)sqlite3_column_int64(st, 1);
-	}
-	sqlite3_reset(st);
-	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-static int set_segment(struct index *x, const char *name, uint64_t offset,
-		       uint64_t torn)
-{
-	sqlite3_stmt *st = index_statement(x, ST_SEGMENT_SET);
-
-	if (!st)
-		return sqlite3_errcode(x->db);
-	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 2, (int64_t)offset);
-	sqlite3_bind_int64(st, 3, (int64_t)torn);
-	return index_step(st);
 }
 
 /* Others may have written since: what we interned may have other numbers. */
@@ -113,41 +82,61 @@ static void undo(struct fill *f)
 	f->x->seq = -1;
 }
 
-/* One transaction's worth of a segment. *more: it does not end there. */
-static int batch(struct fill *f, int fd, const char *name, bool closed,
-		 bool *more)
+static bool is_same(const struct segment *a, const struct segment *b)
 {
-	uint64_t offset, torn, start, end = UINT64_MAX;
-	uint64_t size;
-	int err, code = begin(f);
+	return a->offset == b->offset && a->size == b->size &&
+	       a->id.ino == b->id.ino && a->id.bytes == b->id.bytes &&
+	       a->id.ctime_ns == b->id.ctime_ns;
+}
 
-	*more = false;
-	if (code)
-		return code;
-	code = get_segment(f->x, name, &offset, &torn);
-	if (code)
-		return code;
-	err = lg_month_size(f->dir, name, &size);
-	if (err)
-		return err;
-	if (size < offset)
-		return INDEX_STALE;
-	if (size - offset > BATCH) {
+/* From s->offset on; *more: it does not end there. */
+static int scan(struct fill *f, int fd, struct segment *s, bool closed,
+		bool *more)
+{
+	uint64_t offset = s->offset, end = UINT64_MAX;
+	int err;
+
+	*more = s->size - offset > BATCH;
+	if (*more)
 		end = offset + BATCH;
-		*more = true;
-	}
-	start = offset;
 	f->stats.torn = 0;
 	err = lg_scan_file(fd, &offset, end, closed && !*more, take, f,
 			   &f->stats);
 	if (err)
 		return f->code ? f->code : err;
-	if (offset == start && *more) {
+	if (offset == s->offset && *more)
 		offset = end; /* a line without an end, as long as that */
-	} else if (offset == start) {
+	s->torn += f->stats.torn;
+	return segment_advance(s, fd, offset);
+}
+
+/* One transaction's worth of a segment. */
+static int batch(struct fill *f, int fd, const char *name, bool closed,
+		 bool *more)
+{
+	struct segment s, was;
+	struct segment_id id;
+	uint64_t size;
+	int code = begin(f);
+
+	*more = false;
+	if (!code)
+		code = segment_get(f->x, name, &s);
+	if (!code)
+		code = segment_measure(fd, &id, &size);
+	if (!code)
+		code = segment_verify(f->x, &s, fd, &id, size);
+	if (code)
+		return code;
+	was = s;
+	s.size = size;
+	s.id = id;
+	code = scan(f, fd, &s, closed, more);
+	if (code)
+		return code;
+	if (is_same(&s, &was))
 		return index_step(index_statement(f->x, ST_ROLLBACK));
-	}
-	code = set_segment(f->x, name, offset, torn + f->stats.torn);
+	code = s.offset ? segment_set(f->x, &s) : SQLITE_OK;
 	return code ? code : commit(f);
 }
 
@@ -168,13 +157,17 @@ static int segment(struct fill *f, const char *name, bool closed)
 }
 
 /* Nothing to do is found out without a lock. */
-static int is_current(struct fill *f, const char *name, uint64_t size,
-		      bool *current)
+static int is_current(struct fill *f, const char *name, bool *current)
 {
-	uint64_t offset, torn;
-	int code = get_segment(f->x, name, &offset, &torn);
+	struct segment_id id;
+	struct segment s;
+	int err = segment_look(f->dir, name, &id), code;
 
-	*current = !code && offset == size;
+	*current = err == -ENOENT;
+	if (err)
+		return err == -ENOENT ? SQLITE_OK : err;
+	code = segment_get(f->x, name, &s);
+	*current = !code && segment_is_current(&s, &id);
 	return code;
 }
 
@@ -189,15 +182,11 @@ static int look_through(struct fill *f, bool measure)
 	while (!err) {
 		memcpy(next, name, sizeof(next));
 		err = lg_month_next(f->dir, next);
-		code = lg_month_size(f->dir, name, &size);
-		if (code == -ENOENT)
-			size = 0, code = 0;
-		current = true;
-		if (!code)
-			code = is_current(f, name, size, &current);
+		code = is_current(f, name, &current);
 		if (!code && measure && !current) {
 			f->changed = true;
-			f->bar.total += size;
+			if (!lg_month_size(f->dir, name, &size))
+				f->bar.total += size;
 		} else if (!code && !measure && !current) {
 			code = segment(f, name, !err);
 		}
@@ -210,8 +199,10 @@ static int look_through(struct fill *f, bool measure)
 
 static int fill_all(struct fill *f)
 {
-	int code = look_through(f, true);
+	int code = segment_missing(f->x, f->dir);
 
+	if (!code)
+		code = look_through(f, true);
 	if (code || !f->changed)
 		return code;
 	f->row = lg_mem_alloc(sizeof(*f->row));
@@ -233,7 +224,7 @@ int index_fill(struct index *x, const char *ledger_dir, int ms_allowed)
 
 	f.dir = open(ledger_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f.dir < 0)
-		return errno == ENOENT ? SQLITE_OK : -errno;
+		return errno == ENOENT ? segment_missing(x, -1) : -errno;
 	sqlite3_busy_timeout(x->db, ms_allowed);
 	code = fill_all(&f);
 	close(f.dir);

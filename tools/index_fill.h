@@ -3,7 +3,10 @@
 
 #include "index_db.h"
 
-/* -ESTALE: a segment has shrunk: begin anew. */
+/*
+ * -ESTALE: what was read is not in the ledger any more (x->stale says why):
+ * begin anew.
+ */
 #define INDEX_STALE (-116)
 
 /*

@@ -8,8 +8,11 @@
 #include "index_fact.h"
 #include "index_text.h"
 
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
 /* A call as the database has it. */
 struct standing {
+	char id[sizeof(((struct lg_row *)0)->ref)];
 	int64_t seq;
 	int64_t fact[FACT_COLUMNS];
 };
@@ -201,6 +204,12 @@ static void bind_tokens(sqlite3_stmt *st, int at, const struct lg_row *r,
 /* -- corrections -----------------------------------------------------------
  */
 
+/* Of what a correction starts from. */
+static int64_t call_check(const char *id, const int64_t fact[FACT_COLUMNS])
+{
+	return index_check(id, fact, FACT_COLUMNS);
+}
+
 static int find_call(struct index *x, const char *id, struct standing *s,
 		     bool *found)
 {
@@ -221,9 +230,13 @@ static int find_call(struct index *x, const char *id, struct standing *s,
 	*found = code == SQLITE_ROW;
 	if (*found) {
 		s->seq = sqlite3_column_int64(st, 0);
-		for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++)
+		for (unsigned i = 0; i < COUNT(to); i++)
 			s->fact[to[i]] = sqlite3_column_int64(st, (int)i + 1);
 		s->fact[FACT_CALLS] = 1;
+		if (sqlite3_column_int64(st, COUNT(to) + 1) !=
+		    call_check(id, s->fact))
+			code = SQLITE_CORRUPT;
+		snprintf(s->id, sizeof(s->id), "%s", id);
 	}
 	sqlite3_reset(st);
 	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
@@ -263,6 +276,7 @@ static int store_state(struct index *x, const struct standing *s)
 	sqlite3_bind_int64(st, 2, s->fact[FACT_WHAT]);
 	for (unsigned i = 0; i < MOVED; i++)
 		sqlite3_bind_int64(st, (int)i + 3, s->fact[moved[i]]);
+	sqlite3_bind_int64(st, MOVED + 3, call_check(s->id, s->fact));
 	return index_step(st);
 }
 
@@ -450,6 +464,7 @@ static int store_call(struct index *x, const struct lg_row *r,
 		   (int64_t)r->response_bytes);
 	bind_count(st, 22, !lg_row_hash(r), (int64_t)lg_row_hash(r));
 	bind_count(st, 23, !r->max_output_tokens, r->max_output_tokens);
+	sqlite3_bind_int64(st, 24, call_check(r->id, f));
 	return index_step(st);
 }
 

@@ -5,15 +5,20 @@ const char index_schema[] =
 	" WITHOUT ROWID;"
 
 	"CREATE TABLE segments (file TEXT PRIMARY KEY,"
-	" offset INTEGER NOT NULL, torn INTEGER NOT NULL) WITHOUT ROWID;"
+	" offset INTEGER NOT NULL, torn INTEGER NOT NULL,"
+	" size INTEGER NOT NULL, inode INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,"
+	" sum INTEGER NOT NULL, tail INTEGER NOT NULL,"
+	" crc INTEGER NOT NULL) WITHOUT ROWID;"
 
 	"CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL "
-	"UNIQUE);"
+	"UNIQUE, crc INTEGER NOT NULL);"
 
 	"CREATE TABLE who (id INTEGER PRIMARY KEY, project INTEGER NOT NULL,"
 	" user INTEGER NOT NULL, key INTEGER NOT NULL, tags INTEGER NOT NULL,"
 	" experiment INTEGER NOT NULL, comm INTEGER NOT NULL,"
-	" UNIQUE (project, user, key, tags, experiment, comm));"
+	" crc INTEGER NOT NULL, UNIQUE (project, user, key, tags, experiment, "
+	"comm));"
 
 	"CREATE TABLE what (id INTEGER PRIMARY KEY,"
 	" provider INTEGER NOT NULL, host INTEGER NOT NULL,"
@@ -24,7 +29,7 @@ const char index_schema[] =
 	" reason INTEGER NOT NULL, status INTEGER NOT NULL,"
 	" coverage INTEGER NOT NULL, usage_state INTEGER NOT NULL,"
 	" price_state INTEGER NOT NULL, cache_hit INTEGER NOT NULL,"
-	" flags INTEGER NOT NULL,"
+	" flags INTEGER NOT NULL, crc INTEGER NOT NULL,"
 	" UNIQUE (model, provider, host, dialect, endpoint, model_requested,"
 	" tier, phase, request_type, verdict, reason, status, coverage,"
 	" usage_state, price_state, cache_hit, flags));"
@@ -39,7 +44,8 @@ const char index_schema[] =
 	" cache_read_tokens INTEGER, cache_write_tokens INTEGER,"
 	" reasoning_tokens INTEGER, ttft_ms INTEGER, duration_ms INTEGER,"
 	" request_bytes INTEGER, response_bytes INTEGER,"
-	" request_hash INTEGER, max_output_tokens INTEGER);"
+	" request_hash INTEGER, max_output_tokens INTEGER,"
+	" crc INTEGER NOT NULL);"
 
 	/* one request of a host and endpoint, the last time it was made */
 	"CREATE TABLE requests (hash INTEGER PRIMARY KEY,"
@@ -67,7 +73,8 @@ const char index_schema[] =
 
 	/* what the reports read: signed differences, never changed */
 	"CREATE TABLE chunks (id INTEGER PRIMARY KEY, n INTEGER NOT NULL,"
-	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL);"
+	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+	" crc INTEGER NOT NULL);"
 	"CREATE TABLE facts (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
 
 	"CREATE TABLE budget_rows (name TEXT NOT NULL, scope TEXT NOT NULL,"
@@ -154,4 +161,4 @@ const char index_schema[] =
 	" strftime('%Y-%m-%d', since_ms / 1000.0, 'unixepoch') ELSE version END"
 	" AS last_updated, source FROM price_rows;"
 
-	"INSERT INTO texts VALUES (0, '');";
+	"INSERT INTO texts VALUES (0, '', 0);";

@@ -56,36 +56,80 @@ static void bind(sqlite3_stmt *st, const uint32_t *text, unsigned n)
 		sqlite3_bind_int64(st, (int)i + 1, text[i]);
 }
 
-/* From the database, or entered there. */
-static int fetch(struct index *x, enum index_statement find,
-		 enum index_statement add, const uint32_t *text, unsigned n,
-		 uint32_t *id)
+int64_t index_tuple_check(int64_t id, const uint32_t *text, unsigned n)
 {
-	sqlite3_stmt *st = index_statement(x, find);
+	int64_t v[TUPLE_MAX + 1] = {id};
+
+	for (unsigned i = 0; i < n; i++)
+		v[i + 1] = text[i];
+	return index_check(NULL, v, n + 1);
+}
+
+int64_t index_text_check(int64_t id, const char *text)
+{
+	return index_check(text, &id, 1);
+}
+
+/* SQLITE_ROW: it is there, as *id with *crc. */
+static int find(sqlite3_stmt *st, int64_t *id, int64_t *crc)
+{
+	int code = sqlite3_step(st);
+
+	*id = *crc = 0;
+	if (code == SQLITE_ROW) {
+		*id = sqlite3_column_int64(st, 0);
+		*crc = sqlite3_column_int64(st, 1);
+	}
+	sqlite3_reset(st);
+	return code;
+}
+
+static int next_id(struct index *x, enum index_statement last, int64_t *id)
+{
+	sqlite3_stmt *st = index_statement(x, last);
+	int code;
+
+	if (!st)
+		return sqlite3_errcode(x->db);
+	code = sqlite3_step(st);
+	*id = sqlite3_column_int64(st, 0) + 1;
+	sqlite3_reset(st);
+	if (code != SQLITE_ROW)
+		return code;
+	return *id > 0 && *id < UINT32_MAX ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/* From the database, or entered there. *_ADD, *_LAST follow *_FIND. */
+static int fetch(struct index *x, enum index_statement first,
+		 const uint32_t *text, unsigned n, uint32_t *out)
+{
+	sqlite3_stmt *st = index_statement(x, first);
+	int64_t id, crc;
 	int code;
 
 	if (!st)
 		return sqlite3_errcode(x->db);
 	bind(st, text, n);
-	code = sqlite3_step(st);
+	code = find(st, &id, &crc);
+	*out = (uint32_t)id;
 	if (code == SQLITE_ROW)
-		*id = (uint32_t)sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	if (code == SQLITE_ROW)
-		return SQLITE_OK;
+		return crc == index_tuple_check(id, text, n) ? SQLITE_OK
+							     : SQLITE_CORRUPT;
 	if (code != SQLITE_DONE)
 		return code;
-	st = index_statement(x, add);
-	if (!st)
-		return sqlite3_errcode(x->db);
+	code = next_id(x, first + 2, &id);
+	st = index_statement(x, first + 1);
+	if (!st || code)
+		return code ? code : sqlite3_errcode(x->db);
 	bind(st, text, n);
-	code = index_step(st);
-	*id = (uint32_t)sqlite3_last_insert_rowid(x->db);
-	return code;
+	sqlite3_bind_int64(st, (int)n + 1, id);
+	sqlite3_bind_int64(st, (int)n + 2, index_tuple_check(id, text, n));
+	*out = (uint32_t)id;
+	return index_step(st);
 }
 
 static int tuple(struct index *x, struct tuples **set, const uint32_t *text,
-		 unsigned n, enum index_statement find, uint32_t *id)
+		 unsigned n, enum index_statement first, uint32_t *id)
 {
 	struct tuples *t = *set;
 	struct tuple *s;
@@ -101,8 +145,7 @@ static int tuple(struct index *x, struct tuples **set, const uint32_t *text,
 	}
 	s = slot_of(t, text, n);
 	if (!s->id) {
-		/* *_ADD follows *_FIND */
-		code = fetch(x, find, find + 1, text, n, id);
+		code = fetch(x, first, text, n, id);
 		if (code)
 			return code;
 		memcpy(s->text, text, n * sizeof(*text));
@@ -135,35 +178,41 @@ int index_what_get(struct index *x, uint32_t id, uint32_t text[WHAT_COLUMNS])
 	code = sqlite3_step(st);
 	for (int i = 0; code == SQLITE_ROW && i < WHAT_COLUMNS; i++)
 		text[i] = (uint32_t)sqlite3_column_int64(st, i);
+	if (code == SQLITE_ROW &&
+	    sqlite3_column_int64(st, WHAT_COLUMNS) !=
+		    index_tuple_check(id, text, WHAT_COLUMNS))
+		code = SQLITE_CORRUPT;
 	sqlite3_reset(st);
 	if (code == SQLITE_DONE)
 		return SQLITE_CORRUPT;
 	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
-static int text_id(struct index *x, const char *text, uint32_t *id)
+static int text_id(struct index *x, const char *text, uint32_t *out)
 {
 	sqlite3_stmt *st = index_statement(x, ST_TEXT_FIND);
+	int64_t id, crc;
 	int code;
 
 	if (!st)
 		return sqlite3_errcode(x->db);
 	sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
-	code = sqlite3_step(st);
+	code = find(st, &id, &crc);
+	*out = (uint32_t)id;
 	if (code == SQLITE_ROW)
-		*id = (uint32_t)sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	if (code == SQLITE_ROW)
-		return SQLITE_OK;
+		return crc == index_text_check(id, text) ? SQLITE_OK
+							 : SQLITE_CORRUPT;
 	if (code != SQLITE_DONE)
 		return code;
+	code = next_id(x, ST_TEXT_LAST, &id);
 	st = index_statement(x, ST_TEXT_ADD);
-	if (!st)
-		return sqlite3_errcode(x->db);
-	sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
-	code = index_step(st);
-	*id = (uint32_t)sqlite3_last_insert_rowid(x->db);
-	return code;
+	if (!st || code)
+		return code ? code : sqlite3_errcode(x->db);
+	sqlite3_bind_int64(st, 1, id);
+	sqlite3_bind_text(st, 2, text, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 3, index_text_check(id, text));
+	*out = (uint32_t)id;
+	return index_step(st);
 }
 
 int index_text(struct index *x, const char *text, uint32_t *id)

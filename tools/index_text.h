@@ -18,4 +18,8 @@ int index_what(struct index *x, const uint32_t text[WHAT_COLUMNS],
 /* The texts of one. */
 int index_what_get(struct index *x, uint32_t id, uint32_t text[WHAT_COLUMNS]);
 
+/* Their check sums in the database. */
+int64_t index_tuple_check(int64_t id, const uint32_t *text, unsigned n);
+int64_t index_text_check(int64_t id, const char *text);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index.h"
 #include "query_work.h"
 #include "tool.h"
 
@@ -78,32 +79,46 @@ static int read_all(struct query *q)
 		err = query_group(q);
 		code = err ? SQLITE_NOMEM : SQLITE_OK;
 	}
+	if (q->work->damaged)
+		code = SQLITE_CORRUPT;
 	if (!sqlite3_get_autocommit(q->x->db))
 		index_exec(q->x, "COMMIT");
 	return code;
 }
 
+static int attempt(struct query *q)
+{
+	query_fini(q);
+	q->work = calloc(1, sizeof(*q->work));
+	if (!q->work)
+		return SQLITE_NOMEM;
+	choose_bases(q);
+	return read_all(q);
+}
+
 int query_run(struct query *q)
 {
-	int code;
+	int code, ret;
 
 	/* the same large blocks come again and again */
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	q->work = calloc(1, sizeof(*q->work));
-	if (!q->work)
-		return tool_fail("out of memory");
-	choose_bases(q);
-	code = read_all(q);
+	code = attempt(q);
+	if (index_is_damage(code)) {
+		query_fini(q);
+		ret = index_mend(q->x, code);
+		if (ret >= 0)
+			return ret;
+		code = attempt(q);
+	}
 	if (code == SQLITE_OK)
 		return -1;
 	query_fini(q);
 	if (code == SQLITE_TOOBIG)
 		return tool_fail("too long a time by hours: narrow it with "
 				 "--from");
-	if (index_is_damage(code))
-		return tool_fail("the index is damaged: llmguard index "
-				 "--rebuild");
+	if (code == SQLITE_NOMEM)
+		return tool_fail("out of memory");
 	return tool_fail("index: %s", sqlite3_errstr(code));
 }
 
@@ -128,6 +143,7 @@ void query_fini(struct query *q)
 	for (uint32_t i = 0; w->text && i < w->ntexts; i++)
 		free(w->text[i]);
 	free(w->text);
+	free(w->chunk);
 	free(w->who.t);
 	free(w->what.t);
 	free(w->fact_passes[0]);

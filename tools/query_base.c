@@ -20,22 +20,22 @@ static int grow(struct query_base *b)
 	return SQLITE_OK;
 }
 
-bool query_base_enter(struct query_base *b, int64_t number)
+int query_base_enter(struct query_base *b, int64_t number)
 {
 	uint32_t *slot;
 
 	/* only a damaged chunk has such */
 	if (number < b->first || number > b->last)
-		return false;
+		return SQLITE_CORRUPT;
 	slot = &b->slot[number - b->first];
 	if (*slot)
-		return true;
+		return SQLITE_OK;
 	if (b->n == b->cap && grow(b))
-		return false;
+		return SQLITE_NOMEM;
 	b->number[b->n] = (uint32_t)(number - b->first);
 	sums_init(&b->s[b->n]);
 	*slot = (uint32_t)++b->n;
-	return true;
+	return SQLITE_OK;
 }
 
 static int open_base(struct query_base *b, int64_t first, int64_t last)
@@ -46,38 +46,15 @@ static int open_base(struct query_base *b, int64_t first, int64_t last)
 	return b->slot ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* The facts' first and last instant, cut to the window. */
-static int bounds(struct query *q, int64_t *first, int64_t *last)
-{
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(
-		q->x->db, "SELECT min(first_ms), max(last_ms) FROM chunks", -1,
-		&st, NULL);
-
-	if (code)
-		return code;
-	code = sqlite3_step(st);
-	*first = sqlite3_column_int64(st, 0);
-	*last = sqlite3_column_int64(st, 1);
-	sqlite3_finalize(st);
-	if (*first < q->from_ms)
-		*first = q->from_ms;
-	if (*last >= q->to_ms)
-		*last = q->to_ms - 1;
-	if (*last < *first)
-		*last = *first;
-	return code == SQLITE_ROW ? SQLITE_OK : code;
-}
-
 #define ZONE_MS (26 * QUERY_HOUR_MS) /* no zone is farther from UTC */
 /* A clock that was far off must not cost memory: hours of 500 years. */
 #define NUMBERS_MAX (INT64_C(24) * 366 * 500)
 
-int query_bases_open(struct query *q)
+int query_bases_open(struct query *q, int64_t first, int64_t last)
 {
 	struct query_work *w = q->work;
-	int64_t first, last, unit;
-	int code = bounds(q, &first, &last);
+	int64_t unit;
+	int code = SQLITE_OK;
 
 	for (unsigned i = 0; !code && i < BASES; i++) {
 		struct query_base *b = &w->base[i];

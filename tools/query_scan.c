@@ -9,6 +9,9 @@
 /* Rows that are decoded together: small enough for the nearest cache. */
 #define BLOCK 512
 
+/* More no index has; only a damaged one says so. */
+#define CHUNKS_MAX (INT64_C(1) << 24)
+
 #define DETAILS (SUM_ADDED - SUM_LIGHT)
 
 /* A tuple of `what` in a byte. */
@@ -36,7 +39,7 @@ struct scan {
 	unsigned __int128 bound[FACT_COLUMNS];
 	bool wide[FACT_COLUMNS]; /* measured block by block */
 	bool careful;
-	bool failed; /* out of memory, or damaged */
+	int code; /* out of memory, or damaged */
 };
 
 /* Enough for the totals; the others are only for details. */
@@ -187,8 +190,10 @@ static void add(struct scan *s, enum query_base_kind which,
 		int64_t n = number[s->chosen[j]];
 
 		if (n < b->first || n > b->last || !b->slot[n - b->first]) {
-			if (!query_base_enter(b, n)) {
-				s->failed = true;
+			int code = query_base_enter(b, n);
+
+			if (code) {
+				s->code = code;
 				return;
 			}
 		}
@@ -288,31 +293,34 @@ static void add_chosen(struct scan *s)
 	}
 }
 
-/* A damaged number must not lead us out of the tables. */
-static bool text_passes(const struct scan *s, unsigned i, unsigned which)
+static bool text_passes(struct scan *s, unsigned i, unsigned which)
 {
 	unsigned column = which ? FACT_RUN : FACT_CONVERSATION;
 	uint64_t id = (uint64_t)s->v[column][i];
 
 	if (!s->st[column])
 		return true;
-	return id < s->w->ntexts &&
-	       (!s->w->fact_passes[which] || s->w->fact_passes[which][id]);
+	if (id >= s->w->ntexts) {
+		s->code = SQLITE_CORRUPT;
+		return false;
+	}
+	return !s->w->fact_passes[which] || s->w->fact_passes[which][id];
 }
 
-static bool passes(const struct scan *s, unsigned i)
+/* A number that stands for nothing must not lead us out of the tables. */
+static bool passes(struct scan *s, unsigned i)
 {
-	uint64_t what = (uint64_t)s->v[FACT_WHAT][i];
+	uint64_t what = (uint64_t)s->v[FACT_WHAT][i], who = 1;
 	int64_t ts = s->v[FACT_TS][i];
 
-	if (what >= s->w->what.n || !(s->what[what] & KIND_PASSES))
+	if (s->st[FACT_WHO])
+		who = (uint64_t)s->v[FACT_WHO][i];
+	if (!what || what >= s->w->what.n || !who || who >= s->w->who.n) {
+		s->code = SQLITE_CORRUPT;
 		return false;
-	if (s->st[FACT_WHO]) {
-		uint64_t who = (uint64_t)s->v[FACT_WHO][i];
-
-		if (who >= s->w->who.n || !s->who[who])
-			return false;
 	}
+	if (!(s->what[what] & KIND_PASSES) || (s->st[FACT_WHO] && !s->who[who]))
+		return false;
 	if (s->narrow && (ts < s->q->from_ms || ts >= s->q->to_ms))
 		return false;
 	return text_passes(s, i, 0) && text_passes(s, i, 1);
@@ -372,8 +380,6 @@ static int chunk(struct scan *s, int64_t id, unsigned n)
 {
 	int code = SQLITE_OK;
 
-	if (n > FACT_CHUNK)
-		return SQLITE_CORRUPT;
 	for (unsigned k = 0; !code && k < FACT_COLUMNS; k++) {
 		if (!s->st[k])
 			continue;
@@ -384,33 +390,74 @@ static int chunk(struct scan *s, int64_t id, unsigned n)
 	}
 	for (unsigned i = 0; !code && i < n; i += BLOCK)
 		block(s, i, n - i < BLOCK ? n - i : BLOCK);
+	return code ? code : s->code;
+}
+
+/* All of them, none left out: so is no call. */
+static int load_chunks(struct query *q)
+{
+	struct query_work *w = q->work;
+	int64_t n = index_meta(q->x, "chunks");
+	sqlite3_stmt *st;
+	int code;
+
+	if (n < 0 || n > CHUNKS_MAX)
+		return SQLITE_CORRUPT;
+	w->chunk = calloc((size_t)n + 1, sizeof(*w->chunk));
+	if (!w->chunk)
+		return SQLITE_NOMEM;
+	code = sqlite3_prepare_v2(q->x->db,
+				  "SELECT id, n, first_ms, last_ms, crc"
+				  " FROM chunks ORDER BY id",
+				  -1, &st, NULL);
+	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct fact_chunk *c = &w->chunk[w->nchunks++];
+
+		code = w->nchunks > n ? SQLITE_CORRUPT : fact_chunk_read(st, c);
+		if (!code && c->id != w->nchunks)
+			code = SQLITE_CORRUPT;
+	}
+	sqlite3_finalize(st);
+	if (code == SQLITE_DONE)
+		code = w->nchunks == n ? SQLITE_OK : SQLITE_CORRUPT;
 	return code;
+}
+
+/* The facts' first and last instant, cut to the window. */
+static void bounds(const struct query *q, int64_t *first, int64_t *last)
+{
+	const struct query_work *w = q->work;
+
+	*first = w->nchunks ? INT64_MAX : 0;
+	*last = w->nchunks ? INT64_MIN : 0;
+	for (unsigned i = 0; i < w->nchunks; i++) {
+		const struct fact_chunk *c = &w->chunk[i];
+
+		*first = c->first_ms < *first ? c->first_ms : *first;
+		*last = c->last_ms > *last ? c->last_ms : *last;
+	}
+	if (*first < q->from_ms)
+		*first = q->from_ms;
+	if (*last >= q->to_ms)
+		*last = q->to_ms - 1;
+	if (*last < *first)
+		*last = *first;
 }
 
 static int chunks(struct scan *s)
 {
-	struct query *q = s->q;
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(
-		q->x->db,
-		"SELECT id, n, first_ms, last_ms FROM chunks"
-		" WHERE first_ms < ? AND last_ms >= ? ORDER BY id",
-		-1, &st, NULL);
+	const struct query *q = s->q;
+	int code = SQLITE_OK;
 
-	if (code)
-		return code;
-	sqlite3_bind_int64(st, 1, q->to_ms);
-	sqlite3_bind_int64(st, 2, q->from_ms);
-	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
-		s->narrow = sqlite3_column_int64(st, 2) < q->from_ms ||
-			    sqlite3_column_int64(st, 3) >= q->to_ms;
-		code = chunk(s, sqlite3_column_int64(st, 0),
-			     (unsigned)sqlite3_column_int64(st, 1));
+	for (unsigned i = 0; !code && i < s->w->nchunks; i++) {
+		const struct fact_chunk *c = &s->w->chunk[i];
+
+		if (c->first_ms >= q->to_ms || c->last_ms < q->from_ms)
+			continue;
+		s->narrow = c->first_ms < q->from_ms || c->last_ms >= q->to_ms;
+		code = chunk(s, c->id, c->n);
 	}
-	sqlite3_finalize(st);
-	if (s->failed)
-		return SQLITE_CORRUPT;
-	return code == SQLITE_DONE ? SQLITE_OK : code;
+	return code;
 }
 
 /* Tuples as bytes: theirs are too large for the nearest cache. */
@@ -434,15 +481,19 @@ static int judge(struct scan *s)
 int query_scan(struct query *q)
 {
 	struct scan *s = calloc(1, sizeof(*s));
-	int code;
+	int64_t first, last;
+	int code = load_chunks(q);
 
-	if (!s)
-		return SQLITE_NOMEM;
+	if (!s || code) {
+		free(s);
+		return code ? code : SQLITE_NOMEM;
+	}
 	s->q = q;
 	s->w = q->work;
 	s->span.start_s = INT64_MAX;
 	s->span.end_s = INT64_MIN;
-	code = query_bases_open(q);
+	bounds(q, &first, &last);
+	code = query_bases_open(q, first, last);
 	if (!code)
 		code = judge(s);
 	if (!code)

@@ -4,101 +4,171 @@
 
 #include "base/clock.h"
 #include "price/price.h"
+#include "index_text.h"
 #include "query_work.h"
 
-/* A damaged one must not lead us out of the table. */
-static uint32_t text_id(const struct query *q, sqlite3_stmt *st, int column)
-{
-	int64_t id = sqlite3_column_int64(st, column);
+/* More no index has; only a damaged one says so. */
+#define IDS_MAX (INT64_C(1) << 30)
 
-	return id > 0 && id < q->work->ntexts ? (uint32_t)id : 0;
-}
-
-static int load_tuples(struct query *q, const char *table, unsigned columns,
-		       struct query_tuples *out)
+static int count_ids(struct query *q, const char *table, uint32_t *n)
 {
 	sqlite3_stmt *st;
 	char sql[64];
-	uint32_t id;
+	int64_t last = -1;
 	int code;
 
 	snprintf(sql, sizeof(sql), "SELECT max(id) FROM %s", table);
 	code = sqlite3_prepare_v2(q->x->db, sql, -1, &st, NULL);
 	if (code)
 		return code;
-	sqlite3_step(st);
-	out->n = (uint32_t)sqlite3_column_int64(st, 0) + 1;
-	out->columns = columns;
+	if ((code = sqlite3_step(st)) == SQLITE_ROW)
+		last = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
+	if (code != SQLITE_ROW)
+		return code;
+	if (last < 0 || last > IDS_MAX)
+		return SQLITE_CORRUPT;
+	*n = (uint32_t)last + 1;
+	return SQLITE_OK;
+}
+
+static int load_tuple(sqlite3_stmt *st, struct query_tuples *out, int64_t id,
+		      uint32_t ntexts)
+{
+	uint32_t *text = out->t[id].text;
+	unsigned n = out->columns;
+
+	for (unsigned i = 0; i < n; i++) {
+		text[i] = (uint32_t)sqlite3_column_int64(st, (int)i + 1);
+		if (text[i] >= ntexts)
+			return SQLITE_CORRUPT;
+	}
+	return sqlite3_column_int64(st, (int)n + 1) ==
+			       index_tuple_check(id, text, n)
+		       ? SQLITE_OK
+		       : SQLITE_CORRUPT;
+}
+
+/* Ids are 1 and on; none is left out. */
+static int load_tuples(struct query *q, const char *table, unsigned columns,
+		       struct query_tuples *out)
+{
+	sqlite3_stmt *st;
+	char sql[64];
+	int64_t id, last = 0;
+	int code = count_ids(q, table, &out->n);
+
+	if (code)
+		return code;
+	out->columns = columns;
 	out->t = calloc(out->n, sizeof(*out->t));
 	if (!out->t)
 		return SQLITE_NOMEM;
-	snprintf(sql, sizeof(sql), "SELECT * FROM %s", table);
+	snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY id", table);
 	code = sqlite3_prepare_v2(q->x->db, sql, -1, &st, NULL);
 	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
-		code = SQLITE_OK;
-		id = (uint32_t)sqlite3_column_int64(st, 0);
-		if (id >= out->n)
-			continue;
-		for (unsigned i = 0; i < columns; i++)
-			out->t[id].text[i] = text_id(q, st, (int)i + 1);
+		id = sqlite3_column_int64(st, 0);
+		if (id != last + 1 || id >= out->n)
+			code = SQLITE_CORRUPT;
+		else
+			code = load_tuple(st, out, id, q->work->ntexts);
+		last = id;
 	}
 	sqlite3_finalize(st);
+	if (code == SQLITE_DONE && last + 1 != out->n)
+		return SQLITE_CORRUPT;
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 static int count_texts(struct query *q)
 {
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v2(q->x->db, "SELECT max(id) FROM texts", -1,
-				      &st, NULL);
+	int code = count_ids(q, "texts", &q->work->ntexts);
 
 	if (code)
 		return code;
-	sqlite3_step(st);
-	q->work->ntexts = (uint32_t)sqlite3_column_int64(st, 0) + 1;
-	sqlite3_finalize(st);
 	q->work->text = calloc(q->work->ntexts, sizeof(*q->work->text));
 	return q->work->text ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* A row with text and crc; borrowed until the next step. NULL: damaged. */
+static const char *checked_text(sqlite3_stmt *st, int at, int64_t id)
+{
+	const char *text = (const char *)sqlite3_column_text(st, at);
+
+	if (!text ||
+	    sqlite3_column_int64(st, at + 1) != index_text_check(id, text))
+		return NULL;
+	return text;
 }
 
 const char *query_text(struct query *q, uint32_t id)
 {
 	struct query_work *w = q->work;
-	sqlite3_stmt *st = index_statement(q->x, ST_TEXT_GET);
-	const char *text;
+	sqlite3_stmt *st;
+	const char *text = NULL;
 
-	if (!id || id >= w->ntexts || !st)
+	if (!id)
 		return "";
-	if (w->text[id])
+	if (id < w->ntexts && w->text[id])
 		return w->text[id];
-	sqlite3_bind_int64(st, 1, id);
-	if (sqlite3_step(st) == SQLITE_ROW) {
-		text = (const char *)sqlite3_column_text(st, 0);
-		w->text[id] = strdup(text ? text : "");
+	st = index_statement(q->x, ST_TEXT_GET);
+	if (st && id < w->ntexts) {
+		sqlite3_bind_int64(st, 1, id);
+		if (sqlite3_step(st) == SQLITE_ROW)
+			text = checked_text(st, 0, id);
+		if (text)
+			w->text[id] = strdup(text);
+		sqlite3_reset(st);
 	}
-	sqlite3_reset(st);
-	return w->text[id] ? w->text[id] : "";
+	if (!text)
+		w->damaged = true;
+	return text && w->text[id] ? w->text[id] : "";
+}
+
+/* Each text that is not empty: its id and it. Non-zero stops. */
+typedef int text_fn(struct query *q, void *ctx, int64_t id, const char *text);
+
+static int each_text(struct query *q, text_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st;
+	const char *text;
+	int64_t id, last = 0;
+	int code = sqlite3_prepare_v2(q->x->db,
+				      "SELECT id, text, crc FROM texts"
+				      " WHERE id > 0 ORDER BY id",
+				      -1, &st, NULL);
+
+	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		id = sqlite3_column_int64(st, 0);
+		text = checked_text(st, 1, id);
+		if (id != ++last || id >= q->work->ntexts || !text)
+			code = SQLITE_CORRUPT;
+		else
+			code = fn(q, ctx, id, text);
+	}
+	sqlite3_finalize(st);
+	if (code == SQLITE_DONE && last + 1 != q->work->ntexts)
+		return SQLITE_CORRUPT;
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int keep_text(struct query *q, void *ctx, int64_t id, const char *text)
+{
+	char **to = &q->work->text[id];
+
+	(void)ctx;
+	if (!*to)
+		*to = strdup(text);
+	return *to ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 int query_all_texts(struct query *q)
 {
-	struct query_work *w = q->work;
-	sqlite3_stmt *st;
-	const char *text;
-	int64_t id;
-	int code = sqlite3_prepare_v2(q->x->db, "SELECT id, text FROM texts",
-				      -1, &st, NULL);
+	int code = each_text(q, keep_text, NULL);
 
-	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
-		code = SQLITE_OK;
-		id = sqlite3_column_int64(st, 0);
-		text = (const char *)sqlite3_column_text(st, 1);
-		if (id > 0 && id < w->ntexts && !w->text[id] && text)
-			w->text[id] = strdup(text);
-	}
-	sqlite3_finalize(st);
-	return code == SQLITE_DONE ? SQLITE_OK : code;
+	if (index_is_damage(code))
+		q->work->damaged = true;
+	return code;
 }
 
 static enum spend_class class_of(const char *name)
@@ -242,34 +312,34 @@ static void filter_tuples(struct query *q, struct query_tuples *t,
 		t->t[i].passes = tuple_passes(q, &t->t[i], kind);
 }
 
+struct text_filter {
+	uint8_t *passes;
+	const char *patterns;
+};
+
+static int filter_text(struct query *q, void *ctx, int64_t id, const char *text)
+{
+	struct text_filter *f = ctx;
+
+	(void)q;
+	f->passes[id] = fits(lg_slice_str(text), f->patterns);
+	return SQLITE_OK;
+}
+
 static int filter_facts(struct query *q, unsigned which, const char *patterns)
 {
 	struct query_work *w = q->work;
-	uint8_t *passes = calloc(w->ntexts, 1);
-	sqlite3_stmt *st;
-	int64_t id;
-	int code;
+	struct text_filter f = {calloc(w->ntexts, 1), patterns};
 
-	w->fact_passes[which] = passes;
-	if (!passes)
+	w->fact_passes[which] = f.passes;
+	if (!f.passes)
 		return SQLITE_NOMEM;
 	if (!strcmp(patterns, "?*")) { /* any: 0 is the only empty one */
-		memset(passes + 1, 1, w->ntexts - 1);
+		memset(f.passes + 1, 1, w->ntexts - 1);
 		return SQLITE_OK;
 	}
-	code = sqlite3_prepare_v2(q->x->db, "SELECT id, text FROM texts", -1,
-				  &st, NULL);
-	while (!code && (code = sqlite3_step(st)) == SQLITE_ROW) {
-		code = SQLITE_OK;
-		id = sqlite3_column_int64(st, 0);
-		if (id < w->ntexts)
-			passes[id] = fits(
-				lg_slice_str((const char *)sqlite3_column_text(
-					st, 1)),
-				patterns);
-	}
-	sqlite3_finalize(st);
-	return code == SQLITE_DONE ? SQLITE_OK : code;
+	f.passes[0] = fits(LG_SLICE(""), patterns);
+	return each_text(q, filter_text, &f);
 }
 
 int query_filter(struct query *q)

@@ -2,6 +2,7 @@
 #define LG_TOOLS_QUERY_WORK_H
 
 #include "index_db.h"
+#include "index_fact.h"
 #include "query.h"
 
 /* One row of `who` or `what`. */
@@ -42,6 +43,9 @@ enum query_base_kind {
 struct query_work {
 	struct query_tuples who, what;
 	bool who_filtered;
+	bool damaged; /* a text was */
+	struct fact_chunk *chunk;
+	unsigned nchunks;
 	char **text; /* by id; NULL: not asked yet */
 	uint32_t ntexts;
 	uint8_t *fact_passes[2]; /* conversation, run: by text id, NULL: all */
@@ -52,7 +56,7 @@ struct query_work {
 
 /* Tuples, how many texts. SQLITE_OK or an error. */
 int query_load(struct query *q);
-/* NULL: out of memory or damaged. */
+/* "" and work.damaged where it is not there as it was stored. */
 const char *query_text(struct query *q, uint32_t id);
 /* All of them at once, where many will be asked for. SQLITE_OK or an error. */
 int query_all_texts(struct query *q);
@@ -63,10 +67,11 @@ int query_filter(struct query *q);
 
 #define QUERY_HOUR_MS INT64_C(3600000)
 
-/* Those that are wanted, for the window. SQLITE_OK or an error. */
-int query_bases_open(struct query *q);
-/* A place for a number that has none; false: out of memory or of its range. */
-bool query_base_enter(struct query_base *b, int64_t number);
+/* Those that are wanted, for [first, last]. SQLITE_OK or an error. */
+int query_bases_open(struct query *q, int64_t first, int64_t last);
+/* A place for a number. SQLITE_OK; SQLITE_NOMEM; SQLITE_CORRUPT: out of range.
+ */
+int query_base_enter(struct query_base *b, int64_t number);
 /* What the scan does not add: calls and cost of each sum. */
 void query_bases_complete(struct query *q);
 
