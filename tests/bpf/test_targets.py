@@ -15,6 +15,7 @@ from live import (ANTHROPIC, BUILD, OPENAI, PY, TOP, Box, Client,  # noqa: E402
                   Failed, Skip, Tracer, chat_body, eq, main, ok, request,
                   until)
 import inject  # noqa: E402
+from harness import NO_CURL, sanitizer  # noqa: E402
 import test_programs  # noqa: E402
 
 LIBSSL = '/usr/lib/x86_64-linux-gnu/libssl.so.3'
@@ -569,6 +570,8 @@ def case_preload(box):
 
 def case_preload_short(box):
     """Programs that are over before anybody could look at them."""
+    if sanitizer():
+        raise Skip(NO_CURL)
     n, path = 12, named(box, 'curl')
     with Tracer(box, '--comm', os.path.basename(path)) as t:
         for off in ('0', '1'):
