@@ -28,7 +28,7 @@ static const struct opt opts[] = {
 		     "this level and above"},
 	[O_EVENT] = {"event", 'e', OPT_TEXT, "NAME",
 		     "threshold, window_start, blocked, unknown_price, "
-		     "tracking_failure, forecast, expensive_call"},
+		     "tracking_failure, forecast, control, expensive_call"},
 	[O_JSON] = {"json", 0, OPT_FLAG, NULL,
 		    "print the lines as they are (docs/events.md)"},
 	OPT_END,
@@ -205,6 +205,14 @@ static int read_since(struct call *c, struct alerts *a)
 		   : -1;
 }
 
+static bool is_kind(const char *name)
+{
+	for (unsigned i = 0; i < LG_EVENT_KINDS; i++)
+		if (!strcmp(name, lg_event_kind_name((enum lg_event_kind)i)))
+			return true;
+	return false;
+}
+
 static int run(struct call *c)
 {
 	static struct alerts a;
@@ -223,6 +231,13 @@ static int run(struct call *c)
 					  "--level: must be info, warning, "
 					  "critical or exceeded");
 	}
+	if (a.event && !is_kind(a.event))
+		return tool_usage(c->cmd,
+				  "--event %s: must be threshold, "
+				  "window_start, blocked, unknown_price, "
+				  "tracking_failure, forecast, control or "
+				  "expensive_call",
+				  a.event);
 	ret = tool_open(&a.e);
 	if (ret < 0 && c->v[O_SINCE].set)
 		ret = read_since(c, &a);

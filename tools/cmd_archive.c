@@ -364,7 +364,8 @@ static int choose(const struct call *c, struct archive *a)
 	a->dry = c->v[O_DRY].set;
 	a->level = c->v[O_LEVEL].set ? (int)c->v[O_LEVEL].n : LEVEL;
 	if (c->v[O_LEVEL].set && (!c->v[O_LEVEL].n || c->v[O_LEVEL].n > 19))
-		return tool_usage(c->cmd, "--level: 1 to 19");
+		return tool_usage(c->cmd, "--level %s: 1 to 19",
+				  c->v[O_LEVEL].text);
 	lg_month_name(lg_clock_real_ms(), now);
 	memcpy(a->before, now, sizeof(now));
 	month_before(a->before);

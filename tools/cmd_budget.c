@@ -267,6 +267,7 @@ static int set_one(struct change *ch, struct call *c, const char *name,
 static int check_set(struct call *c, unsigned given)
 {
 	bool hard = c->v[O_HARD].set || c->v[O_HARD_LIMIT].set;
+	int64_t end;
 
 	if (hard && c->v[O_SOFT].set)
 		return tool_usage(c->cmd, "--hard and --soft exclude each "
@@ -277,6 +278,13 @@ static int check_set(struct call *c, unsigned given)
 	if (!given && !c->argc)
 		return tool_usage(c->cmd, "needs a NAME, or --daily and the "
 					  "like");
+	if (c->v[O_UNTIL].set &&
+	    !when_parse(lg_slice_str(c->v[O_UNTIL].text), NULL, false, &end) &&
+	    end <= lg_clock_real_ms())
+		return tool_usage(c->cmd,
+				  "--until %s: is over; budget rm takes a "
+				  "change back",
+				  c->v[O_UNTIL].text);
 	return -1;
 }
 

@@ -101,7 +101,10 @@ static int take_sides(struct compare *m)
 			ret = add_side(m, one);
 	}
 	if (ret < 0 && m->n < 2)
-		ret = tool_usage(m->a.c->cmd, "needs two at least");
+		ret = tool_usage(m->a.c->cmd, "--%s: needs two at least",
+				 v[O_PERIODS].set    ? "periods"
+				 : v[O_PROJECTS].set ? "projects"
+						     : "models");
 	return ret;
 }
 

@@ -221,6 +221,21 @@ static int bad(const struct call *c, unsigned opt, const char *allowed)
 			  c->v[opt].text, allowed);
 }
 
+/* One stretch of time; that begins before it ends. -1, else the exit code. */
+static int check_span(const struct export *x)
+{
+	const struct opt_value *v = x->c->v;
+
+	if (v[O_PERIOD].set + v[O_MONTH].set + v[O_LAST].set +
+		    (v[O_FROM].set || v[O_TO].set) >
+	    1)
+		return tool_usage(x->c->cmd, "more than one stretch of time");
+	if (x->span.from_ms >= x->span.to_ms)
+		return tool_usage(x->c->cmd, "--from %s lies after --to %s",
+				  v[O_FROM].text, v[O_TO].text);
+	return -1;
+}
+
 static int choose_span(struct export *x)
 {
 	const struct opt_value *v = x->c->v;
@@ -243,7 +258,7 @@ static int choose_span(struct export *x)
 		 span_edge(&cal, v[O_TO].text, true, &x->span.to_ms))
 		ret = bad(x->c, O_TO, "a day, a month or RFC 3339");
 	lg_engine_unpin(x->e, w);
-	return ret;
+	return ret < 0 ? check_span(x) : ret;
 }
 
 static void choose_form(struct export *x)

@@ -207,6 +207,8 @@ static int show_text(struct million *m)
 	return tool_print(&out);
 }
 
+#define RUNS_MAX INT64_C(1000000000000)
+
 static int run(struct call *c)
 {
 	struct million m = {0};
@@ -217,8 +219,12 @@ static int run(struct call *c)
 					  "counted");
 	if ((c->v[O_PER_EXAMPLE].set && !c->v[O_PER_EXAMPLE].n) ||
 	    c->v[O_PER_EXAMPLE].n > MILLION)
-		return tool_usage(c->cmd, "--calls-per-example: from 1 to "
-					  "1000000");
+		return tool_usage(c->cmd,
+				  "--calls-per-example %s: from 1 to 1000000",
+				  c->v[O_PER_EXAMPLE].text);
+	if (c->v[O_RUNS].set && (!c->v[O_RUNS].n || c->v[O_RUNS].n > RUNS_MAX))
+		return tool_usage(c->cmd, "--runs %s: from 1 to %lld",
+				  c->v[O_RUNS].text, (long long)RUNS_MAX);
 	ret = ask_open(&m.a, c);
 	if (ret >= 0)
 		return ret;

@@ -127,6 +127,8 @@ static int check(const struct call *c)
 
 	if (!v[O_MODEL].set || !*v[O_MODEL].text)
 		return tool_usage(c->cmd, "needs --model NAME");
+	if (strlen(v[O_MODEL].text) >= sizeof(((struct lg_row *)0)->model))
+		return tool_usage(c->cmd, "--model: longer than 127 bytes");
 	if (v[O_CACHED].n > v[O_INPUT].n)
 		return tool_usage(c->cmd,
 				  "--cached-tokens %s: more than "

@@ -413,6 +413,9 @@ static int read_times(struct reprice *p)
 					  "an instant (2026-11-22T14:30:00Z)",
 					  opts[which[i]].name, v->text);
 	}
+	if (p->from_ms >= p->to_ms)
+		return tool_usage(p->c->cmd, "--from %s lies after --to %s",
+				  p->c->v[O_FROM].text, p->c->v[O_TO].text);
 	return -1;
 }
 

@@ -88,6 +88,9 @@ static int read_scope(const struct call *c, const char *scope,
 		return tool_usage(c->cmd, "%s", err.text);
 	if (strlen(scope) >= 512 || strchr(scope, '\n'))
 		return tool_usage(c->cmd, "--scope: too long");
+	if (!*scope)
+		return tool_usage(c->cmd, "--scope \"\": allowed: global, or "
+					  "key:value; all calls: --all");
 	o->scope = lg_slice_trim(lg_slice_str(scope));
 	if (lg_slice_eq(o->scope, LG_SLICE("global")))
 		o->scope.len = 0;

@@ -75,7 +75,7 @@ static int match(const struct cmd *cmd, int argc, char **argv)
 }
 
 /* "budget" alone, or with a second word that is none of its own. */
-static int complete_me(const char *word)
+static int complete_me(const char *word, const char *next)
 {
 	size_t n = strlen(word);
 	bool first = true;
@@ -86,7 +86,10 @@ static int complete_me(const char *word)
 
 		if (strncmp(name, word, n) || name[n] != ' ')
 			continue;
-		if (first)
+		if (first && next)
+			fprintf(stderr, "llmguard %s %s: no such command\n",
+				word, next);
+		else if (first)
 			fprintf(stderr, "llmguard %s: which one?\n", word);
 		first = false;
 		fprintf(stderr, "  llmguard %-16s %s\n", name,
@@ -118,7 +121,8 @@ static int dispatch(int argc, char **argv)
 			report_auto_due();
 		return ret;
 	}
-	return complete_me(argv[0]);
+	return complete_me(argv[0],
+			   argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
 }
 
 int main(int argc, char **argv)

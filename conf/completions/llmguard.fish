@@ -198,7 +198,7 @@ complete -c llmguard -n '__fish_seen_subcommand_from tail' -l json -d 'print the
 complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l follow -s f -d 'and those that come'
 complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l since -s s -r -d 'from this day or RFC 3339 time on'
 complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l level -s l -r -f -a 'info warning critical exceeded' -d 'this level and above'
-complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l event -s e -r -d 'threshold, window_start, blocked, unknown_price, tracking_failure, forecast, expensive_call'
+complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l event -s e -r -d 'threshold, window_start, blocked, unknown_price, tracking_failure, forecast, control, expensive_call'
 complete -c llmguard -n '__fish_seen_subcommand_from alerts' -l json -d 'print the lines as they are (docs/events.md)'
 complete -c llmguard -n '__fish_seen_subcommand_from pricing; and __fish_seen_subcommand_from list' -l provider -s p -r -d 'only this one'
 complete -c llmguard -n '__fish_seen_subcommand_from pricing; and __fish_seen_subcommand_from list' -l match -s m -r -d 'only these models'

@@ -580,6 +580,37 @@ def case_config_show(box):
     ok('hosts.llm.example' in text and '{"match":"my-*"' in text, text)
 
 
+BAD_VALUES = (
+    ('export --from 2026-05 --to 2026-01', 'after --to 2026-01'),
+    ('export --last 7d --month 2026-01', 'more than one stretch'),
+    ('reprice --from 2026-05-01 --to 2026-01-01', 'after --to 2026-01-01'),
+    ('costs --from 2026-05 --to 2026-01', 'after --to 2026-01'),
+    ('report --from 2026-05 --to 2026-01', 'after --to 2026-01'),
+    ('pause --scope=', 'global, or key:value'),
+    ('resume --scope=', 'global, or key:value'),
+    ('compare --periods 2026-10', '--periods: needs two'),
+    ('archive --level 20', '--level 20: 1 to 19'),
+    ('cost-per-million --calls-per-example 0', 'example 0: from 1'),
+    ('cost-per-million --runs 0', '--runs 0: from 1'),
+    ('budget set a --daily 1 --until 2020-01-01', '2020-01-01: is over'),
+    ('alerts --event nope', '--event nope: must be'),
+    ('budget nope', 'budget nope: no such command'),
+    ('record --input-tokens 1 --model ' + 'x' * 128, '127 bytes'),
+    ('record --model x --input-tokens 1 --cached-tokens 2', 'tokens 2: more'),
+    ('record --model x --input-tokens 4294967296', '4294967296: more'),
+    ('record --model x --calls 100001', '--calls 100001: 1 to'),
+)
+
+
+def case_bad_values(box):
+    """Each names the option, the value and what is allowed; nothing is done."""
+    for args, want in BAD_VALUES:
+        p = box.cli(*args.split(), check=False)
+        eq((p.returncode, p.stdout), (2, b''), args)
+        ok(want in p.stderr.decode(), '%s: %s' % (args, p.stderr))
+    eq(box.rows(), [], 'no row')
+
+
 def case_full_output(box):
     """Nobody takes the output: exit 1, no endless loop."""
     if not os.path.exists('/dev/full'):

@@ -185,6 +185,9 @@ static int check(llmguard *g, const struct llmguard_record *r)
 {
 	if (!r->model || !*r->model)
 		return client_fail(g, LLMGUARD_EARGUMENT, "a call has a model");
+	if (strlen(r->model) >= sizeof(((struct lg_row *)0)->model))
+		return client_fail(g, LLMGUARD_EARGUMENT,
+				   "the model's name is longer than 127 bytes");
 	if (r->cached_tokens > r->input_tokens)
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "more cached tokens than input");
