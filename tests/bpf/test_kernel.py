@@ -505,7 +505,7 @@ def state_of(pid):
         return f.read().rsplit(')', 1)[1].split()[0]
 
 
-def until(cond, what, seconds=10):
+def until(cond, what, seconds=30):
     end = time.time() + seconds
     while not cond():
         if time.time() > end:

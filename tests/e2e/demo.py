@@ -144,7 +144,7 @@ def is_stopped(pid):
         return f.read().rpartition(') ')[2][0] == 'T'
 
 
-def wait_for(test, seconds=10):
+def wait_for(test, seconds=30):
     end = time.time() + seconds
     while not test() and time.time() < end:
         time.sleep(0.05)

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from harness import (BUILD, CLI, HERE, OPENAI, PY, TOP, Skip, chat_body, eq,
-                     main, ok, request, send)
+                     main, ok, request, send, until)
 
 D = decimal.Decimal
 STATUS_KEYS = {'name', 'scope', 'period', 'window_start', 'window_end',
@@ -364,12 +364,10 @@ def case_holds(box):
             'c.getresponse()\n')
     p = subprocess.Popen([PY, '-c', code], env=box.env(), cwd=box.dir)
     try:
-        end = time.time() + 10
-        while time.time() < end:
+        def sent():
             h = lines(box.cli('holds', '--json'))
-            if h and h[0]['dispatched']:
-                break
-            time.sleep(0.1)
+            return h if h and h[0]['dispatched'] else None
+        h = until(sent, 'a hold')
         eq(len(h), 1, 'holds')
         eq((h[0]['pid'], h[0]['alive'], h[0]['dispatched'], h[0]['model']),
            (p.pid, True, True, 'gpt-4o'), 'hold')

@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 
 from harness import (ANTHROPIC, BEDROCK, GEMINI, OPENAI, PY, RESPONSES, Box,
-                     chat_body, eq, main, ok, request, send)
+                     chat_body, eq, main, ok, request, send, until)
 
 PYTHON = ('http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
           'aiohttp')
@@ -48,12 +48,8 @@ def cut_row(box, usd, rate, n=1):
 
 
 def server_saw_it_end(box, conn):
-    for _ in range(100):
-        ends = [e for e in box.arrived(('close',)) if e['conn'] == conn]
-        if ends:
-            return
-        time.sleep(0.02)
-    raise AssertionError('the server went on')
+    until(lambda: [e for e in box.arrived(('close',)) if e['conn'] == conn],
+          'the server ends')
 
 
 def texts(body):

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from harness import (ANTHROPIC, BEDROCK, BUILD, GEMINI, OPENAI, PY, RESPONSES,
                      Skip, chat_body, eq, have_client, main, ok, request,
-                     sanitizer, send)
+                     sanitizer, send, until)
 
 CLIENT = os.path.join(BUILD, 'tests/e2e/cclient')
 CLIENTS = ('curl', 'http.client', 'urllib', 'requests', 'httpx', 'httpx-async',
@@ -276,20 +276,12 @@ def stopped(pid):
         return f.read().rpartition(')')[2].split()[0] == 'T'
 
 
-def wait_for(what, fn):
-    for _ in range(400):
-        if fn():
-            return
-        time.sleep(0.025)
-    ok(False, what)
-
-
 def case_stop(box):
     """It stops, nothing is held, and goes on under the raised budget."""
     budget(box, '0.0005', on_hard='stop')
     p = cclient(box)
     try:
-        wait_for('it stopped', lambda: stopped(p.pid))
+        until(lambda: stopped(p.pid), 'it stopped')
         eq(box.arrived(), [], 'arrived')
         hold = json.loads(box.cli('holds', '--json').stdout)
         eq((hold['pid'], hold['state'], hold['held_usd']),
@@ -303,7 +295,7 @@ def case_stop(box):
            box.cli('alerts').stdout, 'told')
         os.kill(p.pid, signal.SIGCONT)      # nothing changed: once more
         time.sleep(0.3)
-        wait_for('it stopped again', lambda: stopped(p.pid))
+        until(lambda: stopped(p.pid), 'it stopped again')
         budget(box, '1')
         time.sleep(1.2)
         box.cli('resume', str(p.pid))
@@ -321,7 +313,7 @@ def case_stop_killed(box):
     budget(box, '0.0005', on_hard='stop')
     p = cclient(box)
     try:
-        wait_for('it stopped', lambda: stopped(p.pid))
+        until(lambda: stopped(p.pid), 'it stopped')
     finally:
         p.kill()
         p.wait()

@@ -12,7 +12,7 @@ import time
 import test_local
 import test_programs
 from harness import (CURL_LIBS, OPENAI, PLAIN, PY, TOP, Skip, chat_body, eq,
-                     have_client, main, ok, request, send)
+                     have_client, main, ok, request, send, until)
 from server import Certs
 from test_clients import blocked, within_budget
 
@@ -153,10 +153,7 @@ def case_kill(box):
         n = len(box.arrived())
         p.stdin.write(json.dumps({'requests': [r]}).encode())
         p.stdin.close()
-        for _ in range(200):
-            if len(box.arrived()) > n:
-                break
-            time.sleep(0.02)
+        until(lambda: len(box.arrived()) > n, kind + ' asks')
         p.send_signal(signal.SIGKILL)
         p.wait()
         b = box.budget_status()

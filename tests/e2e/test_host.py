@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from harness import PY, SHIM, Skip, eq, main, ok, sanitizer
+from harness import PY, SHIM, Skip, eq, main, ok, sanitizer, until
 
 CALL = r'''
 import http.client, json, os, sys, threading, time
@@ -36,9 +36,7 @@ def alike(box, code, rows, guard_rows=None, **k):
     got = box.run([PY, '-c', CALL + code], **k)
     eq((got.returncode, got.stdout, got.stderr),
        (bare.returncode, bare.stdout, bare.stderr), 'guarded')
-    deadline = time.time() + 5
-    while len(box.rows()) < rows and time.time() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(box.rows()) >= rows, '%d rows' % rows)
     out = box.rows()
     eq(len(out), rows, 'rows')
     eq(box.budget_status()['held_usd'], 0, 'held')

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal as D
 
 import harness
-from harness import PY, eq, ok
+from harness import PY, eq, ok, until
 
 # USD a token of gpt-4o
 IN, OUT = D('0.0000025'), D('0.00001')
@@ -93,12 +93,11 @@ def case_bound_holds(box):
         [PY, '-c', CALLS, '1', '4000', 'in=500;out=4000;delay=3000', '{}'],
         env=box.env(), cwd=box.dir, stdout=subprocess.PIPE)
     try:
-        end = time.time() + 10
-        bound = D(0)
-        while time.time() < end and not bound:
+        def bounded():
             b = box.budget_status()
-            bound = b['overshoot_bound_usd'] or D(0)
-            time.sleep(0.05)
+            return b if b['overshoot_bound_usd'] else None
+        b = until(bounded, 'a bound')
+        bound = b['overshoot_bound_usd']
         ok(b['held_usd'] <= D('0.004'), 'held %s' % b['held_usd'])
         ok(4000 * OUT - b['held_usd'] <= bound <= 4000 * OUT + 2100 * IN,
            'bound %s' % bound)

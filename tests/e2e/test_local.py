@@ -13,7 +13,7 @@ import time
 
 from harness import (ANTHROPIC, BUILD, GEMINI, OPENAI, PY, RESPONSES, Skip,
                      chat_body, eq, have_client, main, ok, request, sanitizer,
-                     send)
+                     send, until)
 import harness
 import test_programs
 from local_server import LocalServer
@@ -466,10 +466,7 @@ def case_killed(box):
                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         p.stdin.write(json.dumps(DEAR).encode())
         p.stdin.close()
-        for _ in range(400):
-            if srv.seen:
-                break
-            time.sleep(0.025)
+        until(lambda: srv.seen, 'it asks')
         time.sleep(0.1)
         p.send_signal(signal.SIGKILL)
         p.wait()

@@ -10,10 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 from harness import (NO_CURL, PY, SHARED, Failed, Skip, eq, main, ok,
-                     sanitizer)
+                     sanitizer, until)
 
 # A host that only its path gives away must show a whole head in one write.
 NAMED = "'//localhost' not in endpoint and '//0.0.0.0' not in endpoint and " \
@@ -46,10 +45,7 @@ def start():
          d + '/log', '--ready', d + '/ready.json', '--ca-dir', d + '/ca',
          '--lifetime', '900'],
         stdout=subprocess.DEVNULL, stderr=open(d + '/err', 'w'))
-    for _ in range(400):
-        if os.path.exists(d + '/ready.json'):
-            break
-        time.sleep(0.05)
+    until(lambda: os.path.exists(d + '/ready.json'), 'the replay server')
     sys.path.insert(0, REPLAY)
     from store import Store
     scratch['store'] = Store(d + '/store')

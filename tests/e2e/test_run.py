@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness import (CLI, HERE, NODE, PY, PYTHON_CLIENTS, TOP, Skip,
-                     chat_body, eq, have_client, main, ok, request)
+                     chat_body, eq, have_client, main, ok, request, until)
 
 D = decimal.Decimal
 # argv: calls, pause in ms, output tokens, model. 10,000 tokens of gpt-4o at
@@ -327,12 +327,11 @@ def case_old_records(box):
 
 def case_resume_of_one_that_goes_on(box):
     p = popen(box, '--max-usd', '1', '--', 'sleep', '30')
-    for _ in range(100):
-        runs = os.path.join(box.state, 'runs')
-        names = os.listdir(runs) if os.path.isdir(runs) else []
-        if [n for n in names if n.endswith('.json')]:
-            break
-        time.sleep(0.05)
+    def runs():
+        at = os.path.join(box.state, 'runs')
+        names = os.listdir(at) if os.path.isdir(at) else []
+        return [n for n in names if n.endswith('.json')]
+    names = until(runs, 'it is noted')
     time.sleep(0.2)
     q = run(box, '--resume', names[0][:-5], '--', 'true')
     eq(q.returncode, 1, q.stderr)
@@ -409,10 +408,7 @@ def case_kill_9_of_the_supervisor(box):
     p.kill()
     p.communicate()
     out = os.path.join(box.dir, 'out')
-    for _ in range(100):
-        if open(out).read().count('\n') == 8:
-            break
-        time.sleep(0.1)
+    until(lambda: open(out).read().count('\n') == 8, 'all answers')
     text = open(out).read()
     eq((text.count('200'), text.count('429')), (2, 6), 'its limit holds')
     a = artifacts(os.path.join(box.dir, 'x'))

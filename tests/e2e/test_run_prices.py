@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 
-from harness import (CLI, PY, Failed, chat_body, eq, main, ok, request)
+from harness import (CLI, PY, WAIT, Failed, chat_body, eq, main, ok, request)
 
 D = decimal.Decimal
 CALL = [PY, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                          'clients.py'), 'http.client']
 
 
-def terminal(box, argv, answers, timeout=8, **env):
+def terminal(box, argv, answers, timeout=WAIT, **env):
     """Run at a terminal; answers: (what is asked, what is typed)."""
     pid, fd = pty.fork()
     if not pid:

@@ -9,7 +9,7 @@ import sys
 import time
 import unicodedata
 
-from harness import (CLI, OPENAI, Failed, Skip, chat_body, eq, main, ok,
+from harness import (CLI, OPENAI, WAIT, Failed, Skip, chat_body, eq, main, ok,
                      request, send)
 from test_control import Talk
 
@@ -60,7 +60,7 @@ class Term:
     def keys(self, *keys):
         self.tmux('send-keys', '-t', 't', *keys)
 
-    def wait(self, word, seconds=8, gone=False):
+    def wait(self, word, seconds=WAIT, gone=False):
         end = time.time() + seconds
         while True:
             s = self.screen()
@@ -71,7 +71,7 @@ class Term:
                     word, 'still there' if gone else 'not there', s))
             time.sleep(0.05)
 
-    def wait_end(self, seconds=3):
+    def wait_end(self, seconds=WAIT):
         """Until it has ended, by itself and well."""
         end = time.time() + seconds
         while True:
@@ -80,6 +80,8 @@ class Term:
                 '#{pane_dead_signal}').strip().split('/')
             if dead == '1' and (status or sig):
                 return eq((status, sig), ('0', ''), 'its end')
+            if dead == '1':
+                end = min(end, time.time() + 3)
             if time.time() > end:
                 break
             time.sleep(0.05)
