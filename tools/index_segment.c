@@ -23,7 +23,7 @@ static int64_t check_of(const struct segment *s)
 		(int64_t)s->id.ino,
 		(int64_t)s->id.bytes,
 		s->id.ctime_ns,
-		(int64_t)s->sum << 32 | s->tail,
+		(int64_t)((uint64_t)s->sum << 32 | s->tail),
 	};
 
 	return index_check(s->file, n, sizeof(n) / sizeof(n[0]));
