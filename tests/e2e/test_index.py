@@ -346,6 +346,36 @@ def case_dates(home):
         eq(total(home), (2, 3), 'packed')
 
 
+def case_top(home):
+    """The dearest few are those of the whole list, also among equals."""
+    rng, rows = random.Random(4), []
+    for i in rng.sample(range(1000), 900):
+        rows.append(ledger.call('2026-04-01T10:00:00.000Z', 'm',
+                                cost='1' if i % 10 else '2',
+                                conversation='c%03d' % i))
+    ledger.write(home.state, rows, '2026-04')
+    every = home.json('by-conversation', '--top', '0')['groups']
+    want = [r['conversation'] for r in
+            sorted(rows, key=lambda r: (-r['cost_usd'], r['conversation']))]
+    eq([g['key'] for g in every], want, 'all')
+    for n in (1, 2, 7, 100, 600, 899, 900, 2000):
+        eq(home.json('by-conversation', '--top', str(n))['groups'], every[:n],
+           'top %d' % n)
+    ok('(897 more' in home.run('by-conversation', '--top', '3'), 'told')
+
+
+def case_huge(home):
+    """A sum that does not fit is none, beside others that are exact."""
+    rows = [ledger.call('2026-04-01T10:00:00.000Z', 'big', cost='4000000.5')
+            for _ in range(3)]
+    rows += [ledger.call('2026-04-02T10:00:00.000Z', 'small',
+                         cost='0.000000000001') for _ in range(700)]
+    ledger.write(home.state, rows, '2026-04')
+    got = home.json('report', '--from', '2000', '--by', 'model')
+    eq([(g['key'], g['cost_usd']) for g in got['groups']],
+       [('big', None), ('small', D('7e-10'))], 'models')
+
+
 def case_no_place(home):
     """Where it cannot be kept it is built in memory, and that is said."""
     fill(home, 3000)
