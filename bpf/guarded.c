@@ -1,5 +1,6 @@
 #include "bpf/guarded.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static bool is_let_alone(uint32_t pid)
 bool guarded_is_live(uint32_t pid)
 {
 	static struct cover c;
+	char exe[64];
 
 	if (is_off(pid))
 		return false;
@@ -128,7 +130,10 @@ bool guarded_is_live(uint32_t pid)
 	if (cover_guard()->preload[0] && !cover_pid((int)pid, &c) &&
 	    c.verdict == COVER_NO)
 		return false;
-	return !is_let_alone(pid);
+	if (is_let_alone(pid))
+		return false;
+	/* of who has ended meanwhile it cannot be known */
+	return proc_exe(pid, exe, sizeof(exe)) != -ESRCH;
 }
 
 /* -- why not --------------------------------------------------------------

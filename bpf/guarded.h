@@ -17,7 +17,8 @@ bool guarded_is_meant(uint32_t pid);
 /*
  * The preload is mapped there: does it guard? Not where it was switched off
  * (LLMGUARD_DISABLE, `programs:`, after crashes), nor where it stands beside
- * functions that it does not reach.
+ * functions that it does not reach. False of who has ended, too: it cannot be
+ * known of him any more.
  */
 bool guarded_is_live(uint32_t pid);
 /* Why nothing can be seen of what this process says; "" nothing is known. */

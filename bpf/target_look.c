@@ -84,11 +84,14 @@ static bool look_map(void *arg, const struct proc_map *m)
 
 /* -- the kernel's side of it -------------------------------------------- */
 
+/* It still runs: what its files in /proc say is not what they lack. */
 static bool is_same(const struct target *t)
 {
+	char exe[64];
 	struct proc p;
 
-	return !proc_get(t->pid, &p) && p.start == t->start;
+	return !proc_get(t->pid, &p) && p.start == t->start &&
+	       proc_exe(t->pid, exe, sizeof(exe)) != -ESRCH;
 }
 
 /* An entry for who has just ended would be his who gets the number next. */

@@ -100,6 +100,19 @@ int loader_select(struct loader *l, const struct probe_select *s)
 	return 0;
 }
 
+/* It ends while its files are looked at, and nobody has waited for it. */
+static pid_t ends_soon;
+
+static void end_soon(void)
+{
+	siginfo_t si;
+
+	if (!ends_soon)
+		return;
+	kill(ends_soon, SIGKILL);
+	waitid(P_PID, (id_t)ends_soon, &si, WEXITED | WNOWAIT);
+}
+
 /* "FAKETLS" begins a library, "FAKELD" a loader, "FAKENONE" a stripped one. */
 int object_read(const char *path, bool may_return, const struct offsets *user,
 		struct object *out)
@@ -110,6 +123,7 @@ int object_read(const char *path, bool may_return, const struct offsets *user,
 
 	(void)user;
 	close(fd);
+	end_soon();
 	if (n < 8)
 		return -ENOEXEC;
 	if (!strncmp(head, "FAKENONE", 8))

@@ -168,6 +168,26 @@ static void test_preload(void **state)
 	end(a);
 }
 
+/* Whether its preload was switched off died with it: what came up counts. */
+static void test_preload_ends(void **state)
+{
+	pid_t a = child("one", "libtls.so", "libllmguard.so");
+	uint32_t pid = (uint32_t)a;
+	struct target_options o = options(&pid, 1);
+	struct targets *t;
+
+	(void)state;
+	ends_soon = a;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	targets_scan(t);
+	ends_soon = 0;
+	assert_true(targets_meter(t, pid));
+	assert_false(in_kernel[a]);
+	assert_int_equal(targets_count(t), 0);
+	targets_del(t);
+	end(a);
+}
+
 static bool has_return(void)
 {
 	for (unsigned i = 0; i < LINKS; i++)
@@ -381,7 +401,7 @@ int main(void)
 		CASE(test_sandbox),	CASE(test_why_not),
 		CASE(test_refused),	CASE(test_self),
 		CASE(test_old_end),	CASE(test_canary),
-		CASE(test_proc),
+		CASE(test_proc),	CASE(test_preload_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
