@@ -42,6 +42,24 @@ static __noinline void conn_delete(struct probe_conn_key *key)
 		__sync_fetch_and_sub(n, 1);
 }
 
+#define UNHEARD_MAX 16384
+
+/* Its end goes up with no record: what was counted there waits to be taken. */
+static __noinline void conn_unheard(struct probe_conn_key *key,
+				    struct probe_conn *c)
+{
+	struct probe_conn_key k = {
+		.ssl = key->ssl,
+		.tgid = key->tgid,
+		.id = c->id,
+	};
+
+	if (c->state == PROBE_CONN_DROP || unheard - heard >= UNHEARD_MAX)
+		return;
+	if (!bpf_map_update_elem(&conns, &k, c, BPF_NOEXIST))
+		__sync_fetch_and_add(&unheard, 1);
+}
+
 /* late: whatever it is was not seen from its beginning. */
 static __noinline struct probe_conn *conn_new(struct probe_conn_key *key,
 					      __u64 gen, bool late)
@@ -65,6 +83,8 @@ static __always_inline struct probe_conn *conn_find(struct who *w, __u64 ssl)
 	struct probe_conn *c = bpf_map_lookup_elem(&conns, &key);
 
 	if (c && c->gen != w->gen) {
+		if (c->lost)
+			conn_unheard(&key, c);
 		conn_delete(&key);
 		return NULL;
 	}
@@ -80,10 +100,14 @@ static __always_inline struct probe_conn *conn_get(struct who *w, __u64 ssl,
 	return c ? c : conn_new(&key, w->gen, late);
 }
 
-static __always_inline void conn_forget(struct who *w, __u64 ssl)
+/* is_told: its end went up. */
+static __always_inline void conn_forget(struct who *w, __u64 ssl,
+					struct probe_conn *c, bool is_told)
 {
 	struct probe_conn_key key = {.ssl = ssl, .tgid = w->tgid};
 
+	if (!is_told)
+		conn_unheard(&key, c);
 	conn_delete(&key);
 }
 

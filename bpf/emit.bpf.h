@@ -158,11 +158,13 @@ static __always_inline void next_record(struct emit *e, struct probe_conn *c)
 		e->flags |= PROBE_FLAG_LATE;
 }
 
-static __always_inline void emit_bare(struct emit *e, struct probe_conn *c)
+static __always_inline bool emit_bare(struct emit *e, struct probe_conn *c)
 {
 	next_record(e, c);
-	if (put_bare(e))
-		__sync_fetch_and_add(&c->lost, 1);
+	if (!put_bare(e))
+		return true;
+	__sync_fetch_and_add(&c->lost, 1);
+	return false;
 }
 
 static __always_inline void piece_lost(struct emit *e, struct probe_conn *c,

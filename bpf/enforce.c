@@ -471,7 +471,7 @@ static void find_lost_stop(struct enforce *e, struct ward *t)
 static void tick_ward(struct enforce *e, struct ward *t, int64_t now_ms)
 {
 	if (rung_is_gone(&t->whom)) {
-		meter_process_gone(e->o.meter, t->whom.tgid);
+		meter_process_ended(e->o.meter, t->whom.tgid);
 		ward_drop(e, t->whom.tgid);
 		return;
 	}

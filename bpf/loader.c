@@ -20,10 +20,20 @@
 #define CALL_DEFAULT (16u << 20)
 #define PIDNS_OF_MACHINE 0xEFFFFFFCu
 
+/* Connections of who ended, until the ring was read up to there. */
+struct endings {
+	struct probe_conn_key *p;
+	size_t n, cap;
+	uint64_t up_to;
+};
+
 struct loader {
 	struct tls *skel;
 	struct ring ring;
 	struct reap reap;
+	struct endings endings;
+	loader_conn_fn *on_end;
+	void *arg;
 	uint32_t ncgroup_verdicts, exits;
 	bool is_multi; /* uprobe_multi links, not perf events */
 };
@@ -159,6 +169,8 @@ int loader_open(const struct loader_options *o, struct loader **out, char *text,
 	if (!l)
 		return -ENOMEM;
 	l->ring.fd = -1;
+	l->on_end = o->on_end;
+	l->arg = o->arg;
 	reap_init(&l->reap);
 	*last_words = '\0';
 	aloud = o->verbose;
@@ -182,6 +194,7 @@ void loader_close(struct loader *l)
 	reap_wait(&l->reap);
 	ring_close(&l->ring);
 	tls__destroy(l->skel);
+	free(l->endings.p);
 	free(l);
 }
 
@@ -277,16 +290,102 @@ void loader_detached(struct loader *l)
 	reap_wait(&l->reap);
 }
 
+/* -- who ended -------------------------------------------------------------
+ */
+
+static void end_conns(struct loader *l)
+{
+	struct endings *e = &l->endings;
+	struct probe_conn conn;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (!loader_conn_take(l, &e->p[i], &conn) && l->on_end)
+			l->on_end(l->arg, &e->p[i], &conn);
+	e->n = 0;
+}
+
+/* One that finds no memory is found again by the next sweep. */
+static void will_end(void *arg, const struct probe_conn_key *key,
+		     const struct probe_conn *conn)
+{
+	struct endings *e = arg;
+	size_t cap = e->cap ? e->cap * 2 : 64;
+	void *p;
+
+	if (e->n == e->cap) {
+		p = reallocarray(e->p, cap, sizeof(*e->p));
+		if (!p)
+			return;
+		e->p = p;
+		e->cap = cap;
+	}
+	e->p[e->n] = *key;
+	e->p[e->n++].id = (uint32_t)conn->id;
+}
+
+static bool is_target(struct loader *l, const void *tgid)
+{
+	struct probe_target t;
+
+	return bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.targets), tgid,
+				   &t) != -ENOENT;
+}
+
+static void will_end_if_over(void *arg, const struct probe_conn_key *key,
+			     const struct probe_conn *conn)
+{
+	struct loader *l = arg;
+
+	if (key->id || !is_target(l, &key->tgid))
+		will_end(&l->endings, key, conn);
+}
+
+static void sweep_calls(struct loader *l)
+{
+	int fd = bpf_map__fd(l->skel->maps.calls);
+	unsigned most = 2 * bpf_map__max_entries(l->skel->maps.calls);
+	char key[16], next[16];
+	bool more = !bpf_map_get_next_key(fd, NULL, key);
+
+	while (more && most--) {
+		more = !bpf_map_get_next_key(fd, key, next);
+		if (!is_target(l, key + 8))
+			bpf_map_delete_elem(fd, key);
+		memcpy(key, next, sizeof(key));
+	}
+}
+
+/* A connection's records may wait in the ring: they are handed out first. */
+static void sweep(struct loader *l)
+{
+	loader_conns(l, will_end_if_over, l);
+	l->endings.up_to = ring_written(&l->ring);
+	sweep_calls(l);
+}
+
+void loader_conns_end(struct loader *l)
+{
+	l->endings.n = 0;
+	loader_conns(l, will_end, &l->endings);
+	end_conns(l);
+}
+
+/* -- the ring -------------------------------------------------------------- */
+
 int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 		void *arg)
 {
-	/* those whose EXIT has been handed out when the sweep comes */
-	uint32_t exits = __atomic_load_n(&l->skel->bss->exits, 0);
+	uint32_t exits = __atomic_load_n(&l->skel->bss->exits, 0) +
+			 __atomic_load_n(&l->skel->bss->unheard, 0);
 	int n = ring_poll(&l->ring, timeout_ms, fn, arg);
 
+	if (l->endings.n && ring_taken(&l->ring) >= l->endings.up_to)
+		end_conns(l);
+	if (l->endings.n)
+		return n;
 	if (exits - l->exits >= 64 || (exits != l->exits && !n)) {
 		l->exits = exits;
-		loader_sweep(l);
+		sweep(l);
 	}
 	return n;
 }
@@ -294,6 +393,12 @@ int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 int loader_poll_fd(const struct loader *l)
 {
 	return l->ring.fd;
+}
+
+void loader_ring_at(const struct loader *l, uint64_t *written, uint64_t *taken)
+{
+	*written = ring_written(&l->ring);
+	*taken = ring_taken(&l->ring);
 }
 
 int loader_target_set(struct loader *l, uint32_t tgid,
@@ -399,10 +504,7 @@ int loader_conn_state(struct loader *l, const struct probe_conn_key *key,
 	return args.result ? 0 : -ENOENT;
 }
 
-int loader_conns(struct loader *l,
-		 void (*fn)(void *arg, const struct probe_conn_key *key,
-			    const struct probe_conn *conn),
-		 void *arg)
+int loader_conns(struct loader *l, loader_conn_fn *fn, void *arg)
 {
 	int fd = bpf_map__fd(l->skel->maps.conns), n = 0;
 	struct probe_conn_key key, *prev = NULL;
@@ -420,27 +522,20 @@ int loader_conns(struct loader *l,
 	return n;
 }
 
-/* Deletes the keys whose process (a tgid at that offset) is no target. */
-static void sweep(struct loader *l, const struct bpf_map *map, size_t tgid_at)
+int loader_conn_take(struct loader *l, const struct probe_conn_key *key,
+		     struct probe_conn *out)
 {
-	int fd = bpf_map__fd(map), targets = bpf_map__fd(l->skel->maps.targets);
-	unsigned most = 2 * bpf_map__max_entries(map);
-	struct probe_target t;
-	char key[16], next[16];
-	bool more = !bpf_map_get_next_key(fd, NULL, key);
+	struct probe_conn_key k = {.ssl = key->ssl, .tgid = key->tgid};
+	int fd = bpf_map__fd(l->skel->maps.conns);
 
-	while (more && most--) {
-		more = !bpf_map_get_next_key(fd, key, next);
-		if (bpf_map_lookup_elem(targets, key + tgid_at, &t) == -ENOENT)
-			bpf_map_delete_elem(fd, key);
-		memcpy(key, next, sizeof(key));
-	}
-}
-
-void loader_sweep(struct loader *l)
-{
-	sweep(l, l->skel->maps.conns, offsetof(struct probe_conn_key, tgid));
-	sweep(l, l->skel->maps.calls, 8);
+	if (!bpf_map_lookup_elem(fd, &k, out) &&
+	    (!key->id || (uint32_t)out->id == key->id))
+		return bpf_map_delete_elem(fd, &k);
+	if (!key->id || bpf_map_lookup_elem(fd, key, out) ||
+	    bpf_map_delete_elem(fd, key))
+		return -ENOENT;
+	l->skel->bss->heard++;
+	return 0;
 }
 
 int loader_host_add(struct loader *l, const char *pattern)

@@ -15,11 +15,20 @@
 struct loader;
 struct loader_link;
 
+typedef void loader_conn_fn(void *arg, const struct probe_conn_key *key,
+			    const struct probe_conn *conn);
+
 struct loader_options {
 	uint32_t ring_bytes; /* power of two; 0: 16 MiB */
 	uint64_t call_max;   /* bytes taken of one call; 0: 16 MiB */
 	bool follow;	     /* fork, exec, exit: events and `targets` */
 	bool verbose;	     /* libbpf's words on stderr */
+	/* A connection is forgotten whose process is no target (any more), or
+	 * whose FREE was lost: what was counted on it, after its last record
+	 * was handed out. Those that were taken do not come. NULL: nobody
+	 * wants to know. */
+	loader_conn_fn *on_end;
+	void *arg;
 };
 
 /* 0 with *out; -errno, and text says what the kernel refused. */
@@ -52,6 +61,8 @@ typedef void loader_event_fn(void *arg, const struct probe_event *ev,
 int loader_poll(struct loader *l, int timeout_ms, loader_event_fn *fn,
 		void *arg);
 int loader_poll_fd(const struct loader *l);
+/* Bytes put into the ring since it was made, and handed out of them. */
+void loader_ring_at(const struct loader *l, uint64_t *written, uint64_t *taken);
 
 /* One that is near stays so. */
 int loader_target_set(struct loader *l, uint32_t tgid,
@@ -69,18 +80,18 @@ int loader_cgroup_verdict_set(struct loader *l, uint64_t cgroup,
 int loader_conn_state(struct loader *l, const struct probe_conn_key *key,
 		      enum probe_conn_state state);
 /* All connections, for what was lost on them. */
-int loader_conns(struct loader *l,
-		 void (*fn)(void *arg, const struct probe_conn_key *key,
-			    const struct probe_conn *conn),
-		 void *arg);
+int loader_conns(struct loader *l, loader_conn_fn *fn, void *arg);
+/* What was counted on it, which is forgotten with that: who has it tells of
+ * it, nobody else. key->id as above. 0, -ENOENT. */
+int loader_conn_take(struct loader *l, const struct probe_conn_key *key,
+		     struct probe_conn *out);
+/* on_end of all that are left, the ring read and the probes gone. */
+void loader_conns_end(struct loader *l);
 /*
  * A host of an LLM: its connections are guarded from the SNI on. A name, or
  * "*.rest". At most 63 bytes, else -EINVAL.
  */
 int loader_host_add(struct loader *l, const char *pattern);
-/* Connections and calls under way of processes that are no targets (any
- * more) are forgotten. Called by loader_poll after exits by itself. */
-void loader_sweep(struct loader *l);
 void loader_losses(struct loader *l, struct probe_lost out[PROBE_LOSSES]);
 
 #endif

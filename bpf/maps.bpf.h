@@ -20,6 +20,8 @@ __u32 ncgroup_verdicts;
 __u64 conn_ids;
 /* Exits of targets: the loader sweeps when it has moved. */
 __u32 exits;
+/* Connections that ended without a word, and those the loader has taken. */
+__u32 unheard, heard;
 
 #define CALLS_DEEP 3
 

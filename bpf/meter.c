@@ -9,10 +9,8 @@
 #include "base/money.h"
 #include "bpf/engines.h"
 #include "bpf/meter_state.h"
-#include "guard/attribution.h"
 #include "guard/engine.h"
 #include "guard/flow.h"
-#include "guard/head.h"
 
 /* How often an unlisted host's requests are looked at before it is let go. */
 #define LOOKS_NAMED 2
@@ -44,7 +42,7 @@ static void on_call(void *arg, const struct lg_row *row, bool settled)
 /* -- processes ---------------------------------------------------------------
  */
 
-static struct proc *find_proc(struct meter *m, uint32_t tgid)
+struct proc *meter_find_proc(struct meter *m, uint32_t tgid)
 {
 	struct proc *p = m->procs[tgid % METER_PROCS];
 
@@ -56,24 +54,6 @@ static struct proc *find_proc(struct meter *m, uint32_t tgid)
 static bool is_let_alone(struct proc *p)
 {
 	return !p->one;
-}
-
-static struct proc *get_proc(struct meter *m, uint32_t tgid, uint32_t uid)
-{
-	struct proc *p = find_proc(m, tgid);
-
-	if (p)
-		return p;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	person_read(&p->person, tgid, uid);
-	/* LLMGUARD_DISABLE switches the preload off, not who watches it */
-	p->one = engines_get(&m->engines, &p->person);
-	p->let_alone = is_let_alone(p);
-	p->next = m->procs[tgid % METER_PROCS];
-	m->procs[tgid % METER_PROCS] = p;
-	return p;
 }
 
 static void del_proc(struct meter *m, struct proc *p)
@@ -89,12 +69,68 @@ static void del_proc(struct meter *m, struct proc *p)
 	free(p);
 }
 
+/* How far the ring was read; *written is where its records end by now. */
+static uint64_t ring_at(struct meter *m, uint64_t *written)
+{
+	uint64_t taken = 0;
+
+	*written = 0;
+	if (m->o.ring_at)
+		m->o.ring_at(m->o.arg, written, &taken);
+	return taken;
+}
+
+/* It has ended, and all of it was read. */
+static bool is_past(struct meter *m, const struct proc *p)
+{
+	uint64_t written;
+
+	return p->has_ended && ring_at(m, &written) >= p->last_at;
+}
+
+struct proc *meter_get_proc(struct meter *m, uint32_t tgid, uint32_t uid)
+{
+	struct proc *p = meter_find_proc(m, tgid);
+
+	if (p && is_past(m, p)) {
+		del_proc(m, p); /* its number is somebody else's */
+		p = NULL;
+	}
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	person_read(&p->person, tgid, uid);
+	/* LLMGUARD_DISABLE switches the preload off, not who watches it */
+	p->one = engines_get(&m->engines, &p->person);
+	p->let_alone = is_let_alone(p);
+	p->next = m->procs[tgid % METER_PROCS];
+	m->procs[tgid % METER_PROCS] = p;
+	return p;
+}
+
 void meter_process_gone(struct meter *m, uint32_t tgid)
 {
-	struct proc *p = find_proc(m, tgid);
+	struct proc *p = meter_find_proc(m, tgid);
 
 	if (p)
 		del_proc(m, p);
+}
+
+static void mark_ended(struct meter *m, struct proc *p)
+{
+	if (!p->has_ended)
+		ring_at(m, &p->last_at);
+	p->has_ended = true;
+}
+
+void meter_process_ended(struct meter *m, uint32_t tgid)
+{
+	struct proc *p = meter_find_proc(m, tgid);
+
+	if (p)
+		mark_ended(m, p);
 }
 
 /* -- the bytes of a connection -----------------------------------------------
@@ -157,7 +193,7 @@ static size_t conn_slot(uint32_t tgid, uint64_t ssl)
 	       (METER_CONNS - 1);
 }
 
-static struct conn *find_conn(struct meter *m, uint32_t tgid, uint64_t ssl)
+struct conn *meter_find_conn(struct meter *m, uint32_t tgid, uint64_t ssl)
 {
 	struct conn *c = m->conns[conn_slot(tgid, ssl)];
 
@@ -166,35 +202,73 @@ static struct conn *find_conn(struct meter *m, uint32_t tgid, uint64_t ssl)
 	return c;
 }
 
-/* Requests that began in the kernel's sight and not in ours. */
+static void set_final(struct conn *c, const struct probe_conn *conn)
+{
+	if (conn->begun > c->begun)
+		c->begun = conn->begun;
+	c->has_lost |= conn->lost != 0;
+	c->is_final = true;
+}
+
+/* What was counted behind its last record; one that was dropped stays so. */
+static void ask_final(struct conn *c)
+{
+	struct probe_conn_key key = c->key;
+	struct probe_conn last;
+
+	if (c->is_final || c->state == PROBE_CONN_DROP || !c->meter->o.take)
+		return;
+	key.id = (uint32_t)c->id;
+	if (!c->meter->o.take(c->meter->o.arg, &key, &last))
+		set_final(c, &last);
+}
+
+/*
+ * Requests that began in the kernel's sight and not in ours. A connection has
+ * one owner: who is here is counted here, all others by meter_conn.
+ */
 static void count_lost(struct conn *c)
 {
-	uint32_t seen = c->flow ? lg_flow_begun(c->flow) : 0;
-
 	if (c->state == PROBE_CONN_DROP ||
 	    (c->state == PROBE_CONN_NEW && !c->has_lost))
 		return;
-	if (c->begun > seen)
-		c->meter->totals.lost_calls += c->begun - seen;
-}
-
-void meter_conn(struct meter *m, const struct probe_conn_key *key,
-		const struct probe_conn *conn)
-{
-	struct conn *c = find_conn(m, key->tgid, key->ssl);
-
-	if (c && c->id == conn->id) {
-		c->begun = conn->begun;
-		c->has_lost = conn->lost != 0;
-	} else if (conn->lost && conn->state != PROBE_CONN_DROP) {
-		m->totals.lost_calls += conn->begun;
-	}
+	if (c->begun > c->seen)
+		c->meter->totals.lost_calls += c->begun - c->seen;
 }
 
 /* The flow's work is done as its user; all else as root. */
 static void conn_enter(struct conn *c)
 {
 	become(&c->proc->one->user);
+}
+
+/* Its calls are settled. */
+static void end_flow(struct conn *c)
+{
+	if (c->proc->one)
+		conn_enter(c);
+	stream_fini(&c->stream);
+	c->has_lost |= c->stream.lost != 0;
+	if (c->flow) {
+		c->seen += lg_flow_begun(c->flow);
+		if (c->stream.hung_up)
+			lg_flow_eof(c->flow);
+		if (stream_is_unsent(&c->stream))
+			lg_flow_unsent(c->flow, true);
+		lg_flow_del(c->flow);
+	}
+	c->flow = NULL;
+	become(NULL);
+}
+
+/* It may speak again, and the kernel goes on counting. */
+static void rest(struct conn *c)
+{
+	if (!c->flow)
+		return;
+	end_flow(c);
+	stream_init(&c->stream, &sink, c);
+	c->is_late = true;
 }
 
 void conn_del(struct conn *c)
@@ -208,18 +282,24 @@ void conn_del(struct conn *c)
 	*c->prev_of = c->of_proc;
 	if (c->of_proc)
 		c->of_proc->prev_of = c->prev_of;
-	if (c->proc->one)
-		conn_enter(c);
-	stream_fini(&c->stream);
+	end_flow(c);
+	ask_final(c);
 	count_lost(c);
-	if (c->flow && c->stream.hung_up)
-		lg_flow_eof(c->flow);
-	if (c->flow && stream_is_unsent(&c->stream))
-		lg_flow_unsent(c->flow, true);
-	lg_flow_del(c->flow);
-	become(NULL);
 	m->totals.conns -= c->state == PROBE_CONN_LLM;
 	free(c);
+}
+
+void meter_conn(struct meter *m, const struct probe_conn_key *key,
+		const struct probe_conn *conn)
+{
+	struct conn *c = meter_find_conn(m, key->tgid, key->ssl);
+
+	if (c && c->id == conn->id) {
+		set_final(c, conn);
+		conn_del(c);
+	} else if (conn->lost && conn->state != PROBE_CONN_DROP) {
+		m->totals.lost_calls += conn->begun;
+	}
 }
 
 static struct conn *new_conn(struct meter *m, struct proc *p,
@@ -322,7 +402,9 @@ static void feed_conn(struct conn *c, const struct probe_event *ev,
 		set_host(c, payload, ev->cap);
 	c->ts_ns = ev->ts_ns;
 	c->who.now_ns = (int64_t)ev->ts_ns;
-	c->begun = ev->begun;
+	if (ev->begun > c->begun)
+		c->begun = ev->begun;
+	c->is_final |= ev->kind == PROBE_EV_FREE;
 	if (c->proc->one)
 		conn_enter(c);
 	if (is_data(ev))
@@ -339,17 +421,19 @@ static void feed_conn(struct conn *c, const struct probe_event *ev,
 static void feed_ssl(struct meter *m, const struct probe_event *ev,
 		     const void *payload)
 {
-	struct conn *c = find_conn(m, ev->tgid, ev->ssl);
+	struct conn *c = meter_find_conn(m, ev->tgid, ev->ssl);
 	struct proc *p;
 
 	if (c && c->id != ev->conn) {
 		conn_del(c);
 		c = NULL;
 	}
-	if (!c && ev->kind == PROBE_EV_FREE)
+	if (!c && ev->kind == PROBE_EV_FREE) {
+		m->totals.lost_calls += ev->begun; /* and so is all else */
 		return;
+	}
 	if (!c) {
-		p = get_proc(m, ev->tgid, ev->uid);
+		p = meter_get_proc(m, ev->tgid, ev->uid);
 		c = p ? new_conn(m, p, ev) : NULL;
 	}
 	if (!c)
@@ -437,7 +521,10 @@ static void tick_proc(struct proc *p, uint64_t now_ns)
 	for (c = p->conns; c; c = next) {
 		next = c->of_proc;
 		if (is_idle(c, now_ns)) {
-			conn_del(c);
+			if (c->state == PROBE_CONN_DROP)
+				conn_del(c);
+			else
+				rest(c);
 			continue;
 		}
 		if (!c->stream.nearly || !p->one)
@@ -460,10 +547,11 @@ void meter_tick(struct meter *m, int64_t now_ms)
 		for (p = m->procs[i]; p; p = next) {
 			next = p->next;
 			tick_proc(p, now_ns);
-			/* its EXIT may have been lost */
-			if (look && person_start(p->person.tgid, NULL) !=
-					    p->person.start)
+			if (is_past(m, p))
 				del_proc(m, p);
+			else if (look && person_start(p->person.tgid, NULL) !=
+						 p->person.start)
+				mark_ended(m, p);
 		}
 	engines_tick(&m->engines, now_ms);
 }
@@ -471,116 +559,4 @@ void meter_tick(struct meter *m, int64_t now_ms)
 void meter_totals(const struct meter *m, struct meter_totals *out)
 {
 	*out = m->totals;
-}
-
-/* -- for enforcement ------------------------------------------------------- */
-
-static struct proc *known_proc(struct meter *m, uint32_t tgid)
-{
-	struct proc *p = find_proc(m, tgid);
-	uint32_t uid = p ? 0 : person_uid(tgid);
-
-	return p || uid == (uint32_t)-1 ? p : get_proc(m, tgid, uid);
-}
-
-struct lg_engine *meter_engine(struct meter *m, uint32_t tgid)
-{
-	struct proc *p = known_proc(m, tgid);
-
-	return p && !p->let_alone ? p->one->engine : NULL;
-}
-
-void meter_keep(struct meter *m, const struct lg_engine *e)
-{
-	struct engines_one *one = engines_find(&m->engines, e);
-
-	if (one)
-		one->refs++;
-}
-
-void meter_let_go(struct meter *m, const struct lg_engine *e)
-{
-	engines_drop(engines_find(&m->engines, e));
-}
-
-struct lg_engine *meter_engine_of(struct meter *m, uint32_t uid)
-{
-	struct person *p = malloc(sizeof(*p));
-	struct engines_one *one;
-
-	if (!p)
-		return NULL;
-	person_of_uid(p, uid);
-	one = engines_get(&m->engines, p);
-	engines_drop(one);
-	free(p);
-	return one ? one->engine : NULL;
-}
-
-bool meter_enter(struct meter *m, uint32_t tgid)
-{
-	struct proc *p = known_proc(m, tgid);
-
-	return p && p->one && !become(&p->one->user);
-}
-
-void meter_leave(struct meter *m)
-{
-	(void)m;
-	become(NULL);
-}
-
-const char *meter_state_dir(struct meter *m, uint32_t tgid)
-{
-	struct proc *p = find_proc(m, tgid);
-
-	return p && p->one ? lg_engine_state_dir(p->one->engine) : NULL;
-}
-
-int meter_identity(struct meter *m, uint32_t tgid, struct lg_row *out,
-		   bool *by_login)
-{
-	const struct lg_slice none = {"", 0};
-	struct proc *p = known_proc(m, tgid);
-	struct lg_head head;
-
-	if (!p || !p->person.start)
-		return -ESRCH;
-	lg_head_read(none, &head);
-	lg_row_init(out);
-	lg_attribution_head(&p->person.env, &p->person.self, &head, none, NULL,
-			    out);
-	*by_login = !out->user[0];
-	if (*by_login)
-		lg_slice_copy(lg_slice_str(p->person.self.login), out->user,
-			      sizeof(out->user));
-	out->pid = (int32_t)tgid;
-	out->ppid = p->person.ppid;
-	if (lg_env_ignores(&p->person.env))
-		out->flags |= LG_ROW_IGNORED_BUDGET;
-	return 0;
-}
-
-bool meter_head(struct meter *m, const struct probe_conn_key *key,
-		struct lg_row *out)
-{
-	struct conn *c = find_conn(m, key->tgid, key->ssl);
-	const struct lg_row *row = c && c->flow ? lg_flow_head(c->flow) : NULL;
-
-	if (row)
-		*out = *row;
-	return row;
-}
-
-void meter_mark(struct meter *m, const struct probe_conn_key *key,
-		enum lg_verdict v, const char *reason, bool unsent)
-{
-	struct conn *c = find_conn(m, key->tgid, key->ssl);
-
-	if (!c || !c->flow)
-		return;
-	if (unsent)
-		lg_flow_unsent(c->flow, v != LG_VERDICT_ALLOW);
-	if (!unsent || v != LG_VERDICT_ALLOW)
-		lg_flow_mark(c->flow, v, reason, unsent);
 }

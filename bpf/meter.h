@@ -22,6 +22,15 @@ struct meter_options {
 	/* A connection was judged: guarded or none of ours. */
 	void (*on_conn)(void *arg, const struct probe_conn_key *key,
 			enum probe_conn_state state);
+	/*
+	 * What the kernel counted on a connection (key->id as for the loader),
+	 * which it forgets with that: 0. Whoever takes it tells of what was
+	 * lost there, nobody else. NULL: what the records say is all.
+	 */
+	int (*take)(void *arg, const struct probe_conn_key *key,
+		    struct probe_conn *out);
+	/* How far the ring is written, and handed out. NULL: to its end. */
+	void (*ring_at)(void *arg, uint64_t *written, uint64_t *taken);
 	void *arg;
 };
 
@@ -39,13 +48,16 @@ void meter_del(struct meter *m);
 /* One record and its payload (ev->cap bytes, at most PROBE_PIECE). */
 void meter_feed(struct meter *m, const struct probe_event *ev,
 		const void *payload);
-/* The process is gone (also by kill -9), or runs another program. */
+/* The process is gone, and so is its last record: settles its calls. */
 void meter_process_gone(struct meter *m, uint32_t tgid);
+/* The process is gone, its last records may wait in the ring (or its EXIT may
+ * have been lost): as above, by meter_tick, once they were fed. */
+void meter_process_ended(struct meter *m, uint32_t tgid);
 /* Housekeeping: refresh engines, sweep, close what has been idle. */
 void meter_tick(struct meter *m, int64_t now_ms);
 /*
- * At the end, with the probes gone and the ring read: what the kernel counted
- * on a connection. Requests that never came up are lost calls.
+ * What the kernel counted on a connection that it has forgotten, once all its
+ * records were fed: once for each. Requests that never came up are lost calls.
  */
 void meter_conn(struct meter *m, const struct probe_conn_key *key,
 		const struct probe_conn *conn);

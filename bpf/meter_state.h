@@ -23,10 +23,12 @@ struct conn {
 	struct probe_conn_key key;
 	uint64_t id, ts_ns;
 	uint32_t begun; /* requests, as the kernel counts them */
+	uint32_t seen;	/* of those, by flows that have ended */
 	enum probe_conn_state state;
 	unsigned looks; /* requests that were none of ours */
 	bool is_late, guarded, wrote;
-	bool has_lost; /* known at the end alone */
+	bool has_lost; /* records */
+	bool is_final; /* the kernel counts here no more */
 	char host[256];
 	struct stream stream;
 	struct lg_flow *flow;
@@ -38,6 +40,8 @@ struct proc {
 	struct conn *conns;
 	struct engines_one *one; /* NULL: no engine can be had */
 	bool let_alone;		 /* not metered at all */
+	bool has_ended;		 /* and nothing of it comes behind: */
+	uint64_t last_at;	 /* in the ring */
 	struct person person;
 };
 
@@ -50,6 +54,11 @@ struct meter {
 	struct conn *conns[METER_CONNS];
 };
 
+/* Borrowed; NULL: there is none. */
+struct proc *meter_find_proc(struct meter *m, uint32_t tgid);
+struct conn *meter_find_conn(struct meter *m, uint32_t tgid, uint64_t ssl);
+/* The same, made if need be; NULL: no memory. */
+struct proc *meter_get_proc(struct meter *m, uint32_t tgid, uint32_t uid);
 /* Settles what is under way on it. */
 void conn_del(struct conn *c);
 

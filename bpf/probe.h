@@ -112,8 +112,9 @@ enum probe_verdict {
 struct probe_conn_key {
 	__u64 ssl;
 	__u32 tgid;
-	__u32 id; /* to loader_conn_state: low half of probe_conn.id, or 0
-		   * for whichever is there; 0 in the map */
+	__u32 id; /* to the loader: low half of probe_conn.id, or 0 for
+		   * whichever is there; in the map 0, but of one whose end
+		   * found no room in the ring */
 };
 enum probe_conn_state {
 	PROBE_CONN_NEW,	 /* not known yet: records go up as they come */

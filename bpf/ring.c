@@ -41,9 +41,19 @@ void ring_close(struct ring *r)
 	*r = (struct ring){.fd = -1};
 }
 
+uint64_t ring_written(const struct ring *r)
+{
+	return __atomic_load_n(r->producer, __ATOMIC_SEQ_CST);
+}
+
+uint64_t ring_taken(const struct ring *r)
+{
+	return *r->consumer;
+}
+
 static bool is_empty(const struct ring *r)
 {
-	return __atomic_load_n(r->producer, __ATOMIC_SEQ_CST) == *r->consumer;
+	return ring_written(r) == ring_taken(r);
 }
 
 /* One record; false: none that is finished. */

@@ -23,6 +23,9 @@ struct ring {
 /* 0, -errno. size is a power of two, fd is borrowed. */
 int ring_open(struct ring *r, int fd, uint32_t size, uint32_t *reader);
 void ring_close(struct ring *r);
+/* How far it is written and handed out, in bytes since it was made. */
+uint64_t ring_written(const struct ring *r);
+uint64_t ring_taken(const struct ring *r);
 /* Records handed out; waits at most timeout_ms for the first. -errno. */
 int ring_poll(struct ring *r, int timeout_ms, loader_event_fn *fn, void *arg);
 

@@ -393,6 +393,7 @@ int free_entry(struct pt_regs *ctx)
 	__u64 di = REG(ctx, di), ax = REG(ctx, ax);
 	struct emit e = {};
 	struct probe_conn *c;
+	bool is_told;
 
 	if (!who_is(ctx, cookie, &e.w))
 		return 0;
@@ -403,9 +404,8 @@ int free_entry(struct pt_regs *ctx)
 	/* A handshake begins with it: the name that was set stays. */
 	if (!c || (e.fn == PROBE_CLEAR && c->op != CONN_READ))
 		return 0;
-	if (c->state != PROBE_CONN_DROP)
-		emit_bare(&e, c);
-	conn_forget(&e.w, e.ssl);
+	is_told = c->state == PROBE_CONN_DROP || emit_bare(&e, c);
+	conn_forget(&e.w, e.ssl, c, is_told);
 	return 0;
 }
 

@@ -26,8 +26,7 @@
 #define ENFORCE_MS 200
 #define TICK_MS 1000
 #define SCAN_MS 5000
-#define DRAIN_MAX 100000 /* records after the probes are gone */
-#define LAST_MS 2000	 /* for a reader, at the end */
+#define LAST_MS 2000 /* for a reader, at the end */
 #define TEXT 8192
 
 struct trace {
@@ -107,6 +106,26 @@ static void on_conn(void *arg, const struct probe_conn_key *key,
 		enforce_conn(t->enforce, key, -1);
 }
 
+static void on_end(void *arg, const struct probe_conn_key *key,
+		   const struct probe_conn *conn)
+{
+	struct trace *t = arg;
+
+	if (!t->targets || targets_meter(t->targets, key->tgid))
+		meter_conn(t->meter, key, conn);
+}
+
+static int take_conn(void *arg, const struct probe_conn_key *key,
+		     struct probe_conn *out)
+{
+	return loader_conn_take(((struct trace *)arg)->loader, key, out);
+}
+
+static void ring_at(void *arg, uint64_t *written, uint64_t *taken)
+{
+	loader_ring_at(((struct trace *)arg)->loader, written, taken);
+}
+
 static uint32_t uid_of(uint32_t tgid)
 {
 	char path[32];
@@ -157,31 +176,6 @@ static uint64_t lost_requests(const struct tally_loss *l)
 	return n;
 }
 
-struct leaver {
-	struct trace *t;
-	uint32_t tgid;
-};
-
-static void count_conn_of(void *arg, const struct probe_conn_key *key,
-			  const struct probe_conn *conn)
-{
-	const struct leaver *l = arg;
-
-	if (key->tgid == l->tgid)
-		meter_conn(l->t->meter, key, conn);
-}
-
-/* What it lost is known to the kernel a moment longer. */
-static void gone(struct trace *t, uint32_t tgid)
-{
-	struct leaver l = {t, tgid};
-
-	loader_losses(t->loader, t->loss.why);
-	if (lost_requests(&t->loss))
-		loader_conns(t->loader, count_conn_of, &l);
-	meter_process_gone(t->meter, tgid);
-}
-
 static void on_event(void *arg, const struct probe_event *ev,
 		     const void *payload)
 {
@@ -192,8 +186,7 @@ static void on_event(void *arg, const struct probe_event *ev,
 	switch (ev->kind) {
 	case PROBE_EV_EXEC:
 	case PROBE_EV_EXIT:
-		if (!t->closing)
-			gone(t, ev->tgid);
+		meter_feed(t->meter, ev, payload);
 		/* fall through */
 	case PROBE_EV_FORK:
 	case PROBE_EV_LOADED:
@@ -220,6 +213,8 @@ static int load(struct trace *t)
 		.call_max = o->call_max,
 		.follow = !o->target.no_children,
 		.verbose = o->verbose,
+		.on_end = on_end,
+		.arg = t,
 	};
 	char said[TEXT] = "", why[TEXT + 256];
 	int err = loader_open(&lo, &t->loader, said, sizeof(said));
@@ -240,6 +235,8 @@ static int measure(struct trace *t)
 		.ignore_budget = o->observe,
 		.on_call = on_call,
 		.on_conn = on_conn,
+		.take = take_conn,
+		.ring_at = ring_at,
 		.arg = t,
 	};
 
@@ -460,60 +457,32 @@ int trace_run(struct trace *t)
 /* -- close ----------------------------------------------------------------
  */
 
+/* Up to where it is written now. */
 static void drain(struct trace *t)
 {
-	int n, all = 0;
+	uint64_t up_to, taken, written;
+	int n;
 
-	do {
-		n = loader_poll(t->loader, 0, on_event, t);
-		all += n > 0 ? n : 0;
-		output_flush(&t->out, 0);
-	} while (n > 0 && all < DRAIN_MAX);
-}
-
-/* The connections as they were when the probes went. */
-struct last_look {
-	struct {
-		struct probe_conn_key key;
-		struct probe_conn conn;
-	} * p;
-	size_t n, cap;
-};
-
-static void keep_conn(void *arg, const struct probe_conn_key *key,
-		      const struct probe_conn *conn)
-{
-	struct last_look *l = arg;
-	size_t cap = l->cap ? l->cap * 2 : 64;
-	void *p;
-
-	if (!conn->lost)
-		return;
-	if (l->n == l->cap) {
-		p = reallocarray(l->p, cap, sizeof(*l->p));
-		if (!p)
+	loader_ring_at(t->loader, &up_to, &taken);
+	while (taken < up_to) {
+		n = loader_poll(t->loader, 1, on_event, t);
+		if (n < 0 && n != -EINTR)
 			return;
-		l->p = p;
-		l->cap = cap;
+		output_flush(&t->out, 0);
+		loader_ring_at(t->loader, &written, &taken);
 	}
-	l->p[l->n].key = *key;
-	l->p[l->n++].conn = *conn;
 }
 
 /* No probe fires any more: what the ring has, then what never got there. */
 static void finish(struct trace *t)
 {
-	struct last_look look = {0};
-
 	drain(t);
 	t->closing = true;
 	targets_del(t->targets);
 	t->targets = NULL;
-	loader_conns(t->loader, keep_conn, &look);
+	loader_detached(t->loader);
 	drain(t);
-	for (size_t i = 0; i < look.n; i++)
-		meter_conn(t->meter, &look.p[i].key, &look.p[i].conn);
-	free(look.p);
+	loader_conns_end(t->loader);
 }
 
 static void tell_unread(struct trace *t)

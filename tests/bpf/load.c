@@ -3,11 +3,13 @@
  *
  *   load serve CERT KEY      prints its port; at the end of its input, how
  *                            many whole requests came
- *   load ask PORT CONNECTIONS RATE SECONDS
+ *   load ask PORT CONNECTIONS RATE SECONDS CALLS [exec]
  *                            prints "ready"; at a line of input, asks RATE
  *                            times a second over all connections (0: as fast
- *                            as it goes), then prints how many were answered,
- *                            "N seconds-in-ms"; ends at the end of its input
+ *                            as it goes; each is made anew after CALLS, 0:
+ *                            never), then prints how many were answered, "N
+ *                            seconds-in-ms"; ends at the end of its input
+ *                            (exec: as another program)
  *
  * A request has a body of 2 KB, an answer too, with a usage of 10 and 5.
  */
@@ -37,6 +39,9 @@ static atomic_ulong served, answered;
 static atomic_bool over;
 static pthread_barrier_t begin;
 static long interval_ns;
+static unsigned per_conn;
+static int port;
+static bool execs;
 
 static void die(const char *what)
 {
@@ -164,14 +169,17 @@ static int serve(const char *cert, const char *key)
 
 /* -- the client ----------------------------------------------------------- */
 
-static SSL *dial(int port)
+static SSL *dial(void)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 				 .sin_port = htons((uint16_t)port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct linger no_wait = {.l_onoff = 1};
 	SSL *ssl = SSL_new(ctx);
 
+	/* a port that waits is no other connection's */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof(no_wait));
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		die("connect");
 	no_delay(fd);
@@ -191,11 +199,24 @@ static void pause_until(struct timespec *at)
 		;
 }
 
+/* Another connection after so many calls, 0: never. */
+static SSL *redial(SSL *ssl, unsigned long calls)
+{
+	int fd = SSL_get_fd(ssl);
+
+	if (!per_conn || calls % per_conn)
+		return ssl;
+	SSL_free(ssl);
+	close(fd);
+	return dial();
+}
+
 static void *ask_one(void *arg)
 {
 	char buf[sizeof(answer)];
+	unsigned long calls = 0;
 	struct timespec at;
-	SSL *ssl = arg;
+	SSL **own = arg, *ssl = *own;
 
 	pthread_barrier_wait(&begin);
 	clock_gettime(CLOCK_MONOTONIC, &at);
@@ -206,11 +227,13 @@ static void *ask_one(void *arg)
 		atomic_fetch_add(&answered, 1);
 		if (interval_ns)
 			pause_until(&at);
+		ssl = redial(ssl, ++calls);
 	}
+	*own = ssl;
 	return NULL;
 }
 
-static int ask(int port, unsigned conns, long rate, long seconds)
+static int ask(unsigned conns, long rate, long seconds)
 {
 	pthread_t t[CONNS_MAX];
 	struct timespec from, to;
@@ -223,8 +246,8 @@ static int ask(int port, unsigned conns, long rate, long seconds)
 	interval_ns = rate ? (long)(1000000000L * conns / rate) : 0;
 	pthread_barrier_init(&begin, NULL, conns + 1);
 	for (i = 0; i < conns; i++) {
-		ssl[i] = dial(port);
-		if (pthread_create(&t[i], NULL, ask_one, ssl[i]))
+		ssl[i] = dial();
+		if (pthread_create(&t[i], NULL, ask_one, &ssl[i]))
 			die("thread");
 	}
 	printf("ready\n");
@@ -242,6 +265,8 @@ static int ask(int port, unsigned conns, long rate, long seconds)
 	       (to.tv_sec - from.tv_sec) * 1000 +
 		       (to.tv_nsec - from.tv_nsec) / 1000000);
 	fflush(stdout);
+	if (execs)
+		execlp("cat", "cat", NULL);
 	while (read(STDIN_FILENO, &c, 1) > 0)
 		;
 	for (i = 0; i < conns; i++)
@@ -255,10 +280,14 @@ int main(int argc, char **argv)
 	make_messages();
 	if (argc == 4 && !strcmp(argv[1], "serve"))
 		return serve(argv[2], argv[3]);
-	if (argc == 6 && !strcmp(argv[1], "ask"))
-		return ask(atoi(argv[2]), (unsigned)atoi(argv[3]),
-			   atol(argv[4]), atol(argv[5]));
+	if ((argc == 7 || argc == 8) && !strcmp(argv[1], "ask")) {
+		port = atoi(argv[2]);
+		per_conn = (unsigned)atoi(argv[6]);
+		execs = argc == 8 && !strcmp(argv[7], "exec");
+		return ask((unsigned)atoi(argv[3]), atol(argv[4]),
+			   atol(argv[5]));
+	}
 	fprintf(stderr, "usage: load serve CERT KEY | "
-			"ask PORT CONNECTIONS RATE SECONDS\n");
+			"ask PORT CONNECTIONS RATE SECONDS CALLS [exec]\n");
 	return 2;
 }

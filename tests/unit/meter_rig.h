@@ -14,6 +14,7 @@ struct world {
 	struct rig r;
 	struct meter *m;
 	unsigned decided, settled, guarded, dropped;
+	uint64_t lost; /* calls, when all is over */
 	struct lg_row last;
 };
 
@@ -38,10 +39,18 @@ static inline void on_conn(void *arg, const struct probe_conn_key *key,
 	w->dropped += state == PROBE_CONN_DROP;
 }
 
-static inline void start(struct world *w, const char *yaml)
+typedef int take_fn(void *arg, const struct probe_conn_key *key,
+		    struct probe_conn *out);
+typedef void ring_at_fn(void *arg, uint64_t *written, uint64_t *taken);
+
+static inline void start_with(struct world *w, const char *yaml, take_fn *take,
+			      ring_at_fn *ring_at)
 {
-	struct meter_options o = {
-		.on_call = on_call, .on_conn = on_conn, .arg = w};
+	struct meter_options o = {.on_call = on_call,
+				  .on_conn = on_conn,
+				  .take = take,
+				  .ring_at = ring_at,
+				  .arg = w};
 
 	memset(w, 0, sizeof(*w));
 	rig_start(&w->r, yaml);
@@ -49,6 +58,11 @@ static inline void start(struct world *w, const char *yaml)
 	o.state_dir = w->r.state;
 	o.region = w->r.region;
 	assert_int_equal(meter_new(&o, &w->m), 0);
+}
+
+static inline void start(struct world *w, const char *yaml)
+{
+	start_with(w, yaml, NULL, NULL);
 }
 
 /* How many rows there are; the last one. */
@@ -60,6 +74,7 @@ static inline unsigned stop(struct world *w, struct lg_row *row)
 	meter_end(w->m);
 	meter_totals(w->m, &t);
 	assert_int_equal(t.in_flight, 0);
+	w->lost = t.lost_calls;
 	assert_int_equal(w->decided, w->settled);
 	n = rig_rows(&w->r, row);
 	meter_del(w->m);
