@@ -32,44 +32,41 @@ static const struct {
 	{ASK_PROCESS, "process"},
 };
 
-static void take_filters(struct ask *a)
+void ask_filters(const struct call *c, const char **filter)
 {
-	struct opt_value *v = a->c->v;
-
-	if (v[ASK_TAGS].set && !v[ASK_TAG].set)
-		v[ASK_TAG] = v[ASK_TAGS];
 	for (unsigned i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
-		if (v[filters[i].option].set)
-			a->q.filter[dim_by_name(lg_slice_str(filters[i].dim)) -
-				    dims] = v[filters[i].option].text;
+		if (c->v[filters[i].option].set)
+			filter[dim_by_name(lg_slice_str(filters[i].dim)) -
+			       dims] = c->v[filters[i].option].text;
 }
 
-static int bad(struct ask *a, enum ask_option o, const char *want)
+static int bad(const struct call *c, enum ask_option o, const char *want)
 {
-	return tool_usage(a->c->cmd, "--%s %s: must be %s",
-			  a->c->cmd->opts[o].name, a->c->v[o].text, want);
+	return tool_usage(c->cmd, "--%s %s: must be %s", c->cmd->opts[o].name,
+			  c->v[o].text, want);
 }
 
 #define EDGE "a day (2026-11-22), a month, a year, or RFC 3339"
 
-static int take_span(struct ask *a)
+int ask_time(const struct call *c, const struct span_calendar *cal,
+	     struct span *out)
 {
-	const struct opt_value *v = a->c->v;
+	const struct opt_value *v = c->v;
 	struct span s = {INT64_MIN, INT64_MAX};
 
 	if (v[ASK_LAST].set && (v[ASK_FROM].set || v[ASK_TO].set))
-		return tool_usage(a->c->cmd, "--last stands alone");
-	if (v[ASK_LAST].set && span_last(&a->cal, v[ASK_LAST].text, &s))
-		return bad(a, ASK_LAST, "12h, 7d, 4w, 3m or 1y");
+		return tool_usage(c->cmd, "--last stands alone");
+	if (v[ASK_LAST].set && span_last(cal, v[ASK_LAST].text, &s))
+		return bad(c, ASK_LAST, "12h, 7d, 4w, 3m or 1y");
 	if (v[ASK_FROM].set &&
-	    span_edge(&a->cal, v[ASK_FROM].text, false, &s.from_ms))
-		return bad(a, ASK_FROM, EDGE);
-	if (v[ASK_TO].set && span_edge(&a->cal, v[ASK_TO].text, true, &s.to_ms))
-		return bad(a, ASK_TO, EDGE);
+	    span_edge(cal, v[ASK_FROM].text, false, &s.from_ms))
+		return bad(c, ASK_FROM, EDGE);
+	if (v[ASK_TO].set && span_edge(cal, v[ASK_TO].text, true, &s.to_ms))
+		return bad(c, ASK_TO, EDGE);
 	if (s.from_ms >= s.to_ms)
-		return tool_usage(a->c->cmd, "--from %s lies after --to %s",
+		return tool_usage(c->cmd, "--from %s lies after --to %s",
 				  v[ASK_FROM].text, v[ASK_TO].text);
-	ask_span(a, &s);
+	*out = s;
 	return -1;
 }
 
@@ -82,6 +79,7 @@ void ask_span(struct ask *a, const struct span *s)
 
 int ask_open(struct ask *a, struct call *c)
 {
+	struct span s;
 	int ret;
 
 	memset(a, 0, sizeof(*a));
@@ -95,8 +93,10 @@ int ask_open(struct ask *a, struct call *c)
 	a->q.zone = a->cal.zone;
 	a->q.week_start = a->cal.week_start;
 	a->q.catalog = &a->w->catalog;
-	take_filters(a);
-	ret = take_span(a);
+	ask_filters(c, a->q.filter);
+	ret = ask_time(c, &a->cal, &s);
+	if (ret < 0)
+		ask_span(a, &s);
 	if (ret < 0)
 		ret = index_open(a->e, &a->x);
 	a->q.x = a->x;

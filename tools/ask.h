@@ -27,18 +27,20 @@ enum ask_option {
 	ASK_CONVERSATION,
 	ASK_KEY,
 	ASK_RUN,
+	ASK_RUN_ID,
 	ASK_TYPE,
 	ASK_VERDICT,
 	ASK_EXPERIMENT,
 	ASK_PROCESS,
-	ASK_JSON,
+	ASK_ROW_OPTIONS, /* what stands for itself, without an index */
+	ASK_JSON = ASK_ROW_OPTIONS,
 	ASK_OPTIONS
 };
 
 #define ASK_FILTER(at, option, what)                                           \
 	[at] = {option, 0, OPT_COMMAS, "PATTERN", "only " what}
 
-#define ASK_OPTS                                                               \
+#define ASK_ROW_OPTS                                                           \
 	[ASK_FROM] = {"from", 'f', OPT_TEXT, "DATE",                           \
 		      "from this day, month, year or instant on"},             \
 	[ASK_TO] = {"to", 't', OPT_TEXT, "DATE", "up to this one, inclusive"}, \
@@ -48,19 +50,20 @@ enum ask_option {
 	ASK_FILTER(ASK_PROJECT, "project", "these projects"),                  \
 	ASK_FILTER(ASK_USER, "user", "these users"),                           \
 	ASK_FILTER(ASK_TAG, "tag", "calls with any of these tags"),            \
-	[ASK_TAGS] = {"tags", 0, OPT_COMMAS, "PATTERN", "the same"},           \
-	[ASK_PHASE] = {"phase", 0, OPT_TEXT, "infer|train",                    \
-		       "only this phase"},                                     \
+	[ASK_TAGS] = {"tags", 0, OPT_SAME, "PATTERN", "the same"},             \
+	[ASK_PHASE] = {"phase", 0, OPT_COMMAS, "infer|train",                  \
+		       "only these phases"},                                   \
 	ASK_FILTER(ASK_PROVIDER, "provider", "these providers"),               \
 	ASK_FILTER(ASK_ENDPOINT, "endpoint", "these paths"),                   \
 	ASK_FILTER(ASK_CONVERSATION, "conversation", "these conversations"),   \
 	ASK_FILTER(ASK_KEY, "key", "these keys (12 hex digits)"),              \
 	ASK_FILTER(ASK_RUN, "run", "these runs"),                              \
+	[ASK_RUN_ID] = {"run-id", 0, OPT_SAME, "PATTERN", "the same"},         \
 	ASK_FILTER(ASK_TYPE, "request-type", "generate, embed, image, ..."),   \
 	ASK_FILTER(ASK_VERDICT, "verdict", "allow, block, fallback, ..."),     \
 	ASK_FILTER(ASK_EXPERIMENT, "experiment", "these experiments"),         \
-	ASK_FILTER(ASK_PROCESS, "process", "these programs"),                  \
-	[ASK_JSON] = OPT_JSON
+	ASK_FILTER(ASK_PROCESS, "process", "these programs")
+#define ASK_OPTS ASK_ROW_OPTS, [ASK_JSON] = OPT_JSON
 
 /* Groupings that may be asked for; the rest of q.by is for our own. */
 #define ASK_BY_MAX 12
@@ -81,6 +84,11 @@ struct ask {
  */
 int ask_open(struct ask *a, struct call *c);
 void ask_close(struct ask *a);
+/* The filters that were given, by dims[i]; the others are left alone. */
+void ask_filters(const struct call *c, const char **filter);
+/* --from --to --last; all time without. -1; else the exit code, said why. */
+int ask_time(const struct call *c, const struct span_calendar *cal,
+	     struct span *out);
 /* Set the query's window. */
 void ask_span(struct ask *a, const struct span *s);
 /* "model,project" into q.by. -1; else the exit code, said why. */

@@ -46,6 +46,34 @@ static int keep_whole(struct fix *f, const struct lg_row *adj)
 	return 0;
 }
 
+/* A few texts, again and again. */
+static bool keep_text(struct books *b, const char *text, const char **out)
+{
+	uint32_t *at = strmap_put(&b->texts, text);
+
+	if (!at)
+		return false;
+	if (!*at)
+		*at = (uint32_t)b->texts.n;
+	strmap_nth(&b->texts, *at - 1, out);
+	return true;
+}
+
+static int keep_result(struct books *b, struct fix *f, const struct lg_row *adj)
+{
+	f->usage_state = adj->usage_state;
+	f->price_state = adj->price_state;
+	f->cache_hit = adj->cache_hit;
+	return keep_text(b, adj->model, &f->model) &&
+			       keep_text(b, adj->tier, &f->tier) &&
+			       keep_text(b, adj->geo, &f->geo) &&
+			       keep_text(b, adj->variant, &f->variant) &&
+			       keep_text(b, adj->price_version,
+					 &f->price_version)
+		       ? 0
+		       : -ENOMEM;
+}
+
 static int add(struct books *b, const struct lg_row *adj)
 {
 	struct fix *f;
@@ -56,8 +84,8 @@ static int add(struct books *b, const struct lg_row *adj)
 	if (!f)
 		return -ENOMEM;
 	f->n++;
-	f->price_state = adj->price_state;
-	memcpy(f->price_version, adj->price_version, sizeof(f->price_version));
+	if (keep_result(b, f, adj))
+		return -ENOMEM;
 	if (has_counts(adj) || adj->price_state == LG_PRICED_PROVIDER)
 		return keep_whole(f, adj);
 	f->cost_pusd = lg_money_add(f->cost_pusd, adj->cost_pusd);
@@ -92,6 +120,7 @@ int books_open_at(struct books *b, struct lg_engine *e,
 
 	b->e = e;
 	strmap_init(&b->fixes, sizeof(struct fix));
+	strmap_init(&b->texts, sizeof(uint32_t));
 	b->pos = *from;
 	err = books_refresh(b);
 	if (err)
@@ -109,7 +138,24 @@ void books_close(struct books *b)
 	for (size_t i = 0; i < b->fixes.n; i++)
 		free(((struct fix *)strmap_nth(&b->fixes, i, NULL))->counted);
 	strmap_fini(&b->fixes);
+	strmap_fini(&b->texts);
 	memset(&b->pos, 0, sizeof(b->pos));
+}
+
+#define TAKE(member)                                                           \
+	lg_slice_copy(lg_slice_str(f->member), call->member,                   \
+		      sizeof(call->member))
+
+static void apply_result(struct lg_row *call, const struct fix *f)
+{
+	call->usage_state = f->usage_state;
+	call->price_state = f->price_state;
+	call->cache_hit = f->cache_hit;
+	TAKE(model);
+	TAKE(tier);
+	TAKE(geo);
+	TAKE(variant);
+	TAKE(price_version);
 }
 
 uint32_t books_current(const struct books *b, struct lg_row *call)
@@ -128,9 +174,7 @@ uint32_t books_current(const struct books *b, struct lg_row *call)
 		lg_money_add(call->input_cost_pusd, f->input_pusd);
 	call->output_cost_pusd =
 		lg_money_add(call->output_cost_pusd, f->output_pusd);
-	call->price_state = f->price_state;
-	memcpy(call->price_version, f->price_version,
-	       sizeof(call->price_version));
+	apply_result(call, f);
 	return f->n;
 }
 

@@ -18,6 +18,7 @@ struct lg_engine;
 struct books {
 	struct lg_engine *e;
 	struct strmap fixes;	  /* by the id of the call */
+	struct strmap texts;	  /* what fixes point into */
 	struct lg_ledger_pos pos; /* read so far */
 };
 
@@ -25,8 +26,9 @@ struct books {
 struct fix {
 	int64_t cost_pusd, economic_pusd, input_pusd, output_pusd;
 	uint32_t n; /* corrections so far */
-	uint8_t price_state;
-	char price_version[40];
+	/* what the last of them says of the call */
+	uint8_t usage_state, price_state, cache_hit;
+	const char *model, *tier, *geo, *variant, *price_version;
 	struct lg_row *counted; /* heap; those that changed counts, in order */
 	uint32_t ncounted;
 };

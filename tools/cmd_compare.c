@@ -91,6 +91,10 @@ static int take_sides(struct compare *m)
 	    (v[ASK_FROM].set || v[ASK_TO].set || v[ASK_LAST].set))
 		return tool_usage(m->a.c->cmd,
 				  "--periods are the stretches of time");
+	if ((v[O_PROJECTS].set && v[ASK_PROJECT].set) ||
+	    (v[O_MODELS].set && v[ASK_MODEL].set))
+		return tool_usage(m->a.c->cmd, "--%s: --%ss says already which",
+				  kind(m), kind(m));
 	rest = lg_slice_str(v[O_PERIODS].set	? v[O_PERIODS].text
 			    : v[O_PROJECTS].set ? v[O_PROJECTS].text
 						: v[O_MODELS].text);

@@ -1,64 +1,31 @@
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "ask.h"
 #include "base/clock.h"
 #include "base/money.h"
 #include "books.h"
-#include "budget/zone.h"
 #include "cmds.h"
 #include "export.h"
+#include "filter.h"
 #include "guard/engine.h"
 #include "guard/world.h"
 #include "ledger/ledger.h"
 #include "outfile.h"
-#include "span.h"
 #include "tool.h"
 
-enum {
-	O_FORMAT,
-	O_OUTPUT,
-	O_PERIOD,
-	O_MONTH,
-	O_LAST,
-	O_FROM,
-	O_TO,
-	O_MODEL,
-	O_PROJECT,
-	O_USER,
-	O_TAG,
-	O_PROVIDER,
-	O_ENDPOINT,
-	O_PHASE,
-	O_CONVERSATION,
-	O_RUN,
-};
+enum { O_FORMAT = ASK_ROW_OPTIONS, O_OUTPUT, O_PERIOD, O_MONTH };
 static const struct opt opts[] = {
+	ASK_ROW_OPTS,
 	[O_FORMAT] = {"format", 'F', OPT_TEXT, "jsonl|csv|otlp-json",
 		      "how: the ledger's rows (default), a table, spans"},
 	[O_OUTPUT] = {"output", 'o', OPT_TEXT, "FILE",
-		      "into this file; default: stdout"},
+		      "into this file; default, and -: stdout"},
 	[O_PERIOD] = {"period", 0, OPT_TEXT,
 		      "today|yesterday|week|month|year|all",
 		      "calls of this time (all)"},
 	[O_MONTH] = {"month", 0, OPT_TEXT, "YYYY-MM", "of this month"},
-	[O_LAST] = {"last", 'l', OPT_TEXT, "N", "of the last 7d, 3m, 12h"},
-	[O_FROM] = {"from", 0, OPT_TEXT, "DATE", "from this day or time on"},
-	[O_TO] = {"to", 0, OPT_TEXT, "DATE", "up to this day or time"},
-	[O_MODEL] = {"model", 'm', OPT_TEXT, "PATTERN",
-		     "of these models (* and ? match, commas separate)"},
-	[O_PROJECT] = {"project", 'p', OPT_TEXT, "PATTERN", "likewise"},
-	[O_USER] = {"user", 'u', OPT_TEXT, "PATTERN", "likewise"},
-	[O_TAG] = {"tag", 't', OPT_TEXT, "PATTERN", "with any of these tags"},
-	[O_PROVIDER] = {"provider", 0, OPT_TEXT, "PATTERN", "likewise"},
-	[O_ENDPOINT] = {"endpoint", 0, OPT_TEXT, "PATTERN", "likewise"},
-	[O_PHASE] = {"phase", 0, OPT_TEXT, "infer|train", "likewise"},
-	[O_CONVERSATION] = {"conversation", 'c', OPT_TEXT, "PATTERN",
-			    "likewise"},
-	[O_RUN] = {"run-id", 'r', OPT_TEXT, "PATTERN", "likewise"},
 	OPT_END,
 };
 
@@ -70,6 +37,8 @@ struct export
 {
 	const struct call *c;
 	struct lg_engine *e;
+	struct lg_world *w;	/* pinned */
+	const char *filter[64]; /* by dims[i] */
 	const struct export_form *form;
 	struct span span;
 	struct books books;
@@ -81,50 +50,10 @@ struct export
 	int err;
 };
 
-/* -- which ----------------------------------------------------------------- */
-
-static bool fits_any(struct lg_slice text, const char *patterns)
-{
-	struct lg_slice rest = lg_slice_str(patterns), one;
-
-	while (rest.len) {
-		rest = lg_slice_cut(rest, ',', &one);
-		if (lg_slice_glob(text, lg_slice_trim(one)))
-			return true;
-	}
-	return false;
-}
-
-static bool fits(const struct export *x, unsigned opt, const char *text)
-{
-	return !x->c->v[opt].set ||
-	       fits_any(lg_slice_str(text), x->c->v[opt].text);
-}
-
-static bool has_tag(const struct export *x, const char *tags)
-{
-	struct lg_slice rest = lg_slice_str(tags), one;
-
-	if (!x->c->v[O_TAG].set)
-		return true;
-	while (rest.len) {
-		rest = lg_slice_cut(rest, '\x1f', &one);
-		if (fits_any(one, x->c->v[O_TAG].text))
-			return true;
-	}
-	return false;
-}
-
 static bool is_wanted(const struct export *x, const struct lg_row *r)
 {
 	return r->ts_ms >= x->span.from_ms && r->ts_ms < x->span.to_ms &&
-	       (fits(x, O_MODEL, r->model) ||
-		fits(x, O_MODEL, r->model_requested)) &&
-	       fits(x, O_PROJECT, r->project) && fits(x, O_USER, r->user) &&
-	       fits(x, O_PROVIDER, r->provider) &&
-	       fits(x, O_ENDPOINT, r->endpoint) && fits(x, O_PHASE, r->phase) &&
-	       fits(x, O_CONVERSATION, r->conversation) &&
-	       fits(x, O_RUN, r->run_id) && has_tag(x, r->tags);
+	       filter_row_fits(r, x->filter, &x->w->catalog);
 }
 
 /* -- writing --------------------------------------------------------------- */
@@ -221,44 +150,25 @@ static int bad(const struct call *c, unsigned opt, const char *allowed)
 			  c->v[opt].text, allowed);
 }
 
-/* One stretch of time; that begins before it ends. -1, else the exit code. */
-static int check_span(const struct export *x)
-{
-	const struct opt_value *v = x->c->v;
-
-	if (v[O_PERIOD].set + v[O_MONTH].set + v[O_LAST].set +
-		    (v[O_FROM].set || v[O_TO].set) >
-	    1)
-		return tool_usage(x->c->cmd, "more than one stretch of time");
-	if (x->span.from_ms >= x->span.to_ms)
-		return tool_usage(x->c->cmd, "--from %s lies after --to %s",
-				  v[O_FROM].text, v[O_TO].text);
-	return -1;
-}
-
 static int choose_span(struct export *x)
 {
 	const struct opt_value *v = x->c->v;
-	struct lg_world *w = lg_engine_pin(x->e);
-	struct span_calendar cal = {w->zone, w->set.week_start,
+	struct span_calendar cal = {x->w->zone, x->w->set.week_start,
 				    lg_clock_real_ms()};
-	int ret = -1;
 
-	x->span = (struct span){INT64_MIN, INT64_MAX};
-	if (v[O_PERIOD].set && span_period(&cal, v[O_PERIOD].text, &x->span))
-		ret = bad(x->c, O_PERIOD, "a period");
-	else if (v[O_MONTH].set && span_month(&cal, v[O_MONTH].text, &x->span))
-		ret = bad(x->c, O_MONTH, "a month, like 2026-11");
-	else if (v[O_LAST].set && span_last(&cal, v[O_LAST].text, &x->span))
-		ret = bad(x->c, O_LAST, "7d, 2w, 3m, 1y, 12h");
-	else if (v[O_FROM].set &&
-		 span_edge(&cal, v[O_FROM].text, false, &x->span.from_ms))
-		ret = bad(x->c, O_FROM, "a day, a month or RFC 3339");
-	else if (v[O_TO].set &&
-		 span_edge(&cal, v[O_TO].text, true, &x->span.to_ms))
-		ret = bad(x->c, O_TO, "a day, a month or RFC 3339");
-	lg_engine_unpin(x->e, w);
-	return ret < 0 ? check_span(x) : ret;
+	if ((v[ASK_FROM].set || v[ASK_TO].set || v[ASK_LAST].set) +
+		    v[O_PERIOD].set + v[O_MONTH].set >
+	    1)
+		return tool_usage(x->c->cmd, "more than one stretch of time");
+	if (v[O_PERIOD].set)
+		return span_period(&cal, v[O_PERIOD].text, &x->span)
+			       ? bad(x->c, O_PERIOD, "a period")
+			       : -1;
+	if (v[O_MONTH].set)
+		return span_month(&cal, v[O_MONTH].text, &x->span)
+			       ? bad(x->c, O_MONTH, "a month, like 2026-11")
+			       : -1;
+	return ask_time(x->c, &cal, &x->span);
 }
 
 static void choose_form(struct export *x)
@@ -309,7 +219,9 @@ static int run(struct call *c)
 
 	if (ret >= 0)
 		return ret;
+	x.w = lg_engine_pin(x.e);
 	choose_form(&x);
+	ask_filters(c, x.filter);
 	ret = choose_span(&x);
 	if (ret < 0)
 		ret = to_file(&x,
@@ -320,6 +232,7 @@ static int run(struct call *c)
 			  (unsigned long long)x.left, tool_usd(x.left_pusd));
 	if (!ret && c->v[O_OUTPUT].set)
 		fprintf(stderr, "%llu rows\n", (unsigned long long)x.rows);
+	lg_engine_unpin(x.e, x.w);
 	lg_engine_close(x.e);
 	return ret;
 }

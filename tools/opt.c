@@ -60,10 +60,13 @@ static const char *join(unsigned at, const char *a, const char *b)
 
 static int set(struct call *c, const struct opt *o, const char *text)
 {
-	struct opt_value *v = &c->v[o - c->cmd->opts];
 	struct lg_slice s = lg_slice_str(text);
+	struct opt_value *v;
 	int64_t pusd;
 
+	while (o->type == OPT_SAME)
+		o--;
+	v = &c->v[o - c->cmd->opts];
 	if (o->type == OPT_COUNT && lg_slice_u64(s, &v->n))
 		return tool_usage(c->cmd, "--%s %s: not a whole number",
 				  o->name, text);

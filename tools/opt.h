@@ -15,6 +15,7 @@ enum opt_type {
 	OPT_COUNT,  /* a whole number */
 	OPT_LIST,   /* text that may be given again and again: opt_more() */
 	OPT_COMMAS, /* a text; given again, they are joined by commas */
+	OPT_SAME,   /* another name of the option that stands before it */
 	OPT_MAYBE,  /* a text that begins with a digit, or nothing: "" */
 };
 

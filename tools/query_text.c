@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "price/price.h"
+#include "filter.h"
 #include "index_text.h"
 #include "query_work.h"
 
@@ -214,72 +213,18 @@ int query_load(struct query *q)
 /* -- filters ----------------------------------------------------------------
  */
 
-/* "-" and "" mean: none. */
-static bool fits(struct lg_slice text, const char *patterns)
-{
-	struct lg_slice rest = lg_slice_str(patterns), one;
-
-	do {
-		rest = lg_slice_cut(rest, ',', &one);
-		one = lg_slice_trim(one);
-		if (!text.len) {
-			if (!one.len || lg_slice_eq(one, LG_SLICE("-")))
-				return true;
-		} else if (lg_slice_glob(text, one)) {
-			return true;
-		}
-	} while (rest.len);
-	return false;
-}
-
-static bool list_fits(struct lg_slice list, const char *patterns)
-{
-	struct lg_slice one;
-
-	do {
-		list = lg_slice_cut(list, '\x1f', &one);
-		if (fits(one, patterns))
-			return true;
-	} while (list.len);
-	return false;
-}
-
-static bool canonical_fits(struct query *q, const struct query_tuple *t,
-			   unsigned column, const char *patterns)
-{
-	struct lg_price_query ask = {
-		.provider = lg_slice_str(query_text(q, t->text[WHAT_PROVIDER])),
-		.host = lg_slice_str(query_text(q, t->text[WHAT_HOST])),
-		.model = lg_slice_str(query_text(q, t->text[column])),
-		.at_ms = lg_clock_real_ms(),
-	};
-	struct lg_price price;
-
-	if (!q->catalog || !ask.model.len)
-		return false;
-	lg_price_lookup(q->catalog, &ask, &price);
-	return price.entry &&
-	       fits(lg_img_text(price.img, price.entry->model), patterns);
-}
-
-/* Requested, answered or the catalog's name (design 10.10). */
 static bool model_fits(struct query *q, const struct query_tuple *t,
 		       const char *patterns)
 {
-	static const unsigned names[] = {WHAT_MODEL, WHAT_MODEL_REQUESTED};
-	unsigned i;
+	const struct filter_model m = {
+		.provider = lg_slice_str(query_text(q, t->text[WHAT_PROVIDER])),
+		.host = lg_slice_str(query_text(q, t->text[WHAT_HOST])),
+		.answered = lg_slice_str(query_text(q, t->text[WHAT_MODEL])),
+		.asked = lg_slice_str(
+			query_text(q, t->text[WHAT_MODEL_REQUESTED])),
+	};
 
-	if (!t->text[WHAT_MODEL] && !t->text[WHAT_MODEL_REQUESTED])
-		return fits(LG_SLICE(""), patterns);
-	for (i = 0; i < 2; i++)
-		if (t->text[names[i]] &&
-		    fits(lg_slice_str(query_text(q, t->text[names[i]])),
-			 patterns))
-			return true;
-	for (i = 0; i < 2; i++)
-		if (canonical_fits(q, t, names[i], patterns))
-			return true;
-	return false;
+	return filter_model_fits(q->catalog, &m, patterns);
 }
 
 static bool tuple_passes(struct query *q, const struct query_tuple *t,
@@ -296,9 +241,9 @@ static bool tuple_passes(struct query *q, const struct query_tuple *t,
 		if (dim_is_model(d))
 			ok = model_fits(q, t, q->filter[i]);
 		else if (dim_is_list(d))
-			ok = list_fits(text, q->filter[i]);
+			ok = filter_list_fits(text, q->filter[i]);
 		else
-			ok = fits(text, q->filter[i]);
+			ok = filter_fits(text, q->filter[i]);
 		if (!ok)
 			return false;
 	}
@@ -322,7 +267,7 @@ static int filter_text(struct query *q, void *ctx, int64_t id, const char *text)
 	struct text_filter *f = ctx;
 
 	(void)q;
-	f->passes[id] = fits(lg_slice_str(text), f->patterns);
+	f->passes[id] = filter_fits(lg_slice_str(text), f->patterns);
 	return SQLITE_OK;
 }
 
@@ -338,7 +283,7 @@ static int filter_facts(struct query *q, unsigned which, const char *patterns)
 		memset(f.passes + 1, 1, w->ntexts - 1);
 		return SQLITE_OK;
 	}
-	f.passes[0] = fits(LG_SLICE(""), patterns);
+	f.passes[0] = filter_fits(LG_SLICE(""), patterns);
 	return each_text(q, filter_text, &f);
 }
 

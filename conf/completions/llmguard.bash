@@ -21,7 +21,7 @@ _llmguard()
     'phase'*) opts='--json --help' ;;
     'record'*) opts='--model --provider --tier --input-tokens --cached-tokens --output-tokens --cache-hit --calls --run-id --phase --project --user --tags --conversation --experiment --type --json --help' ;;
     'estimate'*) opts='--model --prompt-file --system-file --max-tokens --output-tokens --column --url --provider --tier --compare --buffer --tokenizer --project --user --tags --conversation --yes --json --help' ;;
-    'export'*) opts='--format --output --period --month --last --from --to --model --project --user --tag --provider --endpoint --phase --conversation --run-id --help' ;;
+    'export'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --format --output --period --month --help' ;;
     'archive'*) opts='--before --level --dry-run --json --help' ;;
     'budget set'*) opts='--limit --period --hourly --daily --weekly --monthly --yearly --total --scope --project --model --user --mode --hard --hard-limit --soft --fallback --each --warn-at --alert-at --until --json --help' ;;
     'budget raise'*) opts='--until --json --help' ;;
@@ -56,14 +56,14 @@ _llmguard()
     'replay'*) opts='--config --since --calls --json --help' ;;
     'trace'*) opts='--pid --comm --exe --uid --cgroup --all --no-children --offsets --config --state-dir --region --on-hard --observe --ring-mb --call-max --duration --print --summary --check --verbose --json --help' ;;
     'index'*) opts='--rebuild --json --help' ;;
-    'costs'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --period --detailed --top --chart --format --help' ;;
-    'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --export --auto --cache --help' ;;
-    'by-conversation'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --top --format --export --help' ;;
-    'by-tag'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --top --format --export --help' ;;
-    'compare'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --periods --projects --models --metric --help' ;;
-    'forecast'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --month --backtest --help' ;;
-    'recommend'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --help' ;;
-    'cost-per-million'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --request-type --verdict --experiment --process --json --calls-per-example --runs --help' ;;
+    'costs'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --period --detailed --top --chart --format --help' ;;
+    'report'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --month --year --week --by --detailed --top --chart --include-chart --format --export --auto --cache --help' ;;
+    'by-conversation'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --top --format --export --help' ;;
+    'by-tag'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --top --format --export --help' ;;
+    'compare'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --periods --projects --models --metric --help' ;;
+    'forecast'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --month --backtest --help' ;;
+    'recommend'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --help' ;;
+    'cost-per-million'*) opts='--from --to --last --model --project --user --tag --tags --phase --provider --endpoint --conversation --key --run --run-id --request-type --verdict --experiment --process --json --calls-per-example --runs --help' ;;
     esac
     case " $prev" in
     *' --section') COMPREPLY=($(compgen -W 'budgets processes models calls blocked holds' -- "$cur")); return ;;
@@ -73,9 +73,9 @@ _llmguard()
     *' --cache-hit') COMPREPLY=($(compgen -W 'local gateway none' -- "$cur")); return ;;
     *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --type') COMPREPLY=($(compgen -W 'generate embed image audio rerank batch train other' -- "$cur")); return ;;
+    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --format') COMPREPLY=($(compgen -W 'jsonl csv otlp-json' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'today yesterday week month year all' -- "$cur")); return ;;
-    *' --phase') COMPREPLY=($(compgen -W 'infer train' -- "$cur")); return ;;
     *' --period') COMPREPLY=($(compgen -W 'run hourly daily weekly monthly yearly total' -- "$cur")); return ;;
     *' --mode') COMPREPLY=($(compgen -W 'strict adaptive' -- "$cur")); return ;;
     *' --level') COMPREPLY=($(compgen -W 'info warning critical exceeded' -- "$cur")); return ;;

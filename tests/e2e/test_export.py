@@ -8,6 +8,7 @@ import subprocess
 import time
 from decimal import Decimal as D
 
+import ledger
 from harness import CLI, OPENAI, chat_body, eq, main, ok, request, send
 
 GPT4O_OUT = D('0.00001')
@@ -103,9 +104,74 @@ def case_choice(box):
                        (['--to', '2001-01-01'], 0)):
         eq(len(lines(export(box, *args))), want, args)
     for args in (['--format', 'xml'], ['--from', 'x'], ['--month', '13'],
-                 ['--last', 'x'], ['--period', 'never']):
+                 ['--last', 'x'], ['--period', 'never'],
+                 ['--month', '2026-11', '--last', '7d'],
+                 ['--period', 'all', '--from', '2026'],
+                 ['--last', '7d', '--to', '2027']):
         p = box.cli('export', *args, check=False)
         eq((p.returncode, p.stdout), (2, b''), args)
+
+
+def case_filters(box):
+    """The same calls as in a report, by every filter, however it is given."""
+    ledger.write(box.state, [
+        ledger.call('2026-10-0%dT10:00:00.000Z' % (i + 1), model,
+                    model_requested=asked, cost='0.5', **more)
+        for i, (model, asked, more) in enumerate([
+            ('gpt-4o', 'gpt-4o', {'project': 'a', 'tags': ['x', 'y']}),
+            ('gpt-4o-2024-08-06', 'mine', {'tags': ['z'], 'phase': 'train'}),
+            ('', 'gpt-4o-2024-11-20', {'user': 'ann', 'phase': 'infer',
+                                       'verdict': 'block', 'run_id': 'r1'}),
+            ('gpt-4o-mini', 'gpt-4o-mini', {
+                'key': '0123456789ab', 'request_type': 'embed',
+                'experiment': 'e', 'comm': 'py', 'conversation': 'c'}),
+        ])], '2026-10')
+    time_of = ('--from', '2026-10-01', '--to', '2026-10-31')
+    for args, want in (
+            (['--model', 'gpt-4o'], 3), (['--model', 'mine'], 1),
+            (['--model', 'mine', '--model', 'gpt-4o-mini'], 2),
+            (['--model', '-'], 0), (['--project', '-'], 3),
+            (['--project', 'a', '--project=-'], 4), (['--user', 'a*'], 1),
+            (['--tag', 'x', '--tags', 'z'], 2), (['--tags', '-'], 2),
+            (['--tags', 'y', '--tag', 'q'], 1), (['--phase', '-'], 2),
+            (['--phase', 'infer,train'], 2), (['--run', 'r?'], 1),
+            (['--phase', 'infer', '--phase', 'train'], 2),
+            (['--run-id', 'r1', '--run', '-'], 4), (['--verdict', 'block'], 1),
+            (['--key', '0123456789ab'], 1), (['--request-type', 'embed'], 1),
+            (['--experiment', 'e'], 1), (['--process', 'p*,x'], 4),
+            (['--conversation', 'c'], 1), (['--endpoint', '/v1/*'], 4),
+            (['--provider', '-'], 0)):
+        got = json.loads(box.cli('report', '--json', *time_of, *args).stdout)
+        eq(got['total']['calls'], want, ('report', args))
+        eq(len(lines(export(box, *time_of, *args))), want, ('export', args))
+    for args in (['--projects', 'a,b', '--project', 'z'],
+                 ['--models', 'a,b', '--model', 'z']):
+        p = box.cli('compare', *args, check=False)
+        eq((p.returncode, p.stdout), (2, b''), args)
+
+
+def case_learned(box):
+    """A correction that changes no count: what it says of the call holds."""
+    def at(hour):
+        return '2026-10-01T%02d:00:00.000Z' % hour
+    one = ledger.call(at(10), 'gpt-4o', cost='0.5', output_tokens=7)
+    rows = [one]
+    for i, (model, tier) in enumerate((('gpt-4o', 'flex'),
+                                       ('gpt-4o-mini', 'batch'))):
+        rows.append(ledger.call(
+            at(10), model, tier=tier, cost='-0.1', kind='adjust',
+            ref=one['id'], estimate_usd=0, usage_state='estimated',
+            end_ts=at(11 + i)))
+    ledger.write(box.state, rows, '2026-10')
+    got, = lines(export(box))
+    eq((got['model'], got['tier'], got['usage_state'], got['cost_usd'],
+        got['output_tokens']),
+       ('gpt-4o-mini', 'batch', 'estimated', D('0.3'), 7), 'as it stands')
+    for by, want in (('model', 'gpt-4o-mini'), ('tier', 'batch'),
+                     ('usage_state', 'estimated')):
+        r = json.loads(box.cli('report', '--month', '2026-10', '--by', by,
+                               '--json').stdout)
+        eq([g['key'] for g in r['groups']], [want], by)
 
 
 def case_corrected(box):
