@@ -10,9 +10,14 @@
 
 #define GROUPS_MAX 64
 #define KEEP ((uint32_t)-1)
+#define NOGROUP 65534 /* a uid is no group */
 
 static const struct become_user *now;
-static struct become_user start;
+static struct {
+	uint32_t uid, gid;
+	int ngroups;
+	gid_t *groups;
+} start;
 static bool started, may;
 
 void become_user_init(struct become_user *u, uint32_t uid)
@@ -23,7 +28,7 @@ void become_user_init(struct become_user *u, uint32_t uid)
 
 	memset(u, 0, sizeof(*u));
 	u->uid = uid;
-	u->gid = pw ? pw->pw_gid : uid;
+	u->gid = pw ? pw->pw_gid : NOGROUP;
 	if (!pw || getgrouplist(pw->pw_name, pw->pw_gid, groups, &n) < 0)
 		return;
 	u->ngroups = n;
@@ -33,17 +38,16 @@ void become_user_init(struct become_user *u, uint32_t uid)
 
 static void note_start(void)
 {
-	gid_t groups[GROUPS_MAX];
-	int n = getgroups(GROUPS_MAX, groups);
+	int n = getgroups(0, NULL);
 
 	started = true;
 	start.uid = geteuid();
 	start.gid = getegid();
+	start.groups = calloc(n > 0 ? (size_t)n : 1, sizeof(gid_t));
+	if (start.groups && n > 0)
+		n = getgroups(n, start.groups);
 	start.ngroups = n > 0 ? n : 0;
-	for (int i = 0; i < start.ngroups; i++)
-		start.groups[i] = groups[i];
-	/* more groups than could be put back: then nobody else is played */
-	may = !start.uid && n >= 0;
+	may = !start.uid && start.groups && n >= 0;
 }
 
 /* Root's rights are back before, and left after the groups were changed. */

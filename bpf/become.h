@@ -17,7 +17,8 @@ struct become_user {
 	uint32_t groups[64];
 };
 
-/* Reads the user's group and groups; may ask the name service. */
+/* Reads the user's group and groups; may ask the name service. A uid without
+ * a name has no group. */
 void become_user_init(struct become_user *u, uint32_t uid);
 /* NULL: who we were at the start. 0, -errno: we are who we were at the start.
  */

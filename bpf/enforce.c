@@ -485,6 +485,7 @@ static void tick_ward(struct enforce *e, struct ward *t, int64_t now_ms)
 	find_lost_stop(e, t);
 	if (t->stopped)
 		tick_stopped(e, t, now_ms);
+	act_note(t);
 }
 
 static void add_peer(void *arg, const struct connect_peer *peer)

@@ -1,5 +1,6 @@
 #include "bpf/enforce_state.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,6 +133,14 @@ static void kill_it(struct enforce *e, struct ward *t,
 	rung_signal(&t->whom, SIGKILL);
 }
 
+/* Whoever holds the lock of his folder for long is not waited for. */
+void act_note(struct ward *t)
+{
+	if (t->noted != t->stays && t->owner &&
+	    owner_note_stopped(t->owner, &t->whom, t->stays) != -EWOULDBLOCK)
+		t->noted = t->stays;
+}
+
 static void stay(struct enforce *e, struct ward *t,
 		 const struct lg_exhaust *why, const struct wait *w)
 {
@@ -139,9 +148,8 @@ static void stay(struct enforce *e, struct ward *t,
 	if (t->stays)
 		return;
 	t->stays = true;
-	t->noted = true;
 	e->totals.stopped++;
-	owner_note_stopped(t->owner, &t->whom, true);
+	act_note(t);
 	note_event(t, why, w->row, LG_VERDICT_STOP);
 }
 
@@ -198,11 +206,10 @@ static void forget_stop(struct enforce *e, struct ward *t, bool by_hand)
 			grant(t, w);
 		w->used = false;
 	}
-	if (t->noted)
-		owner_note_stopped(t->owner, &t->whom, false);
 	if (t->stays)
 		e->totals.resumed++;
-	t->noted = t->stays = t->stopped = false;
+	t->stays = t->stopped = false;
+	act_note(t);
 }
 
 void act_continue(struct enforce *e, struct ward *t)

@@ -130,7 +130,7 @@ static bool is_it(const struct lg_control *c, void *arg)
 	       c->start == it->start;
 }
 
-void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
+int owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
 {
 	struct lg_control it = {
 		.kind = LG_CONTROL_STOPPED,
@@ -142,7 +142,7 @@ void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
 	int err;
 
 	become(&o->user);
-	err = control_open(&f, o->engine, true);
+	err = control_open(&f, o->engine, CONTROL_TRY);
 	if (!err && on)
 		control_add(&f, &it);
 	else if (!err)
@@ -151,13 +151,14 @@ void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on)
 		err = control_save(&f, o->engine);
 	control_close(&f);
 	become(NULL);
-	if (err) {
+	if (err && err != -EWOULDBLOCK) {
 		struct lg_log_kv kv[] = {
 			{"pid", {NULL, 0}, (int64_t)w->tgid},
 			{"errno", {NULL, 0}, -err},
 		};
 		lg_log(LG_LOG_ERROR, "stop_not_noted", kv, 2);
 	}
+	return err;
 }
 
 struct lg_world *owner_enter(struct owner *o)

@@ -141,8 +141,11 @@ bool owner_has_stopped(const struct owner *o, const struct rung_whom *w);
 /* What a call turned out to cost of what was held for it. */
 void owner_learn(struct owner *o, const struct lg_row *row);
 uint32_t owner_held_ppm(const struct owner *o);
-/* `stopped pid`: for `status` and `llmguard resume`, also after our end. */
-void owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on);
+/*
+ * `stopped pid`: for `status` and `llmguard resume`, also after our end. 0;
+ * -EWOULDBLOCK another has the lock of the folder now; -errno, which was told.
+ */
+int owner_note_stopped(struct owner *o, const struct rung_whom *w, bool on);
 /* Does the config say fail: closed? */
 bool owner_is_closed(struct owner *o);
 
@@ -174,6 +177,8 @@ bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 		struct wait *w);
 /* Whoever was stopped goes on. */
 void act_continue(struct enforce *e, struct ward *t);
+/* The orders say whether it stays; what could not be said is said later. */
+void act_note(struct ward *t);
 /* Somebody else has continued it: what waited may go, this once. */
 void act_was_continued(struct enforce *e, struct ward *t);
 /* New connections: from now on, or no more. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/slice.h"
+#include "bpf/become.h"
 #include "bpf/proc.h"
 #include "guard/engine.h"
 #include "guard/env.h"
@@ -72,10 +73,13 @@ static void take_env(uint32_t pid)
 
 static void be_user(uint32_t uid)
 {
+	struct become_user u;
+
 	if (geteuid() || !uid)
 		return;
-	if (setgroups(0, NULL) || setresgid(uid, uid, uid) ||
-	    setresuid(uid, uid, uid))
+	become_user_init(&u, uid);
+	if (setgroups((size_t)u.ngroups, u.groups) ||
+	    setresgid(u.gid, u.gid, u.gid) || setresuid(uid, uid, uid))
 		_exit(2);
 }
 

@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	struct trace *trace = NULL;
 	int ret;
 
+	tool_stdio();
 	tool_program = "llmguard-trace";
 	if (is_version(argc, argv)) {
 		printf("llmguard-trace %s\n", tool_version);

@@ -12,6 +12,7 @@
  * a (process, SSL*), the rows in the ledger of the uid. One thread.
  */
 struct lg_engine;
+struct lg_env;
 struct meter;
 
 struct meter_options {
@@ -70,13 +71,18 @@ void meter_totals(const struct meter *m, struct meter_totals *out);
  */
 /* What decides for a process, opened if need be; NULL: none, or let alone. */
 struct lg_engine *meter_engine(struct meter *m, uint32_t tgid);
+/* Its variables, as person.h reads them; NULL: nothing is known. Borrowed. */
+const struct lg_env *meter_env(struct meter *m, uint32_t tgid);
 /* It stays open though its processes end, until it is let go. */
 void meter_keep(struct meter *m, const struct lg_engine *e);
 void meter_let_go(struct meter *m, const struct lg_engine *e);
 /* The same for whoever belongs to that uid, without variables of his own. */
 struct lg_engine *meter_engine_of(struct meter *m, uint32_t uid);
-/* Where a process's rows go; NULL: nothing was metered of it. Borrowed. */
-const char *meter_state_dir(struct meter *m, uint32_t tgid);
+/*
+ * Where a process's rows go, and whose folder that is; NULL: nothing was
+ * metered of it. Borrowed.
+ */
+const char *meter_state_dir(struct meter *m, uint32_t tgid, uint32_t *uid);
 /*
  * Work with that engine (pins refresh, files are opened and made) is done
  * between these two, as the engine's user; on_call and on_conn are called as

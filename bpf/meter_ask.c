@@ -23,6 +23,13 @@ struct lg_engine *meter_engine(struct meter *m, uint32_t tgid)
 	return p && !p->let_alone ? p->one->engine : NULL;
 }
 
+const struct lg_env *meter_env(struct meter *m, uint32_t tgid)
+{
+	struct proc *p = meter_find_proc(m, tgid);
+
+	return p ? &p->person.env : NULL;
+}
+
 void meter_keep(struct meter *m, const struct lg_engine *e)
 {
 	struct engines_one *one = engines_find(&m->engines, e);
@@ -63,10 +70,12 @@ void meter_leave(struct meter *m)
 	become(NULL);
 }
 
-const char *meter_state_dir(struct meter *m, uint32_t tgid)
+const char *meter_state_dir(struct meter *m, uint32_t tgid, uint32_t *uid)
 {
 	struct proc *p = meter_find_proc(m, tgid);
 
+	if (p)
+		*uid = p->person.uid;
 	return p && p->one ? lg_engine_state_dir(p->one->engine) : NULL;
 }
 

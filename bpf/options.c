@@ -167,6 +167,24 @@ static int want_target(struct options *o, const struct call *c)
 	return -1;
 }
 
+/* A variable of a script that was not set must not mean everything. */
+static int refuse_empty(const struct call *c)
+{
+	static const unsigned words[] = {
+		TRACER_COMM,   TRACER_EXE,	 TRACER_UID,	TRACER_CGROUP,
+		TRACER_CONFIG, TRACER_STATE_DIR, TRACER_REGION, TRACER_OFFSETS,
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *text = c->v[words[i]].text;
+
+		if (text && !*text)
+			return tool_usage(c->cmd, "--%s '': must not be empty",
+					  c->cmd->opts[words[i]].name);
+	}
+	return -1;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	static struct call c;
@@ -174,6 +192,8 @@ int options_parse(struct options *o, int argc, char **argv)
 
 	memset(o, 0, sizeof(*o));
 	ret = opt_parse(&c, &cmd_trace, argc, argv);
+	if (ret < 0)
+		ret = refuse_empty(&c);
 	if (ret < 0)
 		ret = take_words(o, &c);
 	if (ret < 0)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bpf/proc.h"
 #include "tools/traced_run.h"
 
 #define ENVIRON_MAX ((size_t)4 << 20)
@@ -204,7 +205,7 @@ bool person_read(struct person *p, uint32_t tgid, uint32_t uid)
 	p->start = person_start(tgid, &p->ppid);
 	read_program(p);
 	block = read_of(tgid, "environ", &len);
-	if (block)
+	if (block && !proc_is_secure(tgid))
 		keep_vars(p, block, len);
 	free(block);
 	read_vars(p);

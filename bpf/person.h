@@ -9,7 +9,8 @@
 
 /*
  * Who a process is: its ids, its program, and what LLMGUARD_* of its
- * environment says, as far as /proc still tells. One thread.
+ * environment says, as far as /proc still tells; nothing of the environment
+ * where a set-uid program has it of its caller. One thread.
  */
 #define PERSON_TEXT 8192
 

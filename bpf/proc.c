@@ -1,6 +1,7 @@
 #include "bpf/proc.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -68,33 +69,48 @@ static int read_stat(struct proc *p)
 	return 0;
 }
 
-static uint64_t field(const char *text, const char *name)
+static uint64_t field(const char *line, const char *name, uint64_t was)
 {
-	const char *at = strstr(text, name);
+	size_t n = strlen(name);
 
-	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+	return strncmp(line, name, n) ? was : strtoull(line + n, NULL, 10);
+}
+
+/* Its groups may be a line of hundreds of KB. */
+static int read_status(struct proc *p)
+{
+	uint64_t tgid = 0, uid = 0, seccomp = 0;
+	char *line = NULL;
+	size_t cap = 0;
+	int fd = open_of(p->pid, "status");
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	while (getline(&line, &cap, f) > 0) {
+		(void)sscanf(line, "Name:\t%15[^\n]", p->comm);
+		tgid = field(line, "Tgid:", tgid);
+		uid = field(line, "Uid:", uid);
+		seccomp = field(line, "Seccomp:", seccomp);
+	}
+	free(line);
+	fclose(f);
+	p->uid = (uint32_t)uid;
+	p->seccomp = (unsigned)seccomp;
+	return tgid == p->pid ? 0 : -ESRCH;
 }
 
 int proc_get(uint32_t pid, struct proc *out)
 {
-	char text[4096];
 	int n;
 
 	memset(out, 0, sizeof(*out));
 	out->pid = pid;
 	n = read_stat(out);
-	if (n < 0)
-		return n;
-	n = slurp(pid, "status", text, sizeof(text));
-	if (n < 0)
-		return n;
-	if (field(text, "\nTgid:\t") != pid)
-		return -ESRCH;
-	if (sscanf(text, "Name:\t%15[^\n]", out->comm) != 1)
-		out->comm[0] = 0;
-	out->uid = (uint32_t)field(text, "\nUid:\t");
-	out->seccomp = (unsigned)field(text, "\nSeccomp:\t");
-	return 0;
+	return n < 0 ? n : read_status(out);
 }
 
 /* The kernel's word for a file that has no name any more. */
@@ -172,12 +188,24 @@ void proc_root(uint32_t pid, char out[32])
 		out[0] = 0;
 }
 
+bool proc_is_secure(uint32_t pid)
+{
+	unsigned long aux[128];
+	int n = slurp(pid, "auxv", (char *)aux, sizeof(aux));
+
+	for (int i = 0; n > 0 && i + 1 < n / (int)sizeof(*aux); i += 2)
+		if (aux[i] == AT_SECURE)
+			return aux[i + 1];
+	return true;
+}
+
 bool proc_env(uint32_t pid, const char *name, char *out, size_t cap)
 {
 	size_t max = 1u << 20, len = strlen(name);
 	char *env = malloc(max), *p;
 	bool found = false;
-	int n = env ? slurp(pid, "environ", env, max) : -ENOMEM;
+	int n = env && !proc_is_secure(pid) ? slurp(pid, "environ", env, max)
+					    : -ENOMEM;
 
 	for (p = env; n > 0 && p < env + n; p += strlen(p) + 1) {
 		if (strncmp(p, name, len) || p[len] != '=')

@@ -27,7 +27,12 @@ int proc_exe(uint32_t pid, char *out, size_t cap);
 bool proc_in_cgroup(uint32_t pid, uint64_t id);
 /* "/proc/PID/root" where it has a root of its own, else "". */
 void proc_root(uint32_t pid, char out[32]);
-/* The value of a variable that it started with, cut to cap. */
+/*
+ * Did it get more rights than its caller has (AT_SECURE, getauxval(3))? Then
+ * its environment is the caller's and says nothing. True also if not known.
+ */
+bool proc_is_secure(uint32_t pid);
+/* The value of a variable that it started with, cut to cap; none if secure. */
 bool proc_env(uint32_t pid, const char *name, char *out, size_t cap);
 /* Every process; fn returns whether to go on. 0, -errno. */
 int proc_each(bool (*fn)(void *arg, uint32_t pid), void *arg);

@@ -7,6 +7,7 @@
 #include "bpf/cost.h"
 #include "bpf/print.h"
 #include "guard/engine.h"
+#include "guard/env.h"
 #include "guard/file.h"
 #include "tools/tool.h"
 
@@ -129,6 +130,33 @@ void tell_no_region(struct strmap *told, struct lg_engine *e)
 	strmap_put(told, path);
 	tool_warn("region %s: %s; without it no budget limits its programs",
 		  path, tool_region_reason(err, lg_engine_state_dir(e)));
+}
+
+void tell_trouble(struct strmap *told, const struct lg_engine *e)
+{
+	const char *why = e ? lg_engine_trouble(e) : "";
+
+	if (!*why || strmap_get(told, why))
+		return;
+	strmap_put(told, why);
+	tool_warn("%s", why);
+}
+
+void tell_variables(struct strmap *told, const struct lg_env *env)
+{
+	struct lg_env_bad bad[LG_ENV_BAD_MAX];
+	unsigned n = env ? lg_env_check(env, bad) : 0;
+	char key[200], shown[SHOWN];
+
+	for (unsigned i = 0; i < n; i++) {
+		clean(bad[i].value, shown, sizeof(shown));
+		snprintf(key, sizeof(key), "%s=%.120s", bad[i].variable, shown);
+		if (strmap_get(told, key))
+			continue;
+		strmap_put(told, key);
+		tool_warn("%s: value \"%s\": allowed: %s", bad[i].variable,
+			  shown, bad[i].allowed);
+	}
 }
 
 void tell_staged(struct strmap *told, struct lg_engine *e)

@@ -9,6 +9,7 @@
 #include "tools/strmap.h"
 
 struct lg_engine;
+struct lg_env;
 
 /* What the tracer says of itself on standard error. One thread. */
 
@@ -19,6 +20,10 @@ void tell_target(uint32_t tgid, bool on, const char *reason);
  * told: a set. e NULL: nothing.
  */
 void tell_no_region(struct strmap *told, struct lg_engine *e);
+/* A config that is not in force, once for each reason; as above. */
+void tell_trouble(struct strmap *told, const struct lg_engine *e);
+/* Variables of a program that say nothing, once for each value; as above. */
+void tell_variables(struct strmap *told, const struct lg_env *env);
 /* Rows that its ledger does not take, once for each ledger; as above. */
 void tell_staged(struct strmap *told, struct lg_engine *e);
 /* A file was probed. */

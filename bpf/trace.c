@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -42,7 +41,7 @@ struct trace {
 	struct output out;
 	int64_t began_ms, began_real_ms;
 	int64_t enforced_ms, ticked_ms, scanned_ms;
-	struct strmap files, regions, staged; /* that were told of */
+	struct strmap files, engines, staged; /* that were told of */
 	uint32_t probes;
 	const char *hard; /* its rung's name */
 	bool closing;
@@ -66,7 +65,7 @@ static int64_t now_ms(void)
 /* Its user's state folder has a note of us. */
 static struct notice *note_for(struct trace *t, uint32_t uid, uint32_t tgid)
 {
-	const char *dir = tgid ? meter_state_dir(t->meter, tgid) : NULL;
+	const char *dir = tgid ? meter_state_dir(t->meter, tgid, &uid) : NULL;
 	struct lg_engine *e;
 
 	if (!dir && !t->closing) {
@@ -79,6 +78,7 @@ static struct notice *note_for(struct trace *t, uint32_t uid, uint32_t tgid)
 static void on_call(void *arg, const struct lg_row *row, bool settled)
 {
 	struct trace *t = arg;
+	struct lg_engine *e;
 	struct notice *n;
 
 	if (t->enforce)
@@ -86,7 +86,9 @@ static void on_call(void *arg, const struct lg_row *row, bool settled)
 	if (!settled)
 		return;
 	tally_add(&t->tally, row);
-	tell_staged(&t->staged, meter_engine(t->meter, (uint32_t)row->pid));
+	e = meter_engine(t->meter, (uint32_t)row->pid);
+	tell_staged(&t->staged, e);
+	tell_trouble(&t->engines, e);
 	n = note_for(t, row->uid, (uint32_t)row->pid);
 	if (n) {
 		n->calls++;
@@ -126,30 +128,31 @@ static void ring_at(void *arg, uint64_t *written, uint64_t *taken)
 	loader_ring_at(((struct trace *)arg)->loader, written, taken);
 }
 
-static uint32_t uid_of(uint32_t tgid)
+static void tell_settings(struct trace *t, uint32_t tgid)
 {
-	char path[32];
-	struct stat st;
+	struct lg_engine *e = meter_engine(t->meter, tgid);
 
-	snprintf(path, sizeof(path), "/proc/%u", tgid);
-	return stat(path, &st) ? geteuid() : st.st_uid;
+	tell_no_region(&t->engines, e);
+	tell_trouble(&t->engines, e);
+	tell_variables(&t->engines, meter_env(t->meter, tgid));
 }
 
 static void on_target(void *arg, uint32_t tgid, bool on, const char *reason)
 {
 	struct trace *t = arg;
 	const char *dir;
+	uint32_t uid = 0;
 
 	if (t->o->verbose || (t->o->pids_only && !t->closing))
 		tell_target(tgid, on, reason);
 	/* who it is must be read while it lives */
 	if (on && !t->closing)
-		tell_no_region(&t->regions, meter_engine(t->meter, tgid));
+		tell_settings(t, tgid);
 	if (t->enforce && !t->closing && (on || !reason || !*reason))
 		enforce_target(t->enforce, tgid, on);
-	dir = on ? meter_state_dir(t->meter, tgid) : NULL;
+	dir = on ? meter_state_dir(t->meter, tgid, &uid) : NULL;
 	if (dir)
-		notice_of(&t->notices, uid_of(tgid), dir);
+		notice_of(&t->notices, uid, dir);
 }
 
 static void on_object(void *arg, const char *path, const char *what,
@@ -239,12 +242,16 @@ static int measure(struct trace *t)
 		.ring_at = ring_at,
 		.arg = t,
 	};
+	struct lg_engine *e = NULL;
 
 	if (meter_new(&mo, &t->meter))
 		return tool_fail("out of memory");
 	/* other users' settings are known when their programs are */
-	hosts_add(t->loader,
-		  o->config ? meter_engine_of(t->meter, geteuid()) : NULL);
+	if (o->config)
+		e = meter_engine_of(t->meter, geteuid());
+	if (e && *lg_engine_trouble(e))
+		return tool_fail("%s", lg_engine_trouble(e));
+	hosts_add(t->loader, e);
 	return -1;
 }
 
@@ -292,7 +299,7 @@ int trace_open(const struct options *o, struct trace **out)
 	print_init(&t->print, o->json);
 	tally_init(&t->tally);
 	strmap_init(&t->files, 1);
-	strmap_init(&t->regions, 1);
+	strmap_init(&t->engines, 1);
 	strmap_init(&t->staged, 1);
 	ret = load(t);
 	if (ret < 0)
@@ -554,7 +561,7 @@ int trace_close(struct trace *t, int ret)
 		ret = tool_fail("writing: %s", strerror(t->out.err));
 	tally_fini(&t->tally);
 	strmap_fini(&t->files);
-	strmap_fini(&t->regions);
+	strmap_fini(&t->engines);
 	strmap_fini(&t->staged);
 	output_fini(&t->out);
 	free(t);

@@ -178,7 +178,7 @@ static int turn_pid(struct call *c, struct lg_engine *e, struct lg_control *o,
 {
 	struct control_file f;
 	char text[700];
-	int err = control_open(&f, e, true);
+	int err = control_open(&f, e, CONTROL_CHANGE);
 	bool was = !err && control_has(&f, o);
 
 	if (!err && off)
@@ -209,7 +209,7 @@ static int turn_all(struct call *c, struct lg_engine *e, bool off)
 				 lg_engine_region_path(e));
 	was = lg_region_is_disabled(r);
 	lg_region_set_disabled(r, off);
-	if (!off && !control_open(&f, e, true)) {
+	if (!off && !control_open(&f, e, CONTROL_CHANGE)) {
 		control_drop(&f, is_off, &all);
 		control_save(&f, e);
 		control_close(&f);
@@ -276,7 +276,7 @@ static int pause_calls(struct call *c)
 		ret = tool_open(&e);
 	if (ret >= 0)
 		return ret;
-	err = control_open(&f, e, true);
+	err = control_open(&f, e, CONTROL_CHANGE);
 	if (!err && halt)
 		err = stop(&f, &o);
 	was = !err && control_has(&f, &o);
@@ -370,7 +370,7 @@ static int drop_orders(struct lg_engine *e, struct going_on *g, unsigned *n)
 		struct control_file f;
 
 		g->engine = turn ? e : NULL;
-		err = control_open(&f, e, true);
+		err = control_open(&f, e, CONTROL_CHANGE);
 		if (!err) {
 			*n += control_drop(&f, goes_on, g);
 			err = control_save(&f, e);

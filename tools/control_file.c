@@ -52,9 +52,25 @@ static int load(struct control_file *f)
 	return lg_buf_put(&f->now, f->was.p, f->was.len);
 }
 
-int control_open(struct control_file *f, struct lg_engine *e, bool change)
+static int lock_dir(struct control_file *f, const char *dir,
+		    enum control_how how)
+{
+	int flags = how == CONTROL_TRY ? LOCK_EX | LOCK_NB : LOCK_EX;
+
+	f->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->lock < 0)
+		return -errno;
+	while (flock(f->lock, flags))
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int control_open(struct control_file *f, struct lg_engine *e,
+		 enum control_how how)
 {
 	const char *dir = lg_engine_state_dir(e);
+	int err = 0;
 
 	memset(f, 0, sizeof(*f));
 	f->lock = -1;
@@ -62,12 +78,9 @@ int control_open(struct control_file *f, struct lg_engine *e, bool change)
 	lg_buf_init(&f->now, LG_CONTROL_MAX);
 	if (lg_path_join(f->path, sizeof(f->path), dir, LG_CONTROL_FILE))
 		return -ENAMETOOLONG;
-	if (change) {
-		f->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (f->lock < 0 || flock(f->lock, LOCK_EX))
-			return -errno;
-	}
-	return load(f);
+	if (how != CONTROL_LOOK)
+		err = lock_dir(f, dir, how);
+	return err ? err : load(f);
 }
 
 void control_close(struct control_file *f)
@@ -184,7 +197,7 @@ void control_json(struct json *j, struct lg_engine *e)
 {
 	struct control_file f;
 
-	control_open(&f, e, false);
+	control_open(&f, e, CONTROL_LOOK);
 	list_json(j, &f, "paused", LG_CONTROL_PAUSE);
 	list_json(j, &f, "let_alone", LG_CONTROL_OFF);
 	list_json(j, &f, "stopped", LG_CONTROL_STOPPED);
@@ -202,7 +215,7 @@ void control_text(struct lg_buf *out, struct lg_engine *e)
 	struct lg_slice rest;
 	struct lg_control o;
 
-	control_open(&f, e, false);
+	control_open(&f, e, CONTROL_LOOK);
 	rest = lg_buf_slice(&f.was);
 	while (lg_control_next(&rest, &o)) {
 		lg_buf_puts(out, texts[o.kind][0]);

@@ -17,8 +17,15 @@ struct control_file {
 	struct lg_buf now; /* as it will be */
 };
 
-/* 0, -errno. change: with the lock. */
-int control_open(struct control_file *f, struct lg_engine *e, bool change);
+enum control_how {
+	CONTROL_LOOK,	/* without the lock */
+	CONTROL_CHANGE, /* waits until nobody else changes them */
+	CONTROL_TRY,	/* the same, -EWOULDBLOCK instead of waiting */
+};
+
+/* 0, -errno. */
+int control_open(struct control_file *f, struct lg_engine *e,
+		 enum control_how how);
 void control_close(struct control_file *f);
 /* Is there such an order now? */
 bool control_has(const struct control_file *f, const struct lg_control *o);

@@ -131,6 +131,7 @@ int main(int argc, char **argv)
 	char *fallback[] = {status, NULL};
 	int ret;
 
+	tool_stdio();
 	if (argc < 2)
 		return dispatch(1, fallback);
 	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {

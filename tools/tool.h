@@ -20,6 +20,11 @@ extern const char tool_version[];
 /* The program's name where it is a single command; NULL: llmguard. */
 extern const char *tool_program;
 
+/*
+ * First thing in main. A descriptor from 0 to 2 that is closed would be the
+ * next file that is opened, and take what is printed; writing to it fails.
+ */
+void tool_stdio(void);
 /* "llmguard: ..." with a line's end. */
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same; returns EXIT_FAILED. */

@@ -214,7 +214,7 @@ static void look_processes(struct top_look *k, struct top_model *m)
 		if (!p->gone)
 			look_process(p, m->tracers, m->now_ms);
 	}
-	control_open(&f, k->e, false);
+	control_open(&f, k->e, CONTROL_LOOK);
 	rest = lg_buf_slice(&f.was);
 	while (lg_control_next(&rest, &o))
 		mark(m, &k->tally, &o);
