@@ -302,9 +302,13 @@ static int work(const struct call *c, struct estimate *s)
 	if (ret)
 		return ret;
 	over = estimate_any_over(s);
+	if (s->total.unread)
+		tool_warn("%s: no request of an API that is known here: what "
+			  "it costs is not known",
+			  s->unread);
 	if (can_ask(c))
 		return ask(s, over);
-	return over ? EXIT_OVER : EXIT_OK;
+	return over ? EXIT_OVER : s->total.unread ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run(struct call *c)

@@ -5,66 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "curl_option.h"
+
 #define WORDS_MAX 4096
 #define HEAD_MAX ((size_t)1 << 20)
-
-/* Of the many options those that take a value, and what it means here. */
-enum meaning { IGNORED, URL, HEADER, METHOD, DATA, DATA_RAW, JSON, FORM };
-static const struct {
-	const char *name;
-	char letter;
-	enum meaning is;
-} options[] = {
-	{"url", 0, URL},
-	{"header", 'H', HEADER},
-	{"request", 'X', METHOD},
-	{"data", 'd', DATA},
-	{"data-ascii", 0, DATA},
-	{"data-binary", 0, DATA},
-	{"data-raw", 0, DATA_RAW},
-	{"json", 0, JSON},
-	{"form", 'F', FORM},
-	{"form-string", 0, FORM},
-	{"data-urlencode", 0, FORM},
-	{"upload-file", 'T', FORM},
-	{"user", 'u', IGNORED},
-	{"user-agent", 'A', IGNORED},
-	{"cookie", 'b', IGNORED},
-	{"cookie-jar", 'c', IGNORED},
-	{"dump-header", 'D', IGNORED},
-	{"referer", 'e', IGNORED},
-	{"cert", 'E', IGNORED},
-	{"key", 0, IGNORED},
-	{"cacert", 0, IGNORED},
-	{"capath", 0, IGNORED},
-	{"config", 'K', IGNORED},
-	{"max-time", 'm', IGNORED},
-	{"connect-timeout", 0, IGNORED},
-	{"output", 'o', IGNORED},
-	{"proxy", 'x', IGNORED},
-	{"range", 'r', IGNORED},
-	{"retry", 0, IGNORED},
-	{"retry-delay", 0, IGNORED},
-	{"retry-max-time", 0, IGNORED},
-	{"resolve", 0, IGNORED},
-	{"connect-to", 0, IGNORED},
-	{"interface", 0, IGNORED},
-	{"limit-rate", 0, IGNORED},
-	{"write-out", 'w', IGNORED},
-	{"oauth2-bearer", 0, IGNORED},
-	{"aws-sigv4", 0, IGNORED},
-	{"stderr", 0, IGNORED},
-	{"trace", 0, IGNORED},
-	{"trace-ascii", 0, IGNORED},
-	{"ciphers", 0, IGNORED},
-	{"tls-max", 0, IGNORED},
-	{"keepalive-time", 0, IGNORED},
-	{"max-redirs", 0, IGNORED},
-	{"unix-socket", 0, IGNORED},
-	{"speed-limit", 'Y', IGNORED},
-	{"speed-time", 'y', IGNORED},
-};
-#define NOPTIONS (sizeof(options) / sizeof(options[0]))
 
 struct curl {
 	struct doc_arena *a;
@@ -72,7 +16,7 @@ struct curl {
 	struct lg_slice url;
 	const char *method;
 	struct lg_buf fields, body;
-	bool typed, has_body, json;
+	bool typed, has_body, json, get;
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct curl *c,
@@ -131,28 +75,47 @@ static int data(struct curl *c, const char *text, bool files, bool ends)
 	return 0;
 }
 
-static int take(struct curl *c, enum meaning is, const char *name,
-		const char *text)
+static int take_url(struct curl *c, const char *text)
 {
-	switch (is) {
-	case URL:
-		c->url = lg_slice_str(text);
-		return 0;
-	case HEADER:
+	if (c->url.len)
+		return fail(c,
+			    "%.200s: a second URL, and one request only is "
+			    "understood",
+			    text);
+	c->url = lg_slice_str(text);
+	return 0;
+}
+
+static int take(struct curl *c, const struct curl_option *o, const char *text)
+{
+	switch (o->is) {
+	case CURL_OPT_URL:
+		return take_url(c, text);
+	case CURL_OPT_HEADER:
 		return header(c, text);
-	case METHOD:
+	case CURL_OPT_METHOD:
 		c->method = text;
 		return 0;
-	case DATA:
-		return data(c, text, true, !strcmp(name, "data-binary"));
-	case DATA_RAW:
+	case CURL_OPT_DATA:
+		return data(c, text, true, !strcmp(o->name, "data-binary"));
+	case CURL_OPT_DATA_RAW:
 		return data(c, text, false, true);
-	case JSON:
+	case CURL_OPT_JSON:
 		c->json = true;
 		return data(c, text, true, true);
-	case FORM:
-		return fail(c, "--%s: forms and uploads are not understood",
-			    name);
+	case CURL_OPT_NOT:
+		return fail(c,
+			    "--%s: files of options, forms and uploads are not "
+			    "understood",
+			    o->name);
+	case CURL_OPT_NEXT:
+		return fail(c, "--next: one request only is understood");
+	case CURL_OPT_GET:
+		c->get = true;
+		return 0;
+	case CURL_OPT_HEAD:
+		c->method = "HEAD";
+		return 0;
 	default:
 		return 0;
 	}
@@ -162,37 +125,42 @@ static int long_option(struct curl *c, char **argv, int *i, int argc)
 {
 	const char *name = argv[*i] + 2, *eq = strchr(name, '=');
 	size_t len = eq ? (size_t)(eq - name) : strlen(name);
+	const struct curl_option *o = curl_option_find(name, len);
 
-	for (size_t k = 0; k < NOPTIONS; k++) {
-		if (strlen(options[k].name) != len ||
-		    memcmp(options[k].name, name, len))
-			continue;
-		if (eq)
-			return take(c, options[k].is, options[k].name, eq + 1);
-		if (*i + 1 >= argc)
-			return fail(c, "--%s needs a value", name);
-		return take(c, options[k].is, options[k].name, argv[++*i]);
-	}
-	return 0; /* a switch */
+	if (!o)
+		return fail(c, "--%.*s: no option that is known here",
+			    len > 100 ? 100 : (int)len, name);
+	if (!curl_option_has_value(o))
+		return eq ? fail(c, "--%s takes no value", o->name)
+			  : take(c, o, "");
+	if (eq)
+		return take(c, o, eq + 1);
+	if (*i + 1 >= argc)
+		return fail(c, "--%s needs a value", o->name);
+	return take(c, o, argv[++*i]);
 }
 
 /* "-sSX POST", "-XPOST", "-d@file" */
 static int short_options(struct curl *c, char **argv, int *i, int argc)
 {
-	for (const char *p = argv[*i] + 1; *p; p++) {
-		for (size_t k = 0; k < NOPTIONS; k++) {
-			if (options[k].letter != *p)
-				continue;
-			if (p[1])
-				return take(c, options[k].is, options[k].name,
-					    p + 1);
-			if (*i + 1 >= argc)
-				return fail(c, "-%c needs a value", *p);
-			return take(c, options[k].is, options[k].name,
-				    argv[++*i]);
+	int err = 0;
+
+	for (const char *p = argv[*i] + 1; *p && !err; p++) {
+		const struct curl_option *o = curl_option_letter(*p);
+
+		if (!o)
+			return fail(c, "-%c: no option that is known here", *p);
+		if (!curl_option_has_value(o)) {
+			err = take(c, o, "");
+			continue;
 		}
+		if (p[1])
+			return take(c, o, p + 1);
+		if (*i + 1 >= argc)
+			return fail(c, "-%c needs a value", *p);
+		return take(c, o, argv[++*i]);
 	}
-	return 0;
+	return err;
 }
 
 static int finish(struct curl *c, struct lg_slice *out)
@@ -202,6 +170,10 @@ static int finish(struct curl *c, struct lg_slice *out)
 	int err = 0;
 
 	host = host ? host + 3 : c->url.p;
+	if (c->get) { /* the data are its query, which says nothing here */
+		c->has_body = false;
+		c->body.len = 0;
+	}
 	path = host + strcspn(host, "/?#");
 	lg_buf_init(&b, DOC_FILE_MAX + 2 * HEAD_MAX);
 	lg_buf_puts(&b, c->method ? c->method : c->has_body ? "POST" : "GET");
@@ -227,13 +199,16 @@ int curl_line_argv(struct doc_arena *a, int argc, char **argv,
 		   struct lg_slice *out, struct doc_error *err)
 {
 	struct curl c = {.a = a, .err = err};
+	bool plain = false;
 	int i, ret = 0;
 
 	lg_buf_init(&c.fields, HEAD_MAX);
 	lg_buf_init(&c.body, DOC_FILE_MAX);
 	for (i = 1; i < argc && !ret; i++) {
-		if (argv[i][0] != '-' || !argv[i][1])
-			c.url = lg_slice_str(argv[i]);
+		if (argv[i][0] != '-' || !argv[i][1] || plain)
+			ret = take_url(&c, argv[i]);
+		else if (!strcmp(argv[i], "--"))
+			plain = true;
 		else if (argv[i][1] == '-')
 			ret = long_option(&c, argv, &i, argc);
 		else

@@ -179,8 +179,10 @@ static int figure(struct estimate *s, struct one *o)
 
 	*m = (struct estimate_sum){.requests = 1, .ranged = true};
 	if (o->x->route.kind != LG_ROUTE_PAID) {
-		m->free = 1;
-		m->bounded = true;
+		m->unread = o->x->route.kind == LG_ROUTE_NONE ||
+			    o->x->route.kind == LG_ROUTE_UNKNOWN;
+		m->free = !m->unread;
+		m->bounded = !m->unread;
 		return 0;
 	}
 	lg_tariff_requested(o->x);
@@ -203,6 +205,7 @@ static void add(struct estimate_sum *to, const struct estimate_sum *m)
 	to->requests += m->requests;
 	to->free += m->free;
 	to->unknown += m->unknown;
+	to->unread += m->unread;
 	to->input = add_u64(to->input, m->input);
 	to->input_low = add_u64(to->input_low, m->input_low);
 	to->input_high = add_u64(to->input_high, m->input_high);
@@ -362,6 +365,9 @@ static int take(struct estimate *s, struct one *o, struct doc_arena *a)
 	if (err)
 		return err;
 	add(&s->total, &o->sum);
+	if (o->sum.unread && !s->unread[0])
+		snprintf(s->unread, sizeof(s->unread), "https://%s%s",
+			 o->x->row.host, o->x->row.endpoint);
 	if (o->x->route.kind != LG_ROUTE_PAID)
 		return 0;
 	add_model(s, o);

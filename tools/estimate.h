@@ -36,6 +36,8 @@ extern const char *const estimate_by_names[ESTIMATE_BY];
 /* One request's figures, or sums of them. Money saturates. */
 struct estimate_sum {
 	uint64_t requests, free, unknown; /* of these: cost nothing; no price */
+	uint64_t unread; /* of these, counted as nothing: nothing here reads
+			    them, so nobody knows what they cost */
 	uint64_t input, input_low, input_high;
 	uint64_t output, worst_output;
 	int64_t expected_pusd, worst_pusd, low_pusd, high_pusd;
@@ -96,6 +98,7 @@ struct estimate {
 	unsigned nbudgets;
 	uint64_t untagged;  /* refused for want of a tag */
 	uint64_t expensive; /* above expensive_threshold */
+	char unread[300];   /* the first such URL */
 	uint64_t uncounted; /* hits of budgets beyond the table */
 	const char *compare[ESTIMATE_COMPARE_MAX];
 	struct estimate_model other[ESTIMATE_COMPARE_MAX];

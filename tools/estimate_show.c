@@ -274,6 +274,12 @@ static void put_head(struct lg_buf *b, const struct estimate *s)
 			 ull(s->total.free));
 		put(b, "", text);
 	}
+	if (s->total.unread) {
+		snprintf(text, sizeof(text),
+			 "%llu of them: nobody knows what they cost",
+			 ull(s->total.unread));
+		put(b, "", text);
+	}
 	put_models(b, s);
 	lg_buf_putc(b, '\n');
 }
@@ -326,7 +332,7 @@ static void json_sum(struct json *j, const struct estimate *s,
 {
 	json_u64(j, "requests", m->requests);
 	json_u64(j, "free", m->free);
-	json_u64(j, "unknown_price", m->unknown);
+	json_u64(j, "unknown_price", m->unknown + m->unread);
 	json_u64(j, "input_tokens", m->input);
 	json_text(j, "input_state", estimate_by_names[m->in_by]);
 	if (m->ranged) {

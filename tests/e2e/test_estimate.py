@@ -110,6 +110,13 @@ def case_requests(box):
        want / 2, 'tier')
     eq(estimate(box, 'curl', 'https://api.openai.com/v1/models')['free'], 1,
        'free')
+    for args in (['--noproxy', '*'], ['--max-filesize', '1000'],
+                 ['--proxy-user', 'a:b']):
+        e = estimate(box, 'curl', OPENAI, *args, '-d', body)
+        eq((e['free'], e['expected_usd']), (0, want), args)
+    for url in ('https://api.openai.com/v1/nope', 'https://b.example/x'):
+        e = estimate(box, 'curl', url, '-d', body, code=1)
+        eq((e['free'], e['unknown_price'], e['worst_usd']), (0, 1, None), url)
     # what is shown to people
     out = box.cli('estimate', put(box, 'body.json', body)).stdout.decode()
     for text in ('https://api.openai.com/v1/chat/completions',

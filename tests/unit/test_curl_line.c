@@ -53,6 +53,12 @@ static void test_forms(void **state)
 	      POST("a.example", "/x", "{}"));
 	gives("curl https://a.example/x -d{} -s -S -o /dev/null -w '%{time}'",
 	      POST("a.example", "/x", "{}"));
+	gives("curl a.example/x -d {} --noproxy '*' --max-filesize 1000 "
+	      "--proxy-user a:b -U a:b -x p:1 --no-keepalive --insec -#4 "
+	      "--connect-to ::b: -z now --preproxy p -C 5 -t x -0",
+	      POST("a.example", "/x", "{}"));
+	gives("curl -G a.example/x -d q=1 -- ",
+	      "GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n");
 	gives("curl -sSd '{}' --url https://a.example/x",
 	      POST("a.example", "/x", "{}"));
 	gives("curl --data={} https://a.example/x",
@@ -93,6 +99,15 @@ static void test_quotes(void **state)
 	wrong("curl -d", "value");
 	wrong("curl --data", "value");
 	wrong("curl", "no URL");
+	wrong("curl --nosuch a.example", "--nosuch");
+	wrong("curl -@ a.example", "-@");
+	wrong("curl --no-user a.example", "--no-user");
+	wrong("curl --http a.example", "--http"); /* of several */
+	wrong("curl --silent=x a.example", "no value");
+	wrong("curl a.example b.example", "b.example");
+	wrong("curl a.example --url b.example", "b.example");
+	wrong("curl a.example --next b.example", "--next");
+	wrong("curl -K file a.example", "--config");
 	wrong("curl -F a=b a.example", "forms");
 	wrong("curl -T f a.example", "uploads");
 	wrong("curl -H $'A: b\\r\\nC: d' a.example", "line's end");
