@@ -19,11 +19,23 @@
 /* -- what the engine says of calls ------------------------------------------
  */
 
+/* What a program asks next is most likely what it asked last. */
+static void learn_like(struct proc *p, const struct lg_row *row)
+{
+	if (!p->like)
+		p->like = malloc(sizeof(*p->like));
+	if (p->like && row->model_requested[0])
+		*p->like = *row;
+}
+
 static void on_call(void *arg, const struct lg_row *row, bool settled)
 {
-	struct meter *m = ((struct conn *)arg)->meter;
+	struct conn *c = arg;
+	struct meter *m = c->meter;
 	const struct become_user *user = become_whom();
 
+	if (!settled)
+		learn_like(c->proc, row);
 	if (settled) {
 		m->totals.calls++;
 		m->totals.in_flight -= m->totals.in_flight != 0;
@@ -66,6 +78,7 @@ static void del_proc(struct meter *m, struct proc *p)
 		at = &(*at)->next;
 	*at = p->next;
 	engines_drop(p->one);
+	free(p->like);
 	free(p);
 }
 
@@ -253,7 +266,9 @@ static void end_flow(struct conn *c)
 		c->seen += lg_flow_begun(c->flow);
 		if (c->stream.hung_up)
 			lg_flow_eof(c->flow);
-		if (stream_is_unsent(&c->stream))
+		else if (c->proc->forsaken)
+			lg_flow_forsake(c->flow, c->proc->like);
+		if (!c->proc->forsaken && stream_is_unsent(&c->stream))
 			lg_flow_unsent(c->flow, true);
 		lg_flow_del(c->flow);
 	}
@@ -489,8 +504,18 @@ int meter_new(const struct meter_options *o, struct meter **out)
 	return 0;
 }
 
+void meter_closes(struct meter *m)
+{
+	for (unsigned i = 0; i < METER_PROCS; i++)
+		for (struct proc *p = m->procs[i]; p; p = p->next)
+			p->forsaken = !p->has_ended &&
+				      person_start(p->person.tgid, NULL) ==
+					      p->person.start;
+}
+
 void meter_end(struct meter *m)
 {
+	meter_closes(m);
 	for (unsigned i = 0; i < METER_PROCS; i++)
 		while (m->procs[i])
 			del_proc(m, m->procs[i]);

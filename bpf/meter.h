@@ -42,8 +42,13 @@ struct meter_totals {
 
 /* 0 with *out, -ENOMEM. */
 int meter_new(const struct meter_options *o, struct meter **out);
-/* Settles what is under way as if every connection had ended: the totals are
- * final then. meter_del does it too. */
+/*
+ * From now on nobody looks at whoever lives on: what is under way, or may be
+ * any moment, will be settled by estimate (flag `abandoned`).
+ */
+void meter_closes(struct meter *m);
+/* Settles what is under way; the totals are final then. meter_del does both,
+ * too. */
 void meter_end(struct meter *m);
 void meter_del(struct meter *m);
 /* One record and its payload (ev->cap bytes, at most PROBE_PIECE). */

@@ -40,6 +40,8 @@ struct proc {
 	struct conn *conns;
 	struct engines_one *one; /* NULL: no engine can be had */
 	bool let_alone;		 /* not metered at all */
+	bool forsaken;		 /* it lives on, and we end */
+	struct lg_row *like;	 /* its last call that was decided, or NULL */
 	bool has_ended;		 /* and nothing of it comes behind: */
 	uint64_t last_at;	 /* in the ring */
 	struct person person;

@@ -489,6 +489,7 @@ static void finish(struct trace *t)
 	t->targets = NULL;
 	loader_detached(t->loader);
 	drain(t);
+	meter_closes(t->meter);
 	loader_conns_end(t->loader);
 }
 

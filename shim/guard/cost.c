@@ -339,6 +339,18 @@ static void charge_local(struct lg_exchange *x)
 	lg_row_set_usage(row, &u);
 }
 
+/* Nobody saw its end, and what is still to come costs as well. */
+static void make_forsaken(struct lg_exchange *x, enum basis basis)
+{
+	struct lg_row *row = &x->row;
+
+	row->flags &= ~LG_ROW_CUT_SHORT;
+	if (basis != BY_DELIVERY || row->cost_pusd >= x->held_pusd)
+		return;
+	charge_estimate(x);
+	row->usage_state = LG_USAGE_ESTIMATED;
+}
+
 void lg_cost_fill(struct lg_exchange *x)
 {
 	enum basis basis = choose_basis(x);
@@ -356,6 +368,8 @@ void lg_cost_fill(struct lg_exchange *x)
 		charge_counts(x, basis);
 	if (x->answer.from_gateway_cache && basis != BY_NOTHING)
 		credit_gateway(&x->row);
+	if (x->forsaken)
+		make_forsaken(x, basis);
 	if (x->region && x->row.cost_pusd > x->held_pusd)
 		x->row.flags |= LG_ROW_OVERSHOOT;
 }

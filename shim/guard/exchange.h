@@ -97,6 +97,7 @@ struct lg_exchange {
 	bool closed;	  /* the answer is over, one way or another */
 	bool settled;
 	bool withheld;	 /* observed: it waits at the write of its head */
+	bool forsaken;	 /* observed: it goes on, and nobody looks */
 	bool disowned;	 /* another process has it (fork) */
 	bool parts_lost; /* no memory for them */
 	bool injected;	 /* asked for its usage by us */

@@ -173,6 +173,14 @@ void lg_flow_unsent(struct lg_flow *f, bool unsent);
 void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
 		  bool newest);
 
+/*
+ * Nobody looks any more while the connection lives on: what is under way, or
+ * may be any moment, is settled by lg_flow_del at its estimate, flagged
+ * `abandoned`. like: a call of the same program, which says what model a
+ * request is probably of whose body was not seen; NULL none.
+ */
+void lg_flow_forsake(struct lg_flow *f, const struct lg_row *like);
+
 /* Forget all and pass everything from here on (HTTP upgrade, our own fault). */
 bool lg_flow_is_passing(const struct lg_flow *f);
 

@@ -86,8 +86,17 @@ void lg_flow_turn(struct lg_flow *f);
 size_t lg_request_offer(struct lg_flow *f, const char *p, size_t len,
 			enum lg_flow_gate *gate);
 void lg_request_passed(struct lg_flow *f, const char *p, size_t n);
-/* Decide the request that is being held on what is known of it. */
-void lg_request_release(struct lg_flow *f);
+/*
+ * Decide the request that is being held on what is known of it; its model, if
+ * it is not, is that of a row like it (NULL none).
+ */
+void lg_request_guess(struct lg_flow *f, const struct lg_row *like);
+
+static inline void lg_request_release(struct lg_flow *f)
+{
+	lg_request_guess(f, NULL);
+}
+
 /* A head that is not whole goes as it is. */
 void lg_request_give_up(struct lg_flow *f);
 

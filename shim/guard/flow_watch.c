@@ -153,6 +153,10 @@ static void mark(struct lg_exchange *x, int verdict, const char *reason)
 	x->row.verdict = (uint8_t)verdict;
 	lg_slice_copy(lg_slice_str(reason), x->row.reason,
 		      sizeof(x->row.reason));
+	/* `llmguard holds` shows it, and who has to write the row knows it */
+	if (x->hold.slot >= 0 && x->region && !x->settled)
+		lg_hold_redraft(x->region->r, &x->hold, &x->row,
+				sizeof(x->row));
 }
 
 void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
@@ -167,6 +171,48 @@ void lg_flow_mark(struct lg_flow *f, int verdict, const char *reason,
 		if (newest && !x->released && !x->denial)
 			withhold(x);
 	}
+}
+
+/* Whose connection was shut before its write, or who dies there. */
+static bool never_goes(const struct lg_exchange *x)
+{
+	return (x->withheld || !x->written) &&
+	       (x->row.verdict == LG_VERDICT_KILL ||
+		x->row.verdict == LG_VERDICT_DENY ||
+		x->row.verdict == LG_VERDICT_RESET);
+}
+
+/* What was said of it while it waited stays. */
+static void guess(struct lg_flow *f, struct lg_exchange *x,
+		  const struct lg_row *like)
+{
+	uint8_t verdict = x->row.verdict;
+
+	lg_request_guess(f, like);
+	if (verdict != LG_VERDICT_ALLOW)
+		x->row.verdict = verdict;
+}
+
+static void forsake(struct lg_flow *f, struct lg_exchange *x,
+		    const struct lg_row *like)
+{
+	if (x->closed || never_goes(x))
+		return;
+	if (x->withheld)
+		x->denial = NULL;
+	x->withheld = false;
+	if (x == f->writing && f->in == LG_IN_HOLD)
+		guess(f, x, like);
+	x->written = x->forsaken = true;
+	x->row.flags |= LG_ROW_ABANDONED;
+}
+
+void lg_flow_forsake(struct lg_flow *f, const struct lg_row *like)
+{
+	if (f->h2w)
+		lg_h2watch_forsake(f->h2w, like);
+	for (struct lg_exchange *x = f->first; x; x = x->next)
+		forsake(f, x, like);
 }
 
 /* -- an answer whose request was not seen -----------------------------------

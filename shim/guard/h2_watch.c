@@ -541,6 +541,13 @@ void lg_h2watch_unsent(struct lg_h2watch *w, bool unsent)
 		lg_flow_unsent(w->newest->sub, unsent);
 }
 
+void lg_h2watch_forsake(struct lg_h2watch *w, const struct lg_row *like)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct stream *st = w->streams[i]; st; st = st->next)
+			lg_flow_forsake(st->sub, like);
+}
+
 void lg_h2watch_mark(struct lg_h2watch *w, int verdict, const char *reason,
 		     bool newest)
 {

@@ -29,5 +29,6 @@ const struct lg_row *lg_h2watch_head(const struct lg_h2watch *w);
 void lg_h2watch_unsent(struct lg_h2watch *w, bool unsent);
 void lg_h2watch_mark(struct lg_h2watch *w, int verdict, const char *reason,
 		     bool newest);
+void lg_h2watch_forsake(struct lg_h2watch *w, const struct lg_row *like);
 
 #endif

@@ -288,6 +288,9 @@ static void decide(struct lg_flow *f, struct lg_exchange *x)
 		lg_inject_request(x, &f->held);
 	x->continues = false;
 	x->released = true;
+	/* who only observes sees it as it leaves */
+	if (f->observe)
+		lg_flow_dispatch(x);
 	f->out_ready = f->held.len > f->sent;
 	if (f->who && f->who->on_call && !x->quiet)
 		f->who->on_call(f->who->arg, row, false);
@@ -301,11 +304,11 @@ static void end_request(struct lg_flow *f)
 		f->in = LG_IN_HEAD;
 }
 
-static void end_held(struct lg_flow *f, bool whole)
+static void end_held(struct lg_flow *f)
 {
 	struct lg_exchange *x = f->writing;
 
-	lg_exchange_request_end(x, whole);
+	lg_exchange_request_end(x, true);
 	decide(f, x);
 }
 
@@ -320,11 +323,18 @@ static void assume_rest(struct lg_flow *f, struct lg_exchange *x)
 	lg_body_request_rest(&x->body, f->req.m.length - facts->body_bytes);
 }
 
-void lg_request_release(struct lg_flow *f)
+void lg_request_guess(struct lg_flow *f, const struct lg_row *like)
 {
+	struct lg_exchange *x = f->writing;
+
 	f->in = LG_IN_BODY;
-	assume_rest(f, f->writing);
-	end_held(f, false);
+	assume_rest(f, x);
+	lg_exchange_request_end(x, false);
+	if (like && !x->facts.model[0] &&
+	    !strcmp(like->endpoint, x->row.endpoint))
+		lg_slice_copy(lg_slice_str(like->model_requested),
+			      x->facts.model, sizeof(x->facts.model));
+	decide(f, x);
 }
 
 /* More than may be held: decided on what Content-Length says. */
@@ -352,7 +362,7 @@ static void written(struct lg_flow *f)
 static void on_end(struct lg_flow *f, bool passed)
 {
 	if (f->in == LG_IN_HOLD)
-		end_held(f, true);
+		end_held(f);
 	end_request(f);
 	/* what is held is written when lg_flow_sent says so */
 	if (passed || (f->writing && !f->out_ready && f->in != LG_IN_SWALLOW &&
