@@ -289,6 +289,7 @@ static void on_write(struct enforce *e, struct ward *t,
 		w = new_wait(t, ev);
 	w->begins |= c && ev->begun != c->begun;
 	w->whole |= is_whole(ev);
+	w->place = ev->result;
 	if (c)
 		c->begun = ev->begun;
 	if (!e->has_fresh) {
@@ -441,6 +442,7 @@ static void tick_stopped(struct enforce *e, struct ward *t, int64_t now_ms)
 		return;
 	}
 	t->seen_stopped = true;
+	ward_find_caught(t);
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++)
 		t->waits[i].whole |= now_ms - t->stopped_ms > JUDGE_MS;
 	judge_stopped(e, t);

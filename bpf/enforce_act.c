@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -153,6 +154,16 @@ static void stay(struct enforce *e, struct ward *t,
 	note_event(t, why, w->row, LG_VERDICT_STOP);
 }
 
+/* Who is killed at once says nothing more of where he was. */
+static void catch_all(struct ward *t)
+{
+	const struct timespec step = {.tv_nsec = 500000};
+
+	for (unsigned i = 0; i < 10 && !rung_is_stopped(&t->whom); i++)
+		nanosleep(&step, NULL);
+	ward_find_caught(t);
+}
+
 bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 		struct wait *w)
 {
@@ -169,6 +180,8 @@ bool act_refuse(struct enforce *e, struct ward *t, const struct lg_exhaust *why,
 		note_event(t, why, w->row, LG_VERDICT_WARN);
 		return false;
 	}
+	if (e->o.hard == ENFORCE_KILL && !t->killed)
+		catch_all(t);
 	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
 		struct wait *one = &t->waits[i];
 
@@ -204,7 +217,9 @@ static void forget_stop(struct enforce *e, struct ward *t, bool by_hand)
 			mark(e, t, w->ssl, LG_VERDICT_ALLOW, NULL, true);
 		if (w->used && w->stopped && by_hand)
 			grant(t, w);
-		w->used = false;
+		/* the next stop may come before its thread has run */
+		w->used = w->place != 0;
+		w->stopped = w->marked = false;
 	}
 	if (t->stays)
 		e->totals.resumed++;

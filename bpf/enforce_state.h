@@ -41,6 +41,7 @@ struct wait {
 	uint64_t ssl; /* 0: blind */
 	uint32_t call, tid;
 	bool used, whole, begins;
+	int64_t place;	     /* of its thread: PROBE_PLACE */
 	bool stopped;	     /* waits */
 	bool marked;	     /* the meter knows that it waits */
 	bool blind;	     /* that it waits is all that is known */
@@ -226,6 +227,11 @@ void resolver_poll(struct resolver *r,
  * ------------------------------------------------------------
  */
 
+/*
+ * Threads that another's stop has caught at the entry of their write wait as
+ * well. True: there are such that were not known.
+ */
+bool ward_find_caught(struct ward *t);
 struct ward *ward_find(struct enforce *e, uint32_t tgid);
 /* NULL: it is gone. Judged at once. */
 struct ward *ward_add(struct enforce *e, uint32_t tgid);

@@ -67,6 +67,21 @@ void ward_judge(struct enforce *e, struct ward *t, bool force)
 		act_reset_calls(e, t);
 }
 
+bool ward_find_caught(struct ward *t)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < ENFORCE_WAITS; i++) {
+		struct wait *w = &t->waits[i];
+
+		if (!w->used || w->stopped || !w->place ||
+		    !rung_waits_at(&t->whom, w->tid, w->place))
+			continue;
+		any = w->stopped = w->whole = true;
+	}
+	return any;
+}
+
 void ward_waits_blindly(struct ward *t)
 {
 	t->waits[0].used = t->waits[0].stopped = true;

@@ -172,14 +172,17 @@ struct probe_event {
 	__u64 conn; /* probe_conn.id */
 	__u32 seq;  /* probe_conn.seq at this record */
 	__u32 begun;
-	__u32 call; /* of this connection, grows */
-	__u32 cap;  /* payload bytes in this record */
-	__u64 len;  /* of the whole call */
-	__u64 at;   /* of the payload in the call */
-	__s64 result;
-	__u64 buf; /* the program's buffer: tells a repeated write */
+	__u32 call;   /* of this connection, grows */
+	__u32 cap;    /* payload bytes in this record */
+	__u64 len;    /* of the whole call */
+	__u64 at;     /* of the payload in the call */
+	__s64 result; /* of a write: PROBE_PLACE */
+	__u64 buf;    /* the program's buffer: tells a repeated write */
 };
 #define PROBE_PIECE 16384
+/* Where the thread stands at a write's entry: enough to know it again. */
+#define PROBE_PLACE(sp, ip)                                                    \
+	((__s64)(((__u64)(sp) << 16 >> 16) | (__u64)(ip) << 48))
 #define PROBE_FLAG_CUT 1u   /* the last piece: the call has more, not taken */
 #define PROBE_FLAG_FAULT 2u /* bytes could not be read */
 #define PROBE_FLAG_LATE                                                        \

@@ -35,6 +35,11 @@ void rung_whom_close(struct rung_whom *w);
 bool rung_is_gone(const struct rung_whom *w);
 /* Is all of it stopped by a signal? */
 bool rung_is_stopped(const struct rung_whom *w);
+/*
+ * Does a thread of a stopped process stand where it was at a write's entry
+ * (PROBE_PLACE), so that nothing of it has left? False also: nobody knows.
+ */
+bool rung_waits_at(const struct rung_whom *w, uint32_t tid, int64_t place);
 /* A controlling terminal, so perhaps a shell that looks after its jobs. */
 bool rung_has_terminal(const struct rung_whom *w);
 int rung_signal(const struct rung_whom *w, int sig);

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/bpf.h>
 #include <poll.h>
 #include <signal.h>
@@ -70,6 +71,31 @@ bool rung_is_stopped(const struct rung_whom *w)
 
 	return !rung_is_gone(w) && read_state(w, &state, &ppid, &tty) &&
 	       state == 'T';
+}
+
+#define ENTRY_CODE 16 /* bytes of the instruction that was probed, at most */
+#define ENTRY_STACK 8 /* what it may push */
+
+bool rung_waits_at(const struct rung_whom *w, uint32_t tid, int64_t place)
+{
+	uint64_t was = (uint64_t)place, sp, ip;
+	char path[64], text[256];
+	const char *end;
+
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/stat", w->tgid, tid);
+	if (lg_file_peek(path, text, sizeof(text)) <= 0)
+		return false;
+	end = strrchr(text, ')');
+	if (!end || strncmp(end, ") T", 3) != 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/syscall", w->tgid, tid);
+	if (lg_file_peek(path, text, sizeof(text)) <= 0)
+		return false;
+	/* -1: it was stopped outside of any system call */
+	if (sscanf(text, "-1 0x%" SCNx64 " 0x%" SCNx64, &sp, &ip) != 2)
+		return false;
+	return (was << 16 >> 16) - sp <= ENTRY_STACK &&
+	       (uint16_t)(ip - (was >> 48)) < ENTRY_CODE;
 }
 
 bool rung_has_terminal(const struct rung_whom *w)

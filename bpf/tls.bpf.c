@@ -99,6 +99,7 @@ int write_entry(struct pt_regs *ctx)
 		return 0;
 	e.kind = PROBE_EV_WRITE;
 	e.fn = COOKIE_FN(cookie);
+	e.result = PROBE_PLACE(REG(ctx, sp), REG(ctx, ip));
 	if (!frame_args(ctx, e.fn, &f))
 		return 0;
 	f.kind = PROBE_EV_WRITE;

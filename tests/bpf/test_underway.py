@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from breach import (  # noqa: E402
     OVER, bodies, dear, goes_on, spend, stops)
 from live import (  # noqa: E402
-    Client, Tracer, chat_body, eq, have_client, main, ok, request, until)
+    PY, Client, Tracer, chat_body, eq, have_client, main, ok, request, until)
 
 # Answers that come in parts, and one that takes its time.
 SLOW = {'stream': ';events=40;gap=100', 'delayed': ';delay=5000'}
@@ -170,6 +170,55 @@ def case_killed_while_it_waits(box):
             row = row_of(box, 3)
         eq((row['cost_usd'], row['verdict']), (0, 'stop'), 'it never went')
         ok('abandoned' not in row['flags'], 'that is certain')
+
+
+# -- many at once -------------------------------------------------------------
+
+CROWD = r'''
+import http.client, json, ssl, sys, threading, time
+BODY = json.dumps({'model': 'gpt-4o-mini', 'max_tokens': 500, 'messages': [
+    {'role': 'user', 'content': 'x' * 2000}]})
+HEAD = {'content-type': 'application/json', 'x-test': 'in=1000;out=500'}
+def calls():
+    while True:
+        c = http.client.HTTPSConnection('api.openai.com', timeout=30)
+        for i in range(4):
+            c.request('POST', '/v1/chat/completions', BODY, HEAD)
+            c.getresponse().read()
+        c.close()
+print('ready', flush=True)
+sys.stdin.readline()
+for i in range(8):
+    threading.Thread(target=calls, daemon=True).start()
+time.sleep(60)
+'''
+
+
+def case_crowd(box):
+    """Threads that their process's stop has caught at their write cost 0."""
+    box.budget('0.02')
+    all = [Client(box, argv=[PY, '-c', CROWD]) for _ in range(3)]
+    try:
+        with Tracer(box, pid=[c.pid for c in all], code=OVER):
+            for c in all:
+                c.proc.stdin.write('\n')
+                c.proc.stdin.flush()
+            for c in all:
+                stops(c)
+            time.sleep(1)
+            served = len(bodies(box))
+            for c in all:
+                c.proc.kill()
+                c.proc.wait()
+            time.sleep(1)
+    finally:
+        for c in all:
+            c.close()
+    rows = box.rows()
+    charged = [r for r in rows if r['cost_usd']]
+    eq(len(charged), served, 'calls that are charged, of %d rows; %s' % (
+        len(rows), [(r['verdict'], r['usage_state'], r['flags'])
+                    for r in charged if r['usage_state'] != 'exact']))
 
 
 # -- records that come after the end ------------------------------------------
