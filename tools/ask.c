@@ -70,6 +70,13 @@ int ask_time(const struct call *c, const struct span_calendar *cal,
 	return -1;
 }
 
+unsigned ask_top(const struct opt_value *top, bool people, unsigned table)
+{
+	if (!top->set)
+		return people ? table : 0;
+	return top->n > UINT32_MAX ? 0 : (unsigned)top->n;
+}
+
 void ask_span(struct ask *a, const struct span *s)
 {
 	a->span = *s;

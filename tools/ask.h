@@ -89,6 +89,11 @@ void ask_filters(const struct call *c, const char **filter);
 /* --from --to --last; all time without. -1; else the exit code, said why. */
 int ask_time(const struct call *c, const struct span_calendar *cal,
 	     struct span *out);
+/*
+ * Rows that --top asks for, 0: all. Without it `table` in a table for people,
+ * and all where a program reads them.
+ */
+unsigned ask_top(const struct opt_value *top, bool people, unsigned table);
 /* Set the query's window. */
 void ask_span(struct ask *a, const struct span *s);
 /* "model,project" into q.by. -1; else the exit code, said why. */

@@ -8,7 +8,8 @@
 enum { O_TOP = ASK_OPTIONS, O_FORMAT, O_EXPORT };
 static const struct opt opts[] = {
 	ASK_OPTS,
-	[O_TOP] = {"top", 'n', OPT_COUNT, "N", "so many at most; 0: all (10)"},
+	[O_TOP] = {"top", 'n', OPT_COUNT, "N",
+		   "so many at most; 0: all (table: 10)"},
 	[O_FORMAT] = {"format", 0, OPT_TEXT, "table|json|csv",
 		      "how it is printed"},
 	[O_EXPORT] = {"export", 'o', OPT_TEXT, "FILE",
@@ -18,14 +19,21 @@ static const struct opt opts[] = {
 
 #define TOP_SHOWN 10
 
+static const char *format_of(const struct opt_value *v)
+{
+	if (v[ASK_JSON].set)
+		return "json";
+	return v[O_FORMAT].set ? v[O_FORMAT].text : "table";
+}
+
 static int show(struct report *r)
 {
 	const struct opt_value *v = r->a->c->v;
-	const char *format = v[O_FORMAT].set ? v[O_FORMAT].text : "table";
+	const char *format = format_of(v);
 
 	if (v[O_EXPORT].set)
 		return report_export(r, v[O_EXPORT].text);
-	if (v[ASK_JSON].set || !strcmp(format, "json"))
+	if (!strcmp(format, "json"))
 		return report_json(r);
 	return strcmp(format, "csv") ? report_text(r) : report_csv(r);
 }
@@ -33,14 +41,16 @@ static int show(struct report *r)
 static int run_by(struct call *c, const char *by, const char *title)
 {
 	struct ask a;
-	struct report r = {.a = &a, .title = title, .top = TOP_SHOWN};
+	struct report r = {.a = &a, .title = title};
 	const struct dim *d = dim_by_name(lg_slice_str(by));
 	int ret = ask_open(&a, c);
 
 	if (ret >= 0)
 		return ret;
-	if (c->v[O_TOP].set)
-		r.top = (unsigned)c->v[O_TOP].n;
+	r.top = ask_top(&c->v[O_TOP],
+			!c->v[O_EXPORT].set &&
+				!strcmp(format_of(c->v), "table"),
+			TOP_SHOWN);
 	/* calls without a conversation are none */
 	if (d->kind == DIM_OF_FACT && !a.q.filter[d - dims])
 		a.q.filter[d - dims] = "?*";

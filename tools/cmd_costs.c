@@ -15,7 +15,7 @@ static const struct opt opts[] = {
 	[O_DETAILED] = {"detailed", 'd', OPT_FLAG, NULL,
 			"by model, weekday, project and conversation"},
 	[O_TOP] = {"top", 'n', OPT_COUNT, "N",
-		   "so many of each at most; 0: all (10)"},
+		   "so many of each at most; 0: all (table: 10)"},
 	[O_CHART] = {"chart", 'c', OPT_FLAG, NULL, "bars of the days"},
 	[O_FORMAT] = {"format", 0, OPT_TEXT, "table|json|csv",
 		      "how it is printed"},
@@ -272,13 +272,13 @@ static int overview(struct report *r)
 static int run(struct call *c)
 {
 	struct ask a;
-	struct report r = {.a = &a, .title = "Costs", .top = TOP_SHOWN};
+	struct report r = {.a = &a, .title = "Costs"};
 	int ret = ask_open(&a, c);
 
 	if (ret >= 0)
 		return ret;
-	if (c->v[O_TOP].set)
-		r.top = (unsigned)c->v[O_TOP].n;
+	r.top = ask_top(&c->v[O_TOP], !strcmp(format_of(c), "table"),
+			TOP_SHOWN);
 	ret = is_narrow(c) ? narrow(&r) : overview(&r);
 	ask_close(&a);
 	return ret;

@@ -29,6 +29,10 @@ struct past {
 	unsigned n;
 };
 
+#define PAST_MAX (366 * 20)
+/* Further ahead nothing is known of. */
+#define MONTHS_AHEAD 12
+
 /*
  * How far the rests of past months were from their forecasts, as a part of
  * these: the interval is as wide as four of five of them need at least.
@@ -74,23 +78,39 @@ static int64_t picos(double usd)
 	return v >= 9e18 ? INT64_MAX - 1 : (int64_t)llround(v);
 }
 
+/* The days that it may learn from: whole ones that are over. */
+static void bound(const struct ask *a, int64_t *first, int64_t *after)
+{
+	const struct grouping *d = &a->q.days;
+	int64_t from = a->q.from_ms, start, end;
+
+	*after = when_day(a->cal.zone, a->cal.now_ms);
+	if (a->q.to_ms < a->cal.now_ms)
+		*after = when_day(a->cal.zone, a->q.to_ms);
+	*first = d->n ? d->g[0].unit : *after;
+	when_day_span(a->cal.zone, *first, &start, &end);
+	if (from > start)
+		*first += 1;
+	if (*after - *first > PAST_MAX)
+		*first = *after - PAST_MAX;
+}
+
 static int collect(const struct ask *a, struct past *p)
 {
 	const struct grouping *d = &a->q.days;
-	int64_t today = when_day(a->cal.zone, a->cal.now_ms);
+	int64_t first, after;
 
-	*p = (struct past){.first = d->n ? d->g[0].unit : today};
-	if (today <= p->first)
+	bound(a, &first, &after);
+	*p = (struct past){.first = first};
+	if (after <= first)
 		return -1;
-	if (today - p->first > 366 * 20)
-		p->first = today - 366 * 20;
-	p->n = (unsigned)(today - p->first);
+	p->n = (unsigned)(after - first);
 	p->day = calloc(p->n, sizeof(*p->day));
 	if (!p->day)
 		return tool_fail("out of memory");
 	for (unsigned i = 0; i < d->n; i++)
-		if (d->g[i].unit >= p->first && d->g[i].unit < today)
-			p->day[d->g[i].unit - p->first] =
+		if (d->g[i].unit >= first && d->g[i].unit < after)
+			p->day[d->g[i].unit - first] =
 				dollars(d->g[i].s.v[SUM_COST]);
 	return -1;
 }
@@ -100,12 +120,15 @@ static int collect(const struct ask *a, struct past *p)
 
 struct outlook {
 	struct span span;
+	struct query now;    /* the month's days and today */
 	int64_t first, last; /* days of the month */
 	int64_t spent_pusd;  /* of it, today included */
 	double left;	     /* days, today's rest included */
 	struct trend t;
 	struct trend_sum rest;
-	int64_t straight_pusd; /* by the plain average of its days */
+	int64_t straight_pusd; /* by the plain average of its days; INT64_MIN:
+				  not one of them is over */
+	bool begun;
 	char name[16];
 };
 
@@ -118,12 +141,12 @@ static double rest_of_day(const struct ask *a, int64_t today)
 	return (double)(end - a->cal.now_ms) / (double)(end - start);
 }
 
-static int64_t spent_in(const struct ask *a, int64_t first, int64_t last)
+static int64_t spent_in(const struct query *q, int64_t first, int64_t last)
 {
 	int64_t sum = 0;
 
-	for (unsigned i = 0; i < a->q.days.n; i++) {
-		const struct group *g = &a->q.days.g[i];
+	for (unsigned i = 0; i < q->days.n; i++) {
+		const struct group *g = &q->days.g[i];
 
 		if (g->unit >= first && g->unit <= last)
 			sum = lg_money_add(sum, g->s.v[SUM_COST]);
@@ -131,31 +154,76 @@ static int64_t spent_in(const struct ask *a, int64_t first, int64_t last)
 	return sum;
 }
 
-static int look_ahead(const struct ask *a, const struct past *p,
-		      struct outlook *o)
+/* What was spent does not change with what it learns from. */
+static int ask_now(const struct ask *a, struct outlook *o)
 {
-	int64_t today = when_day(a->cal.zone, a->cal.now_ms), from;
-	double part = rest_of_day(a, today), gone;
-	struct lg_civil c;
+	int64_t today = when_day(a->cal.zone, a->cal.now_ms), start, end;
+
+	ask_again(a, &o->now);
+	when_day_span(a->cal.zone, today, &start, &end);
+	o->now.from_ms = o->span.from_ms < start ? o->span.from_ms : start;
+	o->now.to_ms = o->span.to_ms;
+	return query_run(&o->now);
+}
+
+static int check_month(const struct ask *a, struct outlook *o, int64_t today)
+{
+	struct lg_civil c, now;
 
 	span_days(&a->cal, &o->span, &o->first, &o->last);
 	if (o->last < today)
 		return tool_usage(a->c->cmd, "that month is over: llmguard "
 					     "report --month");
 	lg_civil_from_days(o->first, &c);
+	lg_civil_from_days(today, &now);
+	if ((c.year - now.year) * 12 + c.month - now.month > MONTHS_AHEAD)
+		return tool_usage(a->c->cmd,
+				  "--month %s: at most %d months ahead",
+				  a->c->v[O_MONTH].text, MONTHS_AHEAD);
 	snprintf(o->name, sizeof(o->name), "%04d-%02u", (int)c.year % 10000,
 		 c.month);
-	o->spent_pusd = spent_in(a, o->first, o->last);
+	return -1;
+}
+
+/* Of a first day there is what it has cost so far: a day's at least. */
+static void fit(const struct outlook *o, const struct past *p, int64_t today,
+		struct trend *t)
+{
+	double day = dollars(spent_in(&o->now, today, today));
+
+	if (p->n) {
+		trend_fit(p->day, p->n, p->first, t);
+		return;
+	}
+	trend_fit(&day, 1, today, t);
+	t->days = 0;
+}
+
+static int look_ahead(const struct ask *a, const struct past *p,
+		      struct outlook *o)
+{
+	int64_t today = when_day(a->cal.zone, a->cal.now_ms), from;
+	double part = rest_of_day(a, today), gone;
+	int ret = check_month(a, o, today);
+
+	if (ret < 0)
+		ret = ask_now(a, o);
+	if (ret >= 0)
+		return ret;
+	o->spent_pusd = spent_in(&o->now, o->first, o->last);
 	from = o->first > today ? o->first : today;
 	part = o->first > today ? 1 : part;
 	o->left = (double)(o->last - from) + part;
-	trend_fit(p->day, p->n, p->first, &o->t);
-	trend_sum(&o->t, today - 1, from, o->last, part, &o->rest);
+	fit(o, p, today, &o->t);
+	trend_sum(&o->t, p->n ? p->first + p->n - 1 : today - 1, from, o->last,
+		  part, &o->rest);
 	gone = (double)(o->last - o->first + 1) - o->left;
 	o->straight_pusd =
-		gone > 0 ? picos(dollars(o->spent_pusd) *
-				 (double)(o->last - o->first + 1) / gone)
-			 : INT64_MIN;
+		gone >= 1 ? picos(dollars(o->spent_pusd) *
+				  (double)(o->last - o->first + 1) / gone)
+			  : INT64_MIN;
+	o->begun = o->first <= today;
+	query_fini(&o->now);
 	return -1;
 }
 
@@ -213,16 +281,21 @@ static int outlook_text(const struct ask *a, const struct outlook *o)
 	snprintf(line, sizeof(line), "Spent so far: %s; %.1f days left\n",
 		 tool_usd(o->spent_pusd), o->left);
 	lg_buf_puts(&out, line);
-	if (o->straight_pusd != INT64_MIN) {
+	if (o->begun) {
 		snprintf(line, sizeof(line),
 			 "By the plain average of its days: %s\n",
-			 about(o->straight_pusd));
+			 o->straight_pusd == INT64_MIN
+				 ? "too early to tell"
+				 : about(o->straight_pusd));
 		lg_buf_puts(&out, line);
 	}
+	snprintf(line, sizeof(line), "From %u %s", o->t.days,
+		 o->t.days == 1 ? "day" : "days");
+	lg_buf_puts(&out, o->t.days ? line : "From today alone");
 	snprintf(line, sizeof(line),
-		 "From %u days: %s a day now, which is %s a week more or "
+		 ": %s a day now, which is %s a week more or "
 		 "less; of an average day",
-		 o->t.days, about(picos(o->t.level)),
+		 about(picos(o->t.level)),
 		 tool_signed_usd(picos(o->t.slope * 7)));
 	lg_buf_puts(&out, line);
 	for (unsigned i = 0; i < 7; i++) {
@@ -401,8 +474,8 @@ const struct cmd cmd_forecast = {
 		"From up to eight weeks: what each weekday costs beside the "
 		"others, the level of the\nlast days, and half of their slope, "
 		"which fades. The interval is meant to hold four\ntimes of "
-		"five; --backtest says how it did. Filters choose whose costs; "
-		"--from\nleaves out what is older.",
+		"five; --backtest says how it did. Filters choose whose costs, "
+		"--from, --to and\n--last what it learns from, by whole days.",
 	.reads = true,
 	.opts = opts,
 	.run = run,

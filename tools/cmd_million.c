@@ -24,9 +24,10 @@ static const struct opt opts[] = {
 struct million {
 	struct ask a;
 	struct query train;
-	int64_t calls; /* inference calls that crossed the wire */
-	int64_t hits;  /* and those that the program's own cache answered */
-	int64_t runs;  /* of the program, times `per` */
+	struct query local; /* hits alone, by model */
+	int64_t calls;	    /* inference calls that crossed the wire */
+	int64_t hits; /* and those that the program's own cache answered */
+	int64_t runs; /* of the program, times `per` */
 	int64_t per;
 	const char *by; /* how runs were counted */
 };
@@ -74,29 +75,23 @@ static const struct dim *dim(const char *name)
 	return dim_by_name(lg_slice_str(name));
 }
 
-static int collect(struct million *m)
+/* Of a model's calls those that crossed the wire. */
+static int64_t crossed(const struct million *m, const struct group *g)
 {
-	struct query *q = &m->a.q;
-	const struct opt_value *v = m->a.c->v;
-	unsigned phase = (unsigned)(dim("phase") - dims);
-	int ret;
+	const struct grouping *by = &m->local.out[0];
+	const char *key = g->key ? g->key : "";
 
-	ask_again(&m->a, &m->train);
-	m->train.light = false;
-	m->train.filter[phase] = "train";
-	q->filter[phase] = "infer,-";
-	q->by[q->nby++] = dim("model");
-	q->by[q->nby++] = dim("cache_hit");
-	q->by[q->nby++] = dim("run");
-	ret = query_run(q);
-	if (ret < 0)
-		ret = query_run(&m->train);
-	if (ret >= 0)
-		return ret;
-	for (unsigned i = 0; i < q->out[1].n; i++)
-		if (q->out[1].g[i].key && !strcmp(q->out[1].g[i].key, "local"))
-			m->hits = made(&q->out[1].g[i].s);
-	m->calls = made(&q->total) - m->hits;
+	for (unsigned i = 0; i < by->n; i++)
+		if (!strcmp(by->g[i].key ? by->g[i].key : "", key))
+			return made(&g->s) - made(&by->g[i].s);
+	return made(&g->s);
+}
+
+static void count_runs(struct million *m)
+{
+	const struct opt_value *v = m->a.c->v;
+	const struct grouping *runs = &m->a.q.out[1];
+
 	m->per = 1;
 	if (v[O_RUNS].set) {
 		m->runs = (int64_t)v[O_RUNS].n;
@@ -106,10 +101,37 @@ static int collect(struct million *m)
 		m->per = (int64_t)v[O_PER_EXAMPLE].n;
 		m->by = "calls";
 	} else {
-		for (unsigned i = 0; i < q->out[2].n; i++)
-			m->runs += q->out[2].g[i].key != NULL;
+		for (unsigned i = 0; i < runs->n; i++)
+			m->runs += runs->g[i].key != NULL;
 		m->by = "run ids";
 	}
+}
+
+static int collect(struct million *m)
+{
+	struct query *q = &m->a.q;
+	unsigned phase = (unsigned)(dim("phase") - dims);
+	int ret;
+
+	ask_again(&m->a, &m->train);
+	m->train.light = false;
+	m->train.filter[phase] = "train";
+	q->filter[phase] = "infer,-";
+	ask_again(&m->a, &m->local);
+	m->local.filter[dim("cache_hit") - dims] = "local";
+	m->local.by[m->local.nby++] = dim("model");
+	q->by[q->nby++] = dim("model");
+	q->by[q->nby++] = dim("run");
+	ret = query_run(q);
+	if (ret < 0)
+		ret = query_run(&m->train);
+	if (ret < 0)
+		ret = query_run(&m->local);
+	if (ret >= 0)
+		return ret;
+	m->hits = made(&m->local.total);
+	m->calls = made(&q->total) - m->hits;
+	count_runs(m);
 	return -1;
 }
 
@@ -153,9 +175,10 @@ static int show_json(struct million *m)
 			continue;
 		json_open(&j, NULL, '{');
 		json_text(&j, "model", ask_key(q->by[0], g));
-		json_i64(&j, "dispatched", made(&g->s));
+		json_i64(&j, "dispatched", crossed(m, g));
+		json_i64(&j, "local_cache_hits", made(&g->s) - crossed(m, g));
 		put_figures(&j, "per_million_calls", g->s.v[SUM_COST],
-			    g->s.v[SUM_ECONOMIC], 1, made(&g->s));
+			    g->s.v[SUM_ECONOMIC], 1, crossed(m, g));
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
@@ -192,11 +215,13 @@ static int show_text(struct million *m)
 	put_line(&t, "calls that crossed the wire", m->calls, v, 1, m->calls);
 	put_line(&t, "program runs", m->per ? m->runs / m->per : 0, v, m->per,
 		 m->runs);
-	for (unsigned i = 0; i < q->out[0].n; i++)
-		if (made(&q->out[0].g[i].s))
-			put_line(&t, ask_key(q->by[0], &q->out[0].g[i]),
-				 made(&q->out[0].g[i].s), q->out[0].g[i].s.v, 1,
-				 made(&q->out[0].g[i].s));
+	for (unsigned i = 0; i < q->out[0].n; i++) {
+		const struct group *g = &q->out[0].g[i];
+
+		if (made(&g->s))
+			put_line(&t, ask_key(q->by[0], g), crossed(m, g),
+				 g->s.v, 1, crossed(m, g));
+	}
 	table_print(&t, &out);
 	lg_buf_puts(&out, "Program runs are counted by ");
 	lg_buf_puts(&out, m->by);
@@ -232,6 +257,7 @@ static int run(struct call *c)
 	if (ret < 0)
 		ret = c->v[ASK_JSON].set ? show_json(&m) : show_text(&m);
 	query_fini(&m.train);
+	query_fini(&m.local);
 	ask_close(&m.a);
 	return ret;
 }

@@ -113,9 +113,9 @@ static const char *format_of(const struct opt_value *v)
 
 static unsigned top_of(const struct opt_value *v)
 {
-	if (v[O_TOP].set || v[O_EXPORT].set)
-		return (unsigned)v[O_TOP].n;
-	return strcmp(format_of(v), "table") ? 0 : TOP_SHOWN;
+	return ask_top(&v[O_TOP],
+		       !v[O_EXPORT].set && !strcmp(format_of(v), "table"),
+		       TOP_SHOWN);
 }
 
 static int show(struct report *r)
@@ -167,7 +167,7 @@ static int run(struct call *c)
 	r.cache = c->v[O_CACHE].set;
 	r.chart = c->v[O_CHART].set || c->v[O_CHART_TOO].set;
 	ret = prepare(&a);
-	r.again_top = c->v[O_TOP].set ? (unsigned)c->v[O_TOP].n : AGAIN_SHOWN;
+	r.again_top = ask_top(&c->v[O_TOP], true, AGAIN_SHOWN);
 	r.again = c->v[O_DETAILED].set || asks_flags(&a.q);
 	if (ret < 0)
 		ret = report_run(&r);

@@ -5,6 +5,7 @@
 
 #include "base/civil.h"
 #include "base/money.h"
+#include "budget/zone.h"
 #include "when.h"
 
 int64_t money_share(int64_t pusd, int64_t n)
@@ -188,15 +189,32 @@ const char *count_text(int64_t n)
 	return out;
 }
 
+/* The day alone where it begins (end: is over) at that instant. */
+static void edge_text(const struct ask *a, int64_t ms, bool end, char out[32])
+{
+	int64_t day = when_day(a->cal.zone, end ? ms - 1 : ms), from, to, s;
+
+	when_day_text(day, out);
+	when_day_span(a->cal.zone, day, &from, &to);
+	if (ms == (end ? to : from))
+		return;
+	s = lg_floor_div(end ? ms - 1 : ms, 1000);
+	if (a->cal.zone)
+		s += lg_zone_offset(a->cal.zone, s);
+	s -= day * 86400;
+	snprintf(out + strlen(out), 16, " %02d:%02d:%02d", (int)(s / 3600 % 24),
+		 (int)(s / 60 % 60), (int)(s % 60));
+}
+
 const char *span_text(const struct ask *a, const struct span *s)
 {
-	static char text[64];
-	char from[16], to[16];
+	static char text[80];
+	char from[32], to[32];
 
 	if (s->from_ms == INT64_MIN && s->to_ms == INT64_MAX)
 		return "all time";
-	when_day_text(when_day(a->cal.zone, s->from_ms), from);
-	when_day_text(when_day(a->cal.zone, s->to_ms - 1), to);
+	edge_text(a, s->from_ms, false, from);
+	edge_text(a, s->to_ms, true, to);
 	if (s->from_ms == INT64_MIN)
 		snprintf(text, sizeof(text), "up to %s", to);
 	else if (s->to_ms == INT64_MAX)

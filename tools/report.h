@@ -99,7 +99,10 @@ void sums_json_coverage(struct json *j, const struct sums *s);
 void ask_json(struct json *j, const struct ask *a);
 /* "Coverage: exact 12 ($1.20), ..." and a line's end. */
 void sums_text_coverage(struct lg_buf *out, const struct sums *s);
-/* "2026-11-01 to 2026-11-22", "all time". Static buffer. */
+/*
+ * "2026-11-01 to 2026-11-22", "all time"; edges within a day with their clock.
+ * Static buffer.
+ */
 const char *span_text(const struct ask *a, const struct span *s);
 /* "12.3 %" of millionths. Four static buffers in turn. */
 const char *ppm_text(int64_t ppm);

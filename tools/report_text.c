@@ -89,6 +89,17 @@ static void put_insight(const struct insight *in, struct lg_buf *out)
 	lg_buf_puts(out, "\n");
 }
 
+/* Of the calls that had one. */
+static int64_t estimated_cost(const struct grouping *by)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < by->n; i++)
+		if (by->g[i].unit != RATIO_NONE)
+			sum = lg_money_add(sum, by->g[i].s.v[SUM_COST]);
+	return sum;
+}
+
 /* Estimate beside actual. */
 static void put_estimates(struct report *r, const struct grouping *by,
 			  struct lg_buf *out)
@@ -100,13 +111,13 @@ static void put_estimates(struct report *r, const struct grouping *by,
 	for (unsigned i = 0; i <= by->n; i++) {
 		const struct sums *s = i < by->n ? &by->g[i].s : &r->a->q.total;
 		const int64_t *v = s->v;
+		int64_t cost = i < by->n ? v[SUM_COST] : estimated_cost(by);
 
 		table_cell(&t, i < by->n ? ask_key(by->dim, &by->g[i]) : "all");
 		table_cell(&t, count_text(v[SUM_CALLS]));
 		table_cell(&t, tool_usd(v[SUM_ESTIMATE]));
 		table_cell(&t, tool_usd(v[SUM_COST]));
-		table_cell(&t, ppm_text(sums_share_ppm(v[SUM_COST],
-						       v[SUM_ESTIMATE])));
+		table_cell(&t, ppm_text(sums_share_ppm(cost, v[SUM_ESTIMATE])));
 		table_cell(&t, tool_usd(v[SUM_REFUSED]));
 	}
 	table_print(&t, out);

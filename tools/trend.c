@@ -13,6 +13,10 @@
 /* The slope is taken half, and fades within these days. */
 #define SLOPE_TRUST 0.5
 #define SLOPE_FADES 14.0
+/* However even its days were, one day more may be off by that part of it. */
+#define DAY_DOUBT 0.25
+/* A level is as doubtful again after so many days that nobody has seen. */
+#define DOUBT_DAYS 28.0
 /* Normal distribution: four times of five. */
 #define FOUR_OF_FIVE 1.2816
 
@@ -97,7 +101,9 @@ static void fit_error(const double *day, unsigned n, int64_t first,
 	if (n < TREND_LITTLE)
 		out->day_error += 0.5;
 	/* as many days as the half-life lets count */
-	out->level_error = out->day_error / sqrt(n < 14 ? (n ? n : 1) : 14.0);
+	out->level_error =
+		(out->day_error > DAY_DOUBT ? out->day_error : DAY_DOUBT) /
+		sqrt(n < 14 ? (n ? n : 1) : 14.0);
 }
 
 static unsigned busy_days(const double *day, unsigned n)
@@ -148,8 +154,10 @@ void trend_fit(const double *day, unsigned n, int64_t first, struct trend *out)
 void trend_sum(const struct trend *t, int64_t history_end, int64_t first,
 	       int64_t last, double part, struct trend_sum *out)
 {
-	double mean = 0, squares = 0, wide;
+	double mean = 0, squares = 0, wide, level = t->level_error;
+	double unseen = (double)(first - history_end - 1);
 
+	level *= sqrt(1 + (unseen > 0 ? unseen : 0) / DOUBT_DAYS);
 	for (int64_t d = first; d <= last; d++) {
 		double ahead = (double)(d - history_end), cost;
 
@@ -162,9 +170,8 @@ void trend_sum(const struct trend *t, int64_t history_end, int64_t first,
 		squares += cost * cost;
 	}
 	/* single days are independent, the level's error is in all of them */
-	wide = FOUR_OF_FIVE *
-	       sqrt(squares * t->day_error * t->day_error +
-		    mean * mean * t->level_error * t->level_error);
+	wide = FOUR_OF_FIVE * sqrt(squares * t->day_error * t->day_error +
+				   mean * mean * level * level);
 	out->mean = mean;
 	out->low = mean - wide > 0 ? mean - wide : 0;
 	out->high = mean + wide;

@@ -17,7 +17,8 @@ struct trend {
 	double slope;	    /* a day more, before it is damped */
 	double factor[7];   /* Monday first */
 	double day_error;   /* standard deviation of one day over its level */
-	double level_error; /* of the level itself, as a part of it */
+	double level_error; /* of the level itself, as a part of it: never
+			       less than so few days may say */
 	unsigned days;	    /* of history */
 };
 
@@ -30,7 +31,8 @@ struct trend_sum {
 
 /*
  * The sum of the days [first, last], of which the first counts by `part` of
- * it (0..1). history_end: the last day that the trend was made of.
+ * it (0..1). history_end: the last day that the trend was made of; the further
+ * ahead the first lies, the wider.
  */
 void trend_sum(const struct trend *t, int64_t history_end, int64_t first,
 	       int64_t last, double part, struct trend_sum *out);

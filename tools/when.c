@@ -9,6 +9,8 @@
 #include "budget/zone.h"
 
 #define DAY_S 86400
+/* Where windows end: 9999-12-01. */
+#define DAYS_MAX (INT64_C(253399622400) / DAY_S)
 
 int64_t when_day(const struct lg_zone *z, int64_t unix_ms)
 {
@@ -31,6 +33,11 @@ void when_day_span(const struct lg_zone *z, int64_t day, int64_t *start_ms,
 		return;
 	}
 	noon -= lg_zone_offset(z, noon);
+	if (day < 1 || day >= DAYS_MAX) {
+		*start_ms = (noon - DAY_S / 2) * 1000;
+		*end_ms = *start_ms + DAY_S * 1000;
+		return;
+	}
 	lg_window_at(LG_PERIOD_DAILY, z, 0, noon * 1000, &w);
 	*start_ms = w.start_ms;
 	*end_ms = w.end_ms;
@@ -104,13 +111,15 @@ static int take_fraction(struct lg_slice *s, int64_t *ms)
 	return n ? 0 : -EINVAL;
 }
 
-static int take_offset(struct lg_slice *s, int64_t *seconds)
+/* Seconds east; named: it says so. */
+static int take_offset(struct lg_slice *s, int64_t *seconds, bool *named)
 {
 	int64_t h, m = 0;
 	bool west;
 
 	*seconds = 0;
 	take_char(s, " ");
+	*named = s->len;
 	if (!s->len || take_char(s, "Zz"))
 		return 0;
 	west = s->p[0] == '-';
@@ -125,24 +134,57 @@ static int take_offset(struct lg_slice *s, int64_t *seconds)
 	return 0;
 }
 
-static int take_clock(struct lg_slice *s, int64_t *ms)
+struct clock {
+	int64_t ms;   /* of its day, in UTC where a zone is named */
+	int64_t unit; /* ms of what was written last: a minute, a second, 1 */
+	bool named;   /* its zone is */
+};
+
+static int take_clock(struct lg_slice *s, struct clock *c)
 {
 	int64_t h, m, sec = 0, part = 0, east;
+	size_t left;
 
+	*c = (struct clock){.unit = 60000};
 	if (take(s, 2, &h) || !take_char(s, ":") || take(s, 2, &m))
 		return -EINVAL;
-	if (take_char(s, ":") && (take(s, 2, &sec) || take_fraction(s, &part)))
+	if (take_char(s, ":")) {
+		if (take(s, 2, &sec))
+			return -EINVAL;
+		left = s->len;
+		if (take_fraction(s, &part))
+			return -EINVAL;
+		c->unit = s->len < left ? 1 : 1000;
+	}
+	if (h > 23 || m > 59 || sec > 60 || take_offset(s, &east, &c->named))
 		return -EINVAL;
-	if (h > 23 || m > 59 || sec > 60 || take_offset(s, &east))
-		return -EINVAL;
-	*ms = ((h * 60 + m) * 60 + sec - east) * 1000 + part;
+	c->ms = ((h * 60 + m) * 60 + sec - east) * 1000 + part;
 	return 0;
+}
+
+/*
+ * The instant at which a zone's clocks show this. Of two the earlier; of none
+ * as if they had not been put forward.
+ */
+static int64_t of_local(const struct lg_zone *z, int64_t ms)
+{
+	int64_t s = lg_floor_div(ms, 1000), before, after;
+
+	if (!z)
+		return ms;
+	before = lg_zone_offset(z, s - DAY_S);
+	after = lg_zone_offset(z, s + DAY_S);
+	if (before != after && lg_zone_offset(z, s - before) != before &&
+	    lg_zone_offset(z, s - after) == after)
+		before = after;
+	return ms - before * 1000;
 }
 
 int when_parse(struct lg_slice s, const struct lg_zone *z, bool end,
 	       int64_t *unix_ms)
 {
 	int64_t day, start, after, ms;
+	struct clock c;
 
 	if (take_day(&s, &day))
 		return -EINVAL;
@@ -151,8 +193,9 @@ int when_parse(struct lg_slice s, const struct lg_zone *z, bool end,
 		*unix_ms = end ? after : start;
 		return 0;
 	}
-	if (!take_char(&s, "Tt ") || take_clock(&s, &ms) || s.len)
+	if (!take_char(&s, "Tt ") || take_clock(&s, &c) || s.len)
 		return -EINVAL;
-	*unix_ms = day * DAY_S * 1000 + ms + end;
+	ms = day * DAY_S * 1000 + c.ms;
+	*unix_ms = (c.named ? ms : of_local(z, ms)) + (end ? c.unit : 0);
 	return 0;
 }

@@ -20,9 +20,12 @@ void when_day_text(int64_t day, char out[16]);
 /* "2026-11-22" alone. 0, -EINVAL. */
 int when_parse_day(struct lg_slice s, int64_t *day);
 /*
- * A day of this zone, or an RFC 3339 instant (a blank for the T, a fraction
- * of any length, and UTC where no zone is named are accepted). end: the first
- * instant after what is named (--to is inclusive). 0, -EINVAL.
+ * A day of this zone, or an RFC 3339 instant: a blank for the T and a fraction
+ * of any length are accepted; where no offset is named it is this zone's time
+ * (of an hour that comes twice the first; in one that is left out as if the
+ * clocks had not been put forward). end: the first instant after what is named
+ * (--to is inclusive): after its day, minute, second or millisecond. 0,
+ * -EINVAL.
  */
 int when_parse(struct lg_slice s, const struct lg_zone *z, bool end,
 	       int64_t *unix_ms);

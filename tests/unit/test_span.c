@@ -96,12 +96,73 @@ static void test_names(void **state)
 	check(&s, "2026-03-23", "2026-03-29");
 }
 
+static int64_t edge(const char *text, bool end)
+{
+	struct span_calendar c = at(0);
+	int64_t ms = 0;
+
+	assert_int_equal(span_edge(&c, text, end, &ms), 0);
+	return ms;
+}
+
+/* An end includes the whole of what it names. */
+static void test_ends(void **state)
+{
+	int64_t day = edge("2026-11-12T00:00:00Z", false);
+
+	(void)state;
+	assert_int_equal(edge("2026-11-11T23:59:59Z", false), day - 1000);
+	assert_int_equal(edge("2026-11-11T23:59:59Z", true), day);
+	assert_int_equal(edge("2026-11-11T23:59Z", true), day);
+	assert_int_equal(edge("2026-11-11T23:59:59.500Z", true), day - 499);
+	assert_int_equal(edge("2026-11-11T23:59:59.5Z", true), day - 499);
+	assert_int_equal(edge("2026-11-12T00:59:59+01:00", true), day);
+	assert_int_equal(edge("2026-11-11", true), day - 3600000);
+}
+
+/* Without an offset it is local time, as days are. */
+static void test_local(void **state)
+{
+	(void)state;
+	assert_int_equal(edge("2026-11-11T00:30", false),
+			 edge("2026-11-11", false) + 1800000);
+	assert_int_equal(edge("2026-07-11 00:30", false),
+			 edge("2026-07-10T22:30Z", false));
+	/* 02:30 comes twice: the earlier */
+	assert_int_equal(edge("2026-10-25T02:30", false),
+			 edge("2026-10-25T00:30Z", false));
+	assert_int_equal(edge("2026-10-25T01:59:59", false),
+			 edge("2026-10-24T23:59:59Z", false));
+	assert_int_equal(edge("2026-10-25T03:00", false),
+			 edge("2026-10-25T02:00Z", false));
+	/* and not at all: forward */
+	assert_int_equal(edge("2026-03-29T02:30", false),
+			 edge("2026-03-29T03:30+02:00", false));
+	assert_int_equal(edge("2026-03-29T01:59", false),
+			 edge("2026-03-29T00:59Z", false));
+	assert_int_equal(edge("2026-03-29T03:00", false),
+			 edge("2026-03-29T01:00Z", false));
+}
+
+/* The last year that can be written is whole. */
+static void test_far(void **state)
+{
+	struct span_calendar c = at(0);
+	struct span s;
+
+	(void)state;
+	assert_int_equal(span_year(&c, "9999", &s), 0);
+	check(&s, "9999-01-01", "9999-12-31");
+	assert_int_equal(span_month(&c, "9999-12", &s), 0);
+	check(&s, "9999-12-01", "9999-12-31");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_periods),
-		cmocka_unit_test(test_last),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_periods), cmocka_unit_test(test_last),
+		cmocka_unit_test(test_names),	cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_local),	cmocka_unit_test(test_far),
 	};
 
 	if (lg_zone_open("Europe/Berlin", &berlin))

@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""The bill's commands against ledgers of a few rows, where a wrong figure is
+plain to see: ends of a stretch of time, hits of a local cache, first days,
+rows that are left out."""
+import csv
+import datetime
+import io
+import os
+import subprocess
+import sys
+import tempfile
+
+import ledger
+from harness import Failed, eq, ok, sanitizer
+from test_bill import D, Home
+
+# It is as late as FAKE_NOW says.
+CLOCK = r'''
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	const char *now = getenv("FAKE_NOW");
+
+	if (id == CLOCK_REALTIME && now) {
+		ts->tv_sec = atoll(now);
+		ts->tv_nsec = 0;
+		return 0;
+	}
+	return (int)syscall(SYS_clock_gettime, id, ts);
+}
+'''
+
+
+def at(text):
+    """Arguments for run(): it is then."""
+    t = datetime.datetime.strptime(text, '%Y-%m-%dT%H:%M:%S').replace(
+        tzinfo=datetime.timezone.utc)
+    return {'LD_PRELOAD': CLOCK_SO, 'FAKE_NOW': str(int(t.timestamp()))}
+
+
+def usd(home, *args, **k):
+    return home.json('report', *args, **k)['total']['cost_usd']
+
+
+def case_ends(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T23:59:59.500Z', 'gpt-4o', cost='4'),
+        ledger.call('2026-11-12T00:00:00.000Z', 'gpt-4o', cost='1')])
+    day = '2026-11-11'
+    for to in ('', 'T23:59Z', 'T23:59:59Z', 'T23:59:59.5Z'):
+        eq(usd(home, '--from', day, '--to', day + to), 4, 'to ' + to)
+    eq(usd(home, '--from', day, '--to', day + 'T23:59:59.499Z'), 0, 'before')
+    eq(usd(home, '--from', day + 'T23:59:59.500Z', '--to', day), 4, 'from')
+
+
+def case_local_time(home):
+    home.zone('Asia/Kolkata')
+    ledger.write(home.state, [
+        ledger.call('2026-11-10T19:05:00.000Z', 'gpt-4o', cost='4'),
+        ledger.call('2026-11-10T18:45:00.000Z', 'gpt-4o', cost='1')])
+    eq(usd(home, '--from', '2026-11-11', '--to', '2026-11-11'), 5, 'the day')
+    got = home.run('report', '--from', '2026-11-11T00:30', '--to',
+                   '2026-11-11T00:35')
+    ok('2026-11-11 00:30:00 to 2026-11-11 00:35:59 (Asia/Kolkata)' in got,
+       got)
+    ok('Total: $4.00 for 1 call' in got, got)
+
+
+def case_far_year(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-10T19:05:00.000Z', 'gpt-4o', cost='4')])
+    for zone in ('UTC', 'Europe/Berlin'):
+        home.zone(zone)
+        got = home.run('report', '--year', '9999')
+        ok('9999-01-01 to 9999-12-31' in got, got)
+
+
+def case_million(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:00.000Z', 'gpt-4o', cost='2.5')] + [
+        ledger.call('2026-11-11T10:00:0%d.000Z' % i, 'gpt-4o', cache_hit='local')
+        for i in range(9)])
+    got = home.json('cost-per-million')
+    eq(got['inference']['dispatched'], 1, 'one crossed the wire')
+    model, = got['models']
+    eq((model['dispatched'], model['local_cache_hits']), (1, 9), 'the model')
+    eq(model['per_million_calls'], got['per_million_calls'], 'the same')
+    lines = home.run('cost-per-million').splitlines()
+    row, = (x.split() for x in lines if x.startswith('gpt-4o'))
+    eq(row[1:4], ['1', '$2.50', '$2500000.00'], lines)
+    for n in ('0', '1000000000001', '18446744073709551615'):
+        home.run('cost-per-million', '--runs', n, status=2)
+
+
+def case_estimates(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:00.000Z', 'gpt-4o', cost='1',
+                    estimate_usd=D(2)),
+        ledger.call('2026-11-11T10:00:00.000Z', 'gpt-4o', cost='5',
+                    estimate_usd=D(0))])
+    got = home.run('report', '--from', '2026-11', '--by', 'estimate')
+    line, = (x for x in got.splitlines() if x.startswith('all '))
+    ok(' 50.0 %' in line, got)
+
+
+def case_all_rows(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:%02d.000Z' % i, 'm%d' % i, cost='1',
+                    tags=['t%d' % i], conversation='c%d' % i)
+        for i in range(36)])
+    for args in (('by-tag',), ('by-conversation',)):
+        eq(len(home.json(*args)['groups']), 36, args)
+        eq(len(home.json(*args, '--top', '3')['groups']), 3, args)
+        eq(len(home.json(*args, '--top', '4294967297')['groups']), 36, args)
+        text = home.run(*args)
+        ok('(26 more: --top 0)' in text, text)
+        ok('more' not in home.run(*args, '--top', '4294967297'), args)
+        path = os.path.join(home.dir, 'out.csv')
+        home.run(*args, '--export', path)
+        with open(path, newline='') as f:
+            eq(len(list(csv.reader(f))), 38, 'head, rows, total')
+        rows = list(csv.reader(io.StringIO(home.run(*args, '--format',
+                                                    'csv'))))
+        eq(len(rows), 38, 'csv')
+    models = [g for g in home.json('costs', '--detailed')['groups']
+              if g['by'] == 'model']
+    eq(len(models), 36, 'costs --detailed')
+    eq(len(home.json('costs')['top_models']), 36, 'costs')
+    eq(len(home.json('costs', '--top', '2')['top_models']), 2, 'costs --top')
+    ok('(26 more: --top 0)' in home.run('costs'), 'costs')
+
+
+# -- forecast ---------------------------------------------------------------
+
+def days(home, first, n, cost='1'):
+    d = datetime.date.fromisoformat(first)
+    for i in range(n):
+        day = d + datetime.timedelta(i)
+        ledger.write(home.state,
+                     [ledger.call('%sT08:00:00.000Z' % day, 'gpt-4o',
+                                  cost=cost)], str(day)[:7])
+
+
+def case_first_day(home):
+    days(home, '2026-11-20', 1, '10')
+    got = home.json('forecast', **at('2026-11-20T10:00:00'))
+    eq(got['spent_usd'], 10, 'spent')
+    ok(got['projected_usd'] > 60, got)
+    ok(got['low_usd'] < got['projected_usd'] < got['high_usd'], got)
+    text = home.run('forecast', **at('2026-11-20T10:00:00'))
+    ok('From today alone' in text, text)
+
+
+def case_width(home):
+    days(home, '2026-11-01', 20)
+    now = at('2026-11-20T23:00:00')
+    got = home.json('forecast', **now)
+    width = got['high_usd'] - got['low_usd']
+    ok(width > D('0.5'), got)
+    later = home.json('forecast', '--month', '2027-10', **now)
+    ok(later['high_usd'] - later['low_usd'] > 5 * width, later)
+    home.run('forecast', '--month', '2027-12', status=2, **now)
+    home.run('forecast', '--month', '2999-01', status=2, **now)
+    ok('12 months' in home.err, home.err)
+
+
+def case_training(home):
+    """What it learns from does not change what was spent."""
+    days(home, '2026-11-01', 22)
+    now = at('2026-11-22T20:00:00')
+    want = home.json('forecast', **now)
+    eq(want['spent_usd'], 22, 'spent')
+    for args in (('--last', '3d'), ('--from', '2026-11-20'),
+                 ('--to', '2026-11-15'), ('--last', '30h')):
+        got = home.json('forecast', *args, **now)
+        eq(got['spent_usd'], 22, args)
+        ok(abs(got['projected_usd'] - want['projected_usd']) < D('0.01'),
+           (args, got))
+    eq(home.json('forecast', '--to', '2026-11-15', **now)['history_days'], 15,
+       'later days are none')
+
+
+def case_too_early(home):
+    days(home, '2026-10-01', 31)
+    ledger.write(home.state, [ledger.call('2026-11-01T00:00:10.000Z', 'gpt-4o',
+                                          cost='3')])
+    now = at('2026-11-01T00:00:30')
+    eq(home.json('forecast', **now)['straight_usd'], None, 'after 30 s')
+    text = home.run('forecast', **now)
+    ok('By the plain average of its days: too early to tell' in text, text)
+    got = home.json('forecast', **at('2026-11-02T00:00:00'))
+    eq(got['straight_usd'], 90, 'after a day')
+
+
+DATED = (case_first_day, case_width, case_training, case_too_early)
+CASES = (case_ends, case_local_time, case_far_year, case_million,
+         case_estimates, case_all_rows)
+
+
+def main():
+    global CLOCK_SO
+    failed = 0
+    cases = CASES
+    with tempfile.TemporaryDirectory() as folder:
+        CLOCK_SO = os.path.join(folder, 'clock.so')
+        if sanitizer():
+            print('skip: a clock of ours comes before no sanitizer')
+        else:
+            subprocess.run(['cc', '-shared', '-fPIC', '-x', 'c', '-', '-o',
+                            CLOCK_SO], check=True, input=CLOCK, text=True)
+            cases += DATED
+        for case in cases:
+            home = Home()
+            try:
+                case(home)
+                print('ok   ' + case.__name__)
+            except (Failed, KeyError, ValueError) as e:
+                failed += 1
+                print('FAIL %s: %r' % (case.__name__, e))
+            finally:
+                home.close()
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
