@@ -107,10 +107,12 @@ int books_refresh(struct books *b)
 	const char *dir = lg_engine_ledger(b->e)->dir;
 	int err = lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
 
-	if (err != -ESTALE)
-		return err;
-	books_close(b);
-	return lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
+	if (err == -ESTALE) {
+		books_close(b);
+		err = lg_ledger_walk(dir, &b->pos, INT64_MIN, collect, b, NULL);
+	}
+	snprintf(b->failed, sizeof(b->failed), "%s", err ? b->pos.file : "");
+	return err;
 }
 
 int books_open_at(struct books *b, struct lg_engine *e,

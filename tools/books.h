@@ -20,6 +20,7 @@ struct books {
 	struct strmap fixes;	  /* by the id of the call */
 	struct strmap texts;	  /* what fixes point into */
 	struct lg_ledger_pos pos; /* read so far */
+	char failed[16];	  /* the file that could not be read; "" */
 };
 
 /* What the corrections of one call add up to. */

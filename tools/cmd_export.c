@@ -190,7 +190,11 @@ static int write_out(struct export *x)
 	if (x->form->begin)
 		x->form->begin(&x->buf);
 	err = books_open(&x->books, x->e);
-	if (!err) {
+	if (err == -EPROTO) {
+		tool_warn("ledger/%s: damaged (zstd -t finds it); nothing is "
+			  "exported without it",
+			  x->books.failed);
+	} else if (!err) {
 		err = walk(x);
 		books_close(&x->books);
 	}

@@ -62,6 +62,8 @@ static int run(struct call *c)
 		printf("\n");
 		ret = EXIT_OK;
 	}
+	if (s.unread && ret == EXIT_OK)
+		ret = EXIT_FAILED;
 	index_close(x);
 	lg_engine_close(e);
 	return ret;

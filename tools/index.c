@@ -65,7 +65,8 @@ void index_stats(const struct index *x, struct index_stats *out)
 	sqlite3_stmt *st;
 
 	*out = (struct index_stats){.rows = x->rows,
-				    .duplicates = x->duplicates};
+				    .duplicates = x->duplicates,
+				    .unread = x->unread};
 	if (sqlite3_prepare_v2(x->db, "SELECT sum(torn) FROM segments", -1, &st,
 			       NULL))
 		return;

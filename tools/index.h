@@ -17,6 +17,7 @@ struct index_stats {
 	uint64_t rows;	     /* rows taken in by this call */
 	uint64_t torn;	     /* torn lines, ever */
 	uint64_t duplicates; /* rows that were there already */
+	unsigned unread;     /* months that could not be read, said so */
 };
 
 /*

@@ -72,6 +72,7 @@ struct index {
 	struct tuples *who, *what;
 	struct index_pending pending;
 	uint64_t rows, duplicates, orphans;
+	unsigned unread; /* months that were passed over */
 };
 
 /* sqlite's result code: SQLITE_OK and so on. */

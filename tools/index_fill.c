@@ -15,6 +15,7 @@
 #include "ledger/month.h"
 #include "ledger/scan.h"
 #include "progress.h"
+#include "tool.h"
 
 /* Of the ledger, in one transaction. */
 #define BATCH ((uint64_t)96 << 20)
@@ -171,6 +172,25 @@ static int is_current(struct fill *f, const char *name, bool *current)
 	return code;
 }
 
+/* Not of the index, nor of the whole ledger: the other months can be read. */
+static bool is_of_file(int code)
+{
+	return code == -EPROTO || code == -EINVAL || code == -ELOOP ||
+	       code == -EACCES || code == -EPERM || code == -EIO;
+}
+
+static int pass_over(struct fill *f, const char *name, int code)
+{
+	undo(f);
+	f->x->unread++;
+	tool_warn("ledger/%s: %s: totals lack what was not read of it before",
+		  name,
+		  code == -EPROTO   ? "damaged (zstd -t finds it)"
+		  : code == -EINVAL ? "no file"
+				    : strerror(-code));
+	return SQLITE_OK;
+}
+
 /* Ends with -ENOENT behind the last month. */
 static int look_through(struct fill *f, bool measure)
 {
@@ -189,6 +209,8 @@ static int look_through(struct fill *f, bool measure)
 				f->bar.total += size;
 		} else if (!code && !measure && !current) {
 			code = segment(f, name, !err);
+			if (is_of_file(code))
+				code = pass_over(f, name, code);
 		}
 		if (code)
 			return code;
@@ -222,6 +244,7 @@ int index_fill(struct index *x, const char *ledger_dir, int ms_allowed)
 	struct fill f = {.x = x};
 	int code;
 
+	x->unread = 0;
 	f.dir = open(ledger_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f.dir < 0)
 		return errno == ENOENT ? segment_missing(x, -1) : -errno;

@@ -179,6 +179,8 @@ static int search(struct find *f, int dir)
 
 	while (!(err = lg_month_before(dir, name))) {
 		fd = lg_month_open(dir, name);
+		if (fd == -EINVAL)
+			continue;
 		if (fd < 0)
 			return fd;
 		/* compressed months are not read backwards */

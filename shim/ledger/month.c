@@ -49,7 +49,8 @@ bool lg_month_is_name(const char *name)
 		if (shape[i] == 'd' ? (unsigned)(name[i] - '0') > 9
 				    : name[i] != shape[i])
 			return false;
-	return !name[i];
+	i = (name[5] - '0') * 10 + name[6] - '0';
+	return !name[sizeof(shape) - 1] && i >= 1 && i <= 12;
 }
 
 /* "2026-11.jsonl.zst" is the month's file too. */
@@ -141,6 +142,8 @@ int lg_month_size(int dir, const char *name, uint64_t *size)
 	int fd, err = 0;
 
 	if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (!S_ISREG(st.st_mode))
+			return -EINVAL;
 		*size = (uint64_t)st.st_size;
 		return 0;
 	}

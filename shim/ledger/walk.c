@@ -59,7 +59,7 @@ static int remember_month(struct walk *w, const char *name)
 	int fd = lg_month_open(w->dir, name), err;
 
 	if (fd < 0)
-		return fd;
+		return fd == -EINVAL ? 0 : fd;
 	if (!strcmp(name, w->start.file))
 		end = w->start.offset;
 	err = lg_scan_file(fd, &from, end, true, remember, w, &ignored);
@@ -156,8 +156,8 @@ static int walk_month(struct walk *w, const char *name, bool closed)
 	int fd = lg_month_open(w->dir, name), err = 0;
 	uint64_t at;
 
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+	if (fd < 0) /* -EINVAL: a folder of that name has no rows */
+		return fd == -ENOENT || fd == -EINVAL ? 0 : fd;
 	if (strcmp(w->pos->file, name)) {
 		if (!w->moved)
 			err = size_before(w->dir, name, &w->pos->before);

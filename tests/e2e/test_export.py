@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import time
 from decimal import Decimal as D
@@ -329,6 +330,44 @@ def case_archive_killed(box):
     eq(sorted(r['id'] for r in lines(export(box))), want, 'in the end')
     eq([n for n in os.listdir(folder) if n.endswith(('.next', '.gone'))], [],
        'nothing is left')
+
+
+def case_odd_months(box):
+    """What is no month's file is not read, nor packed; a damaged month is
+    named, and the others are reported."""
+    folder, now = old_months(box)
+
+    def total():
+        p = box.cli('costs', '--period', 'all', '--json')
+        return (json.loads(p.stdout, parse_float=D)['total']['calls'],
+                p.stderr.decode())
+    eq(total(), (5, ''), 'all')
+    text = export(box)
+    shutil.copy(os.path.join(folder, '2025-01.jsonl'),
+                os.path.join(folder, '2024-13.jsonl'))
+    os.mkdir(os.path.join(folder, '2022-01.jsonl'))
+    calls, said = total()
+    ok(calls == 5 and '2022-01.jsonl: no file' in said, said)
+    eq(export(box), text, 'the others')
+    box.cli('record', '--model', 'gpt-4o', '--output-tokens', '1')
+    box.cli('archive')
+    os.rmdir(os.path.join(folder, '2022-01.jsonl'))
+    eq(sorted(os.listdir(folder)), ['2024-13.jsonl'] + [
+        '2025-0%d.jsonl.zst' % i for i in (1, 2, 3)] + [now], 'packed')
+    eq(total(), (6, ''), 'packed')
+    path = os.path.join(folder, '2025-02.jsonl.zst')
+    with open(path, 'r+b') as f:
+        f.seek(os.path.getsize(path) // 2)
+        f.write(b'damaged')
+    for _ in range(2):
+        os.unlink(os.path.join(box.state, 'index.db'))
+        calls, said = total()
+        ok(calls == 5 and 'ledger/2025-02.jsonl: damaged' in said,
+           (calls, said))
+    record(box, 3)
+    eq(total()[0], 6, 'goes on')
+    p = box.cli('export', check=False)
+    ok(p.returncode == 1 and b'2025-02.jsonl: damaged' in p.stderr, p.stderr)
 
 
 def case_archive_refused(box):
