@@ -44,16 +44,19 @@ static void first_words(void)
 	printf("\"\n");
 }
 
-static void choices(const struct opt *o)
+/* Of several with commas, the last is what is completed. */
+static void choices(const struct cmd *c, const struct opt *o)
 {
-	const char *p;
-
-	if (!o->arg || !strchr(o->arg, '|'))
+	if (!completion_has_words(o))
 		return;
-	printf("    *' --%s') COMPREPLY=($(compgen -W '", o->name);
-	for (p = o->arg; *p; p++)
-		putchar(*p == '|' ? ' ' : *p);
-	printf("' -- \"$cur\")); return ;;\n");
+	printf("    '%s '*'|--%s'", c->name, o->name);
+	if (o->letter)
+		printf("|'%s '*'|-%c'", c->name, o->letter);
+	printf(") COMPREPLY=($(compgen %s -W '",
+	       o->type == OPT_COMMAS ? "-P \"${cur%\"${cur##*,}\"}\"" : "");
+	completion_words(o);
+	printf("' -- \"%s\")); return ;;\n",
+	       o->type == OPT_COMMAS ? "${cur##*,}" : "$cur");
 }
 
 static void options(void)
@@ -63,15 +66,15 @@ static void options(void)
 
 	printf("    case \"$at\" in\n");
 	for (i = 0; i < tool_ncmds; i++) {
-		printf("    '%s'*) opts='", tool_cmds[i]->name);
+		printf("    '%s '*) opts='", tool_cmds[i]->name);
 		for (o = tool_cmds[i]->opts; o->name; o++)
 			printf("--%s ", o->name);
 		printf("--help' ;;\n");
 	}
-	printf("    esac\n    case \" $prev\" in\n");
+	printf("    esac\n    case \"$at|$prev\" in\n");
 	for (i = 0; i < tool_ncmds; i++)
 		for (o = tool_cmds[i]->opts; o->name; o++)
-			choices(o);
+			choices(tool_cmds[i], o);
 	printf("    esac\n");
 }
 

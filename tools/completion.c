@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dim.h"
 #include "tool.h"
 
 /* Within single quotes; `special`: what this shell's specs need escaped. */
@@ -35,15 +36,26 @@ static bool is_first(unsigned i)
 	return true;
 }
 
-static bool has_choices(const struct opt *o)
+/* --by takes what calls are grouped by; its help names a few alone. */
+static bool is_dims(const struct opt *o)
 {
-	return o->arg && strchr(o->arg, '|');
+	return o->type == OPT_COMMAS && !strcmp(o->name, "by");
 }
 
-static void put_choices(const struct opt *o)
+bool completion_has_words(const struct opt *o)
 {
-	for (const char *p = o->arg; *p; p++)
-		putchar(*p == '|' ? ' ' : *p);
+	return is_dims(o) || (o->arg && strchr(o->arg, '|'));
+}
+
+void completion_words(const struct opt *o)
+{
+	if (!is_dims(o)) {
+		for (const char *p = o->arg; *p; p++)
+			putchar(*p == '|' ? ' ' : *p);
+		return;
+	}
+	for (unsigned i = 0; i < ndims; i++)
+		printf("%s%s", i ? " " : "", dims[i].name);
 }
 
 /* "set" of "budget set"; NULL: one word. */
@@ -82,10 +94,12 @@ static void fish_options(const struct cmd *c)
 			printf(" -s %c", o->letter);
 		if (o->type != OPT_FLAG && o->type != OPT_MAYBE)
 			printf(" -r");
-		if (has_choices(o)) {
-			printf(" -f -a '");
-			put_choices(o);
-			putchar('\'');
+		if (completion_has_words(o)) {
+			bool many = o->type == OPT_COMMAS;
+
+			printf(" -f -a '%s", many ? "(__fish_append , " : "");
+			completion_words(o);
+			printf("%s'", many ? ")" : "");
 		}
 		printf(" -d '");
 		put_quoted(o->help, "\\");
@@ -129,10 +143,12 @@ static void zsh_option(const struct opt *o)
 	putchar('[');
 	put_quoted(o->help, "[]:\\");
 	putchar(']');
-	if (has_choices(o)) {
-		printf(":value:(");
-		put_choices(o);
-		putchar(')');
+	if (completion_has_words(o)) {
+		bool many = o->type == OPT_COMMAS;
+
+		printf(":value:%s", many ? " _values -s , value " : "(");
+		completion_words(o);
+		printf("%s", many ? "" : ")");
 	} else if (o->type != OPT_FLAG && o->type != OPT_MAYBE) {
 		printf(":value:%s",
 		       o->arg && strstr(o->arg, "FILE") ? "_files" : " ");

@@ -69,15 +69,30 @@ static int add_name(struct making *m, struct lg_slice name,
 	return 0;
 }
 
-/* A call with several tags counts in each of their groups. */
+static bool is_in(struct lg_slice list, const char *end, struct lg_slice name)
+{
+	struct lg_slice one;
+
+	list.len = (size_t)(end - list.p);
+	while (list.len) {
+		list = lg_slice_cut(list, '\x1f', &one);
+		if (lg_slice_eq(one, name))
+			return true;
+	}
+	return false;
+}
+
+/* A call with several tags counts in each of their groups, once. */
 static int add_list(struct making *m, uint32_t text, const struct sums *s)
 {
-	struct lg_slice rest = lg_slice_str(query_text(m->q, text)), one;
-	int err;
+	const struct lg_slice all = lg_slice_str(query_text(m->q, text));
+	struct lg_slice rest = all, one;
+	int err = 0;
 
 	do {
 		rest = lg_slice_cut(rest, '\x1f', &one);
-		err = add_name(m, one, s);
+		if (one.p == all.p || !is_in(all, one.p, one))
+			err = add_name(m, one, s);
 	} while (!err && rest.len);
 	return err;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "guard/attribution.h"
 #include "guard/engine.h"
 #include "guard/phase.h"
 #include "guard/self.h"
@@ -14,55 +15,48 @@
 #define PUT(field, text)                                                       \
 	lg_slice_copy(lg_slice_str(text), row->field, sizeof(row->field))
 
-static void put_tags(struct lg_row *row, const char *tags)
+static void find_phase(struct lg_engine *e, const struct recorded *r,
+		       struct lg_row *row)
 {
-	char *p;
+	char switched[sizeof(row->phase)];
 
-	PUT(tags, tags);
-	for (p = row->tags; *p; p++)
-		if (*p == ',')
-			*p = '\x1f';
+	if (lg_phase_is(lg_slice_str(r->phase)))
+		return;
+	lg_phase_read(lg_engine_state_dir(e), row->run_id, switched);
+	if (switched[0])
+		strcpy(row->phase, switched);
 }
 
-static void put_phase(struct lg_engine *e, const struct recorded *r,
-		      struct lg_row *row)
-{
-	struct lg_world *w;
-
-	PUT(phase, r->phase);
-	if (!row->phase[0])
-		lg_phase_read(lg_engine_state_dir(e), row->run_id, row->phase);
-	if (!row->phase[0] && lg_phase_is(lg_slice_str(r->env_phase)))
-		strcpy(row->phase, *r->env_phase == 't' || *r->env_phase == 'T'
-					   ? "train"
-					   : "infer");
-	w = lg_engine_pin(e);
-	lg_phase_of_model(w, row);
-	lg_engine_unpin(e, w);
-	if (!row->phase[0])
-		strcpy(row->phase,
-		       strcmp(row->request_type, "train") ? "infer" : "train");
-}
-
+/* Whose the call is, as of one whose fields are all in the environment. */
 static void put_who(struct lg_engine *e, const struct recorded *r,
 		    struct lg_row *row)
 {
+	const struct lg_env env = {
+		.run_id = r->run_id,
+		.project = r->project,
+		.user = r->user,
+		.tags = r->tags,
+		.conversation = r->conversation,
+		.experiment = r->experiment,
+		.phase = lg_phase_is(lg_slice_str(r->phase)) ? r->phase
+							     : r->env_phase,
+	};
+	static const struct lg_head head;
+	static const struct lg_facts facts;
 	struct lg_self self;
+	struct lg_world *w;
 
 	lg_self_read(&self);
-	row->uid = self.uid;
-	PUT(exe, self.exe);
-	PUT(comm, self.comm);
-	PUT(run_id, r->run_id);
-	PUT(project, r->project);
-	PUT(user, r->user);
-	if (!row->user[0])
-		PUT(user, self.login);
-	PUT(conversation, r->conversation);
-	PUT(experiment, r->experiment);
-	put_tags(row, r->tags);
 	PUT(request_type, *r->type ? r->type : "generate");
-	put_phase(e, r, row);
+	lg_attribution_head(&env, &self, &head, LG_SLICE(""), NULL, row);
+	find_phase(e, r, row);
+	w = lg_engine_pin(e);
+	lg_phase_of_model(w, row);
+	lg_attribution_body(&self, &facts, row);
+	if (w->img)
+		lg_attribution_tags(lg_img_text(w->img, w->set.default_tags),
+				    row);
+	lg_engine_unpin(e, w);
 }
 
 static void put_price(const struct lg_price *p, struct lg_row *row)

@@ -8,6 +8,7 @@ Amounts are decimal.Decimal of USD, exact to the picodollar.
 import ctypes as c
 import decimal
 import os
+import sys
 
 PUSD = decimal.Decimal(10) ** 12
 WRITE, OVER, ENOTFOUND, THIS_MONTH = 1, 1, -6, -1
@@ -179,6 +180,9 @@ class Guard:
         s = filled(Spec, name=name, limit_usd=str(limit), **more)
         self.ask('budget_set', c.byref(s))
 
+    def budget_rm(self, name):
+        self.ask('budget_remove', name.encode())
+
     def totals(self, since_ms=THIS_MONTH, run_id=None):
         t = Totals()
         self.ask('totals_read', c.c_int64(since_ms),
@@ -222,7 +226,7 @@ class Guard:
         return text.value.decode()
 
 
-if __name__ == '__main__':
+def show():
     with Guard() as guard:
         for b in guard.budgets():
             print('%s: spent $%s of $%s (%s)' % (b['name'], b['spent'],
@@ -234,3 +238,10 @@ if __name__ == '__main__':
             print('last call: %s, $%s' % (last.model, usd(last.cost)))
         except Error:
             print('no call yet')
+
+
+if __name__ == '__main__':
+    try:
+        show()
+    except (Error, OSError) as e:
+        sys.exit('llmguard_client: %s' % e)

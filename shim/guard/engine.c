@@ -395,7 +395,12 @@ static int init(struct lg_engine *e, const struct lg_env *env)
 	if (err)
 		return err;
 	e->settings.readonly = env->readonly;
-	lg_ledger_init(&e->ledger, e->state_dir, LG_DURABILITY_INTERVAL);
+	if (env->readonly)
+		lg_ledger_look(&e->ledger, e->state_dir,
+			       LG_DURABILITY_INTERVAL);
+	else
+		lg_ledger_init(&e->ledger, e->state_dir,
+			       LG_DURABILITY_INTERVAL);
 	err = read_env_budgets(e);
 	if (err)
 		return err;

@@ -86,20 +86,31 @@ static bool is_same_root(const struct lg_ledger *l)
 	       l->root_ino == (uint64_t)st.st_ino;
 }
 
-int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
+int lg_ledger_look(struct lg_ledger *l, const char *state_dir,
 		   uint8_t durability)
 {
 	size_t n = strlen(state_dir);
-	int saved = errno, err;
-	struct statfs fs;
+	int saved = errno;
 
 	memset(l, 0, sizeof(*l));
 	l->durability = durability;
 	note_root(l);
+	errno = saved;
 	if (!n || n + sizeof("/ledger/2026-11.jsonl") > sizeof(l->dir))
 		return -ENAMETOOLONG;
 	memcpy(l->dir, state_dir, n);
 	strcpy(l->dir + n, "/ledger");
+	return 0;
+}
+
+int lg_ledger_init(struct lg_ledger *l, const char *state_dir,
+		   uint8_t durability)
+{
+	int saved = errno, err = lg_ledger_look(l, state_dir, durability);
+	struct statfs fs;
+
+	if (err)
+		return err;
 	err = make_dirs(l->dir);
 	if (!err && !statfs(l->dir, &fs)) {
 		err = check_fs(&fs);

@@ -20,6 +20,12 @@ struct lg_ledger {
 };
 
 /*
+ * For who reads alone: where it is; nothing is made or looked at. 0;
+ * -ENAMETOOLONG.
+ */
+int lg_ledger_look(struct lg_ledger *l, const char *state_dir,
+		   uint8_t durability);
+/*
  * Make $STATE and $STATE/ledger (0700) if need be. 0; -ENAMETOOLONG; -EREMOTE
  * on a network file system, where two hosts may overwrite each other; -errno.
  */

@@ -80,6 +80,51 @@ def case_help(box):
        ['--period', 'budget', 'set raise import status list rm', 'strict adaptive'], 'completion')
 
 
+def lists_of_words(box):
+    """(command, option, words) of every option that has a list of them."""
+    out = []
+    for line in box.cli('help').stdout.decode().splitlines():
+        if not line.startswith('  '):
+            continue
+        name = line.split('  ')[1]
+        for o in re.finditer(r'^ +(?:-\w, )?--([a-z-]+)[ =](\S*\|\S*)',
+                             box.cli(*name.split(), '--help').stdout.decode(),
+                             re.M):
+            out.append((name, o[1], o[2].split('|')))
+    return out
+
+
+def case_completion_of_values(box):
+    """Every value is its own command's, in each shell."""
+    want = lists_of_words(box)
+    ok(len(want) > 15 and ('report', 'format', ['table', 'json', 'csv'])
+       in want, want)
+    script = box.cli('completion', 'bash').stdout.decode()
+    ask = ''.join('COMP_WORDS=(llmguard %s --%s ""); COMP_CWORD=%d; '
+                  '_llmguard; echo ${COMPREPLY[@]}\n' %
+                  (name, o, len(name.split()) + 2) for name, o, _ in want)
+    ask += ('COMP_WORDS=(llmguard report --by model,ta); COMP_CWORD=3; '
+            '_llmguard; echo ${COMPREPLY[@]}\n')
+    p = subprocess.run(['bash'], input=(script + ask).encode(),
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    eq(p.stdout.decode().splitlines(),
+       [' '.join(w) for _, _, w in want] + ['model,tag'], p.stderr)
+    fish = box.cli('completion', 'fish').stdout.decode().splitlines()
+    zsh = box.cli('completion', 'zsh').stdout.decode().splitlines()
+    for name, o, words in want:
+        words = ' '.join(words)
+        seen = '; and '.join('__fish_seen_subcommand_from ' + w
+                             for w in name.split())
+        line = [x for x in fish if "-n '%s' -l %s " % (seen, o) in x]
+        ok(len(line) == 1 and line[0].replace('(__fish_append , ', '').replace(
+            ")' -d", "' -d").count("-f -a '%s'" % words), line)
+        line = [x for x in zsh if x.startswith("    '%s '*)" % name)]
+        ok(len(line) == 1 and re.search(
+            r"'--%s=\[[^']*:value:(\(%s\)| _values -s , value %s)'" %
+            (o, re.escape(words), re.escape(words)),
+            line[0].replace("'\\''", '')), (name, o, line))
+
+
 def case_manual_is_current(box):
     """docs/man and conf/completions are what the option tables say."""
     for shell, name in (('bash', 'llmguard.bash'), ('zsh', '_llmguard'),

@@ -193,6 +193,52 @@ def case_readonly(box):
     eq(tree(box.state), before, 'the state is as it was')
 
 
+def case_nothing_there(box):
+    """Reading makes no folder; a folder that cannot be is an error."""
+    state = os.path.join(box.dir, 'x/a/b')
+    if sanitizer():
+        return
+    with client.Guard(False, LIBRARY, config=box.config_path,
+                      state_dir=state, region=box.region):
+        eq(os.path.exists(os.path.join(box.dir, 'x')), False, 'made')
+    try:
+        client.Guard(True, LIBRARY, config=box.config_path,
+                     state_dir='/proc/nope/x', region=box.region)
+        ok(False, 'a folder that cannot be made')
+    except client.Error as e:
+        ok('state folder' in str(e), e)
+    env = box.env(LD_PRELOAD=None, LLMGUARD_REGION=os.path.join(box.dir, 'none'),
+               LLMGUARD_STATE_DIR=state, LLMGUARD_CLIENT_LIBRARY=LIBRARY)
+    p = subprocess.run([sys.executable, '-B', os.path.join(
+        EXAMPLES, 'llmguard_client.py')], env=env, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
+    eq((p.returncode, 'Traceback' in p.stderr, 'no shared region' in p.stderr),
+       (1, False, True), p.stderr)
+
+
+def case_attribution(box):
+    """As the guard reads the same words of a call on the wire."""
+    box.config('tracking: {default_tags: [all, x]}\nbudgets:\n'
+               '  - {name: y, scope: "tag:y", period: total, limit_usd: 9}\n'
+               '  - {name: t, scope: "conversation:ticket-17", period: total,'
+               ' limit_usd: 9}\n'
+               '  - {name: d, scope: "tag:all", period: total,'
+               ' limit_usd: 9}\n')
+    with guard(box, True) as g:
+        g.record('gpt-4o', input_tokens=1000000, tags='x, y,x',
+                 conversation='ticket-17 first answer')
+        fails('argument', g.record, 'gpt-4o', phase='bogus')
+        fails('not found', g.budget_rm, 'nosuch')
+        fails('argument', g.set_budget, 'y', 5, hard=77)
+        eq(os.path.exists(os.path.join(box.state, 'budgets.jsonl')), False,
+           'no line')
+    row = box.rows()[-1]
+    eq((row['tags'], row['conversation'], row['label']),
+       (['x', 'y', 'all'], 'ticket-17', 'first answer'), 'row')
+    for name in 'ytd':
+        eq(box.budget_status(name)['spent_usd'], D('2.5'), name)
+
+
 def case_write(box):
     box.config(BUDGETS)
     with guard(box, True) as g, guard(box) as other:

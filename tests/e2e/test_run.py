@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from ledger import crc32c
 from harness import (CLI, HERE, NODE, PY, PYTHON_CLIENTS, TOP, Skip,
                      chat_body, eq, have_client, main, ok, request, until)
 
@@ -503,6 +504,35 @@ def case_record_counts(box):
                  ['--model', 'x', '--cached-tokens', '1'],
                  ['--model', 'x', '--cache-hit', 'maybe']):
         eq(box.cli('record', *args, check=False).returncode, 2, str(args))
+
+
+def case_record_belongs(box):
+    """A recorded call is everyone's whose a guarded one would be."""
+    box.config('tracking: {default_tags: [all]}\nbudgets:\n'
+               '  - {name: y, scope: "tag:y", period: total, limit_usd: 9}\n'
+               '  - {name: t, scope: "conversation:ticket-17", period: total,'
+               ' limit_usd: 9}\n')
+    box.cli('record', '-m', 'gpt-4o', '-i', '1000000', '--cache-hit', 'none',
+            '--tags', 'x, y, x', '-c', 'ticket-17 an answer', '--phase',
+            'train')
+    r = box.rows()[-1]
+    eq((r['tags'], r['conversation'], r['label'], r['phase']),
+       (['x', 'y', 'all'], 'ticket-17', 'an answer', 'train'), 'row')
+    eq([box.budget_status(n)['spent_usd'] for n in 'yt'], [D('2.5')] * 2,
+       'budgets')
+    # a row of somebody who wrote a tag twice is one call
+    folder = os.path.join(box.state, 'ledger')
+    path = os.path.join(folder, [n for n in os.listdir(folder)
+                                 if n.endswith('.jsonl')][0])
+    with open(path) as f:
+        text = f.read()
+    with open(path, 'w') as f:
+        body = text.split(',"crc":')[0].replace('["x","y","all"]',
+                                                '["x","x","all"]')
+        f.write('%s,"crc":"%08x"}\n' % (body, crc32c(body.encode())))
+    got = json.loads(box.cli('report', '--by', 'tag', '--json').stdout)
+    eq({g['key']: g['calls'] for g in got['groups']}, {'x': 1, 'all': 1},
+       'once each')
 
 
 def case_bad_options(box):

@@ -140,6 +140,12 @@ int llmguard_budget_check(llmguard *g, const char *name, const char *value,
 
 /* -- changes --------------------------------------------------------------- */
 
+static bool is_live(const struct before *was)
+{
+	return was->there &&
+	       (was->b.source == LG_SOURCE_LIVE || was->b.raised_pusd);
+}
+
 static int change(llmguard *g, const struct lg_budget_text *t,
 		  enum lg_config_op op, const char *what)
 {
@@ -155,6 +161,12 @@ static int change(llmguard *g, const struct lg_budget_text *t,
 				   "the state folder's path is too long");
 	}
 	change_look(&ch, t->name, &was);
+	if (op == LG_CONFIG_RM && !is_live(&was)) {
+		lg_buf_fini(&ch.line);
+		return client_fail(g, LLMGUARD_ENOTFOUND,
+				   "%s: no live change of it to take back",
+				   t->name);
+	}
 	ret = lg_config_budget_line(t, op, lg_clock_real_ms(), "client",
 				    &ch.line, &err);
 	if (ret) {
@@ -186,6 +198,9 @@ int llmguard_budget_set(llmguard *g, const struct llmguard_budget_spec *spec)
 	if (!client_take(&s, sizeof(s), spec) || !s.name || !*s.name)
 		return client_fail(g, LLMGUARD_EARGUMENT,
 				   "a budget has a name");
+	if (s.hard < -1 || s.hard > 1 || s.each < 0 || s.each > 1)
+		return client_fail(g, LLMGUARD_EARGUMENT,
+				   "hard is 1, 0 or -1, each 1 or 0");
 	t.name = s.name;
 	t.scope = s.scope;
 	t.period = s.period;

@@ -6,6 +6,7 @@
 #include "budget/window.h"
 #include "guard/adjust.h"
 #include "guard/engine.h"
+#include "guard/phase.h"
 #include "guard/world.h"
 #include "ledger/find.h"
 #include "ledger/ledger.h"
@@ -196,6 +197,9 @@ static int check(llmguard *g, const struct llmguard_record *r)
 				   "type %s: generate, embed, image, audio, "
 				   "rerank, batch, train or other",
 				   r->type);
+	if (r->phase && *r->phase && !lg_phase_is(lg_slice_str(r->phase)))
+		return client_fail(g, LLMGUARD_EARGUMENT,
+				   "phase %s: infer or train", r->phase);
 	if (r->type && !strcmp(r->type, "train") &&
 	    (r->output_tokens || r->cached_tokens))
 		return client_fail(g, LLMGUARD_EARGUMENT,

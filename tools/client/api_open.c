@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/money.h"
 #include "budget/hold.h"
 #include "budget/region.h"
 #include "guard/engine.h"
 #include "guard/world.h"
+#include "ledger/ledger.h"
 #include "tools/client/client.h"
 #include "tools/tool.h"
 
@@ -168,6 +170,9 @@ static int open_engine(llmguard *g, const struct llmguard_options *o)
 	g->env.readonly = !g->writable;
 	err = lg_engine_open(&g->env, &g->e);
 	g->owned = !err;
+	if (!err && g->writable &&
+	    access(lg_engine_ledger(g->e)->dir, W_OK | X_OK))
+		err = -errno;
 	return !err		? LLMGUARD_OK
 	       : err == -ENOMEM ? LLMGUARD_EMEMORY
 				: LLMGUARD_ESTATE;

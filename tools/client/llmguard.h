@@ -67,7 +67,10 @@ struct llmguard_options {
 	const char *experiment, *phase;
 };
 
-/* options may be NULL. On failure *out is NULL. */
+/*
+ * options may be NULL. On failure *out is NULL. LLMGUARD_ESTATE: the state
+ * folder is not to be had; with LLMGUARD_WRITE, not to be written.
+ */
 LLMGUARD_API int llmguard_open(const struct llmguard_options *options,
 			       llmguard **out);
 /* NULL is accepted. Lists that were read from it must be freed before. */
@@ -149,7 +152,10 @@ LLMGUARD_API int llmguard_budget_check(llmguard *g, const char *name,
 				       const char *value, int64_t amount,
 				       int64_t *left);
 
-/* As `llmguard budget set`; NULL, -1: as it is, or the default. */
+/*
+ * As `llmguard budget set`; NULL, -1: as it is, or the default. Anything else
+ * than what stands here is LLMGUARD_EARGUMENT.
+ */
 struct llmguard_budget_spec {
 	size_t size;
 	const char *name;
@@ -164,7 +170,7 @@ struct llmguard_budget_spec {
 };
 LLMGUARD_API int llmguard_budget_set(llmguard *g,
 				     const struct llmguard_budget_spec *spec);
-/* Take live changes of a budget back. */
+/* Take live changes of a budget back. LLMGUARD_ENOTFOUND: it has none. */
 LLMGUARD_API int llmguard_budget_remove(llmguard *g, const char *name);
 
 /* -- money that was spent -------------------------------------------------- */
@@ -221,7 +227,8 @@ struct llmguard_record {
 	/* generate embed image audio rerank batch train other; NULL: generate;
 	   train: input_tokens were trained */
 	const char *type;
-	/* NULL: as the handle's options, or the environment */
+	/* NULL: as the handle's options, or the environment; read as those are:
+	   tags "a, b", conversation "id label", phase infer or train */
 	const char *project, *user, *tags, *conversation, *run_id;
 	const char *experiment, *phase;
 	uint64_t input_tokens, cached_tokens, output_tokens;
