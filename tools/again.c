@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "base/money.h"
+#include "index_row.h"
 #include "query_work.h"
 #include "report.h"
 #include "table.h"
 #include "tool.h"
 
-enum { C_HASH, C_WHO, C_WHAT, C_CONVERSATION, C_RUN, C_COST, C_TS };
+enum { C_ID = 17, C_HASH };
 static const char sql[] =
-	"SELECT c.request_hash, c.who, c.what, c.conversation, c.run,"
-	" c.cost_pusd, c.ts_ms FROM again a JOIN calls c ON c.seq = a.seq"
-	" WHERE c.ts_ms >= ? AND c.ts_ms < ?";
+	"SELECT " INDEX_CALL_COLUMNS ", id, request_hash FROM calls"
+	" WHERE seq IN (SELECT seq FROM again) AND ts_ms >= ? AND ts_ms < ?";
 
 static bool text_passes(const struct query_work *w, unsigned which, uint64_t id)
 {
@@ -23,29 +23,23 @@ static bool text_passes(const struct query_work *w, unsigned which, uint64_t id)
 }
 
 /* As the sums were chosen; what came after them is not among them. */
-static bool passes(const struct query_work *w, sqlite3_stmt *st)
+static bool passes(const struct query_work *w, const int64_t *fact)
 {
-	uint64_t who = (uint64_t)sqlite3_column_int64(st, C_WHO);
-	uint64_t what = (uint64_t)sqlite3_column_int64(st, C_WHAT);
+	uint64_t who = (uint64_t)fact[FACT_WHO];
+	uint64_t what = (uint64_t)fact[FACT_WHAT];
 
 	return who < w->who.n && what < w->what.n && w->who.t[who].passes &&
 	       w->what.t[what].passes &&
-	       text_passes(
-		       w, 0,
-		       (uint64_t)sqlite3_column_int64(st, C_CONVERSATION)) &&
-	       text_passes(w, 1, (uint64_t)sqlite3_column_int64(st, C_RUN));
+	       text_passes(w, 0, (uint64_t)fact[FACT_CONVERSATION]) &&
+	       text_passes(w, 1, (uint64_t)fact[FACT_RUN]);
 }
 
 static int add(const struct query_work *w, struct strmap *m, struct again *out,
-	       sqlite3_stmt *st)
+	       const int64_t *fact, int64_t hash)
 {
-	const struct query_tuple *what =
-		&w->what.t[sqlite3_column_int64(st, C_WHAT)];
-	const struct query_tuple *who =
-		&w->who.t[sqlite3_column_int64(st, C_WHO)];
-	int64_t hash = sqlite3_column_int64(st, C_HASH);
-	int64_t cost = sqlite3_column_int64(st, C_COST);
-	int64_t ts = sqlite3_column_int64(st, C_TS);
+	const struct query_tuple *what = &w->what.t[fact[FACT_WHAT]];
+	const struct query_tuple *who = &w->who.t[fact[FACT_WHO]];
+	int64_t cost = fact[FACT_COST], ts = fact[FACT_TS];
 	uint32_t model = what->text[WHAT_MODEL];
 	struct again_request *r;
 	char key[64];
@@ -68,6 +62,19 @@ static int add(const struct query_work *w, struct strmap *m, struct again *out,
 	return SQLITE_OK;
 }
 
+static int read_call(struct query *q, struct strmap *m, struct again *out,
+		     sqlite3_stmt *st)
+{
+	const char *id = (const char *)sqlite3_column_text(st, C_ID);
+	int64_t fact[FACT_COLUMNS] = {0};
+
+	if (!id || index_call_read(st, id, fact))
+		return SQLITE_CORRUPT;
+	if (!passes(q->work, fact))
+		return SQLITE_OK;
+	return add(q->work, m, out, fact, sqlite3_column_int64(st, C_HASH));
+}
+
 static int read_calls(struct query *q, struct strmap *m, struct again *out)
 {
 	sqlite3_stmt *st;
@@ -80,8 +87,8 @@ static int read_calls(struct query *q, struct strmap *m, struct again *out)
 	while (!code && (step = sqlite3_step(st)) != SQLITE_DONE) {
 		if (step != SQLITE_ROW)
 			code = step;
-		else if (passes(q->work, st))
-			code = add(q->work, m, out, st);
+		else
+			code = read_call(q, m, out, st);
 	}
 	sqlite3_finalize(st);
 	return code;
@@ -100,26 +107,36 @@ static int dearer(const void *x, const void *y)
 	return a->last_ms < b->last_ms ? 1 : -1;
 }
 
-int again_find(struct query *q, struct again *out)
+static int keep(struct query *q, struct strmap *m, struct again *out)
 {
+	out->r = m->n ? calloc(m->n, sizeof(*out->r)) : NULL;
+	if (m->n && !out->r)
+		return SQLITE_NOMEM;
+	for (size_t i = 0; i < m->n; i++) {
+		struct again_request *r = &out->r[out->n++];
+
+		*r = *(struct again_request *)strmap_nth(m, i, NULL);
+		query_text(q, r->model);
+		query_text(q, r->project);
+	}
+	if (out->n)
+		qsort(out->r, out->n, sizeof(*out->r), dearer);
+	return SQLITE_OK;
+}
+
+int again_read(struct query *q, void *ctx)
+{
+	struct again *out = ctx;
 	struct strmap m;
 	int code;
 
-	*out = (struct again){0};
+	again_fini(out);
 	strmap_init(&m, sizeof(*out->r));
 	code = read_calls(q, &m, out);
-	out->r = code || !m.n ? NULL : calloc(m.n, sizeof(*out->r));
-	if (!code && m.n && !out->r)
-		code = SQLITE_NOMEM;
-	for (size_t i = 0; out->r && i < m.n; i++)
-		out->r[out->n++] =
-			*(struct again_request *)strmap_nth(&m, i, NULL);
+	if (!code)
+		code = keep(q, &m, out);
 	strmap_fini(&m);
-	if (code)
-		return tool_fail("the index: %s", sqlite3_errstr(code));
-	if (out->n)
-		qsort(out->r, out->n, sizeof(*out->r), dearer);
-	return -1;
+	return code;
 }
 
 void again_fini(struct again *a)

@@ -10,7 +10,7 @@ struct lg_engine;
 /* Requests that were made again, those whose repeats cost most first. */
 struct again_request {
 	int64_t hash; /* of the body; nothing of it is kept anywhere */
-	uint32_t model, project;	   /* texts of the query */
+	uint32_t model, project;	   /* texts of the query, read */
 	int64_t calls, cost_pusd, last_ms; /* of retries and repeats alone */
 };
 
@@ -20,11 +20,8 @@ struct again {
 	int64_t calls, cost_pusd; /* of all */
 };
 
-/*
- * Among the calls that the query has summed up; call it before query_fini.
- * -1; else the exit code, said why.
- */
-int again_find(struct query *q, struct again *out);
+/* As a query's `more`, a struct again for ctx: among the calls it sums up. */
+int again_read(struct query *q, void *out);
 void again_fini(struct again *a);
 
 /* The first `top` of them (0: all) as a table, or as "again": {...}. */

@@ -33,12 +33,41 @@ static int show_json(const struct index *x, const struct index_stats *s,
 	return tool_print(&j.b);
 }
 
+/* With what has not come into it yet from its log. */
+static uint64_t bytes_of(const struct index *x)
+{
+	char log[4096];
+	struct stat st;
+	uint64_t n = 0;
+
+	if (!stat(index_path(x), &st))
+		n = (uint64_t)st.st_size;
+	snprintf(log, sizeof(log), "%s-wal", index_path(x));
+	if (!stat(log, &st))
+		n += (uint64_t)st.st_size;
+	return n;
+}
+
+static void show_text(const struct index *x, const struct index_stats *s,
+		      uint64_t bytes)
+{
+	printf("%s: %llu new rows, ", index_path(x),
+	       (unsigned long long)s->rows);
+	if (bytes < 1000000)
+		printf("%llu kB", (unsigned long long)(bytes + 999) / 1000);
+	else
+		printf("%.1f MB", (double)bytes / 1e6);
+	if (s->torn)
+		printf("; %llu torn lines passed over",
+		       (unsigned long long)s->torn);
+	printf("\n");
+}
+
 static int run(struct call *c)
 {
 	struct index_stats s;
 	struct lg_engine *e;
 	struct index *x;
-	struct stat st = {0};
 	int ret = tool_open(&e);
 
 	if (ret >= 0)
@@ -49,17 +78,10 @@ static int run(struct call *c)
 		return ret;
 	}
 	index_stats(x, &s);
-	if (stat(index_path(x), &st))
-		st.st_size = 0;
 	if (c->v[O_JSON].set) {
-		ret = show_json(x, &s, (uint64_t)st.st_size);
+		ret = show_json(x, &s, bytes_of(x));
 	} else {
-		printf("%s: %llu new rows, %.1f MB", index_path(x),
-		       (unsigned long long)s.rows, (double)st.st_size / 1e6);
-		if (s.torn)
-			printf("; %llu torn lines passed over",
-			       (unsigned long long)s.torn);
-		printf("\n");
+		show_text(x, &s, bytes_of(x));
 		ret = EXIT_OK;
 	}
 	if (s.unread && ret == EXIT_OK)

@@ -55,10 +55,7 @@ static const char *const sql[ST_COUNT] = {
 		       " asked = asked + ?3, used = used + ?4,"
 		       " largest = max(largest, ?4)",
 	[ST_CALL_FIND] =
-		"SELECT seq, ts_ms, who, what, conversation, run, cost_pusd,"
-		" input_cost_pusd, economic_pusd, estimate_pusd, input_tokens,"
-		" output_tokens, cache_read_tokens, cache_write_tokens,"
-		" reasoning_tokens, duration_ms, crc FROM calls WHERE id = ?",
+		"SELECT " INDEX_CALL_COLUMNS " FROM calls WHERE id = ?",
 	[ST_CALL_STATE] =
 		"UPDATE calls SET what = ?2, cost_pusd = ?3,"
 		" input_cost_pusd = ?4, economic_pusd = ?5, input_tokens = ?6,"

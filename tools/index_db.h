@@ -87,6 +87,13 @@ int index_step(sqlite3_stmt *st);
 int64_t index_meta(struct index *x, const char *key);
 int index_set_meta(struct index *x, const char *key, int64_t v);
 
+/* Of a call what its crc holds together: see index_call_read. */
+#define INDEX_CALL_COLUMNS                                                     \
+	"seq, ts_ms, who, what, conversation, run, cost_pusd,"                 \
+	" input_cost_pusd, economic_pusd, estimate_pusd, input_tokens,"        \
+	" output_tokens, cache_read_tokens, cache_write_tokens,"               \
+	" reasoning_tokens, duration_ms, crc"
+
 /*
  * Check sum (CRC32C) of a row of the index: its text (NULL: none) and numbers.
  * Each table that reports rest on has it as its last column.

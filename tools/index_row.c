@@ -210,8 +210,8 @@ static int64_t call_check(const char *id, const int64_t fact[FACT_COLUMNS])
 	return index_check(id, fact, FACT_COLUMNS);
 }
 
-static int find_call(struct index *x, const char *id, struct standing *s,
-		     bool *found)
+int index_call_read(sqlite3_stmt *st, const char *id,
+		    int64_t fact[FACT_COLUMNS])
 {
 	static const unsigned to[] = {
 		FACT_TS,	   FACT_WHO,	   FACT_WHAT,
@@ -220,6 +220,18 @@ static int find_call(struct index *x, const char *id, struct standing *s,
 		FACT_INPUT,	   FACT_OUTPUT,	   FACT_CACHE_READ,
 		FACT_CACHE_WRITE,  FACT_REASONING, FACT_DURATION,
 	};
+
+	for (unsigned i = 0; i < COUNT(to); i++)
+		fact[to[i]] = sqlite3_column_int64(st, (int)i + 1);
+	fact[FACT_CALLS] = 1;
+	return sqlite3_column_int64(st, COUNT(to) + 1) == call_check(id, fact)
+		       ? SQLITE_OK
+		       : SQLITE_CORRUPT;
+}
+
+static int find_call(struct index *x, const char *id, struct standing *s,
+		     bool *found)
+{
 	sqlite3_stmt *st = index_statement(x, ST_CALL_FIND);
 	int code;
 
@@ -230,11 +242,7 @@ static int find_call(struct index *x, const char *id, struct standing *s,
 	*found = code == SQLITE_ROW;
 	if (*found) {
 		s->seq = sqlite3_column_int64(st, 0);
-		for (unsigned i = 0; i < COUNT(to); i++)
-			s->fact[to[i]] = sqlite3_column_int64(st, (int)i + 1);
-		s->fact[FACT_CALLS] = 1;
-		if (sqlite3_column_int64(st, COUNT(to) + 1) !=
-		    call_check(id, s->fact))
+		if (index_call_read(st, id, s->fact))
 			code = SQLITE_CORRUPT;
 		snprintf(s->id, sizeof(s->id), "%s", id);
 	}

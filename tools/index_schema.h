@@ -5,7 +5,7 @@
  * The tables of the index (docs/index.md). Another number: the index is made
  * anew from the ledger.
  */
-#define INDEX_VERSION 4
+#define INDEX_VERSION 5
 
 extern const char index_schema[];
 

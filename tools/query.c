@@ -79,6 +79,8 @@ static int read_all(struct query *q)
 		err = query_group(q);
 		code = err ? SQLITE_NOMEM : SQLITE_OK;
 	}
+	if (!code && q->more)
+		code = q->more(q, q->more_ctx);
 	if (q->work->damaged)
 		code = SQLITE_CORRUPT;
 	if (!sqlite3_get_autocommit(q->x->db))

@@ -84,6 +84,10 @@ struct query {
 	unsigned top; /* groups of a conversation or run: so many of the
 			 dearest are filled in, though n counts all; 0: all */
 	bool light;   /* only calls, money and coverage are asked for */
+	/* more that is read in the same moment's view, after the groups; from
+	   its beginning where the index is mended between. SQLite's code */
+	int (*more)(struct query *q, void *ctx);
+	void *more_ctx;
 	/* -- the answer ----------------------------------------------------
 	 */
 	struct sums total;

@@ -140,6 +140,10 @@ int report_run(struct report *r)
 	r->shown = q->nby;
 	q->nlight = REASONS;
 	q->top = r->top;
+	if (r->again) {
+		q->more = again_read;
+		q->more_ctx = &r->repeats;
+	}
 	for (unsigned i = 0; i < REASONS; i++)
 		q->by[q->nby++] = dim_by_name(lg_slice_str(reasons[i]));
 	ret = query_run(q);
@@ -147,10 +151,7 @@ int report_run(struct report *r)
 		return ret;
 	count_days(r);
 	average(r);
-	ret = look_at_peak(r);
-	if (ret < 0 && r->again)
-		ret = again_find(q, &r->repeats);
-	return ret;
+	return look_at_peak(r);
 }
 
 void report_fini(struct report *r)

@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,40 @@ def case_all_rows(home):
     ok('(26 more: --top 0)' in home.run('costs'), 'costs')
 
 
+def sql(home, *text):
+    index = os.path.join(home.state, 'index.db')
+    db = sqlite3.connect(index)
+    with db:
+        got = db.execute(*text).fetchall()
+    db.close()
+    return got
+
+
+def case_again_damage(home):
+    """A call that is not as it was stored is no repeat: it is read anew."""
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:0%d:00.000Z' % i, 'gpt-4o', cost='1',
+                    request_hash='0123456789abcd') for i in range(3)])
+    args = ('report', '--from', '2026', '--by', 'flag')
+    eq(home.json(*args)['again']['cost_usd'], 2, 'repeats')
+    sql(home, 'UPDATE calls SET cost_pusd = cost_pusd + 4096')
+    eq(home.json(*args)['again']['cost_usd'], 2, 'damaged')
+    ok('made anew' in home.err, home.err)
+
+
+def case_view(home):
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:00.000Z', 'a', input_tokens=3,
+                    output_tokens=4, request_hash='0123456789abcd'),
+        ledger.call('2026-11-11T10:00:01.000Z', 'a', input_tokens=3),
+        ledger.call('2026-11-11T10:00:02.000Z', 'a', output_tokens=4),
+        ledger.call('2026-11-11T10:00:03.000Z', 'a')])
+    home.run('index')
+    eq(sql(home, 'SELECT total_tokens, request_hash FROM costs ORDER BY id'),
+       [(7, '0123456789abcd'), (3, None), (4, None), (None, None)], 'costs')
+    ok(' 0.0 MB' not in home.run('index', '--rebuild'), 'its size')
+
+
 # -- forecast ---------------------------------------------------------------
 
 def days(home, first, n, cost='1'):
@@ -198,7 +233,7 @@ def case_too_early(home):
 
 DATED = (case_first_day, case_width, case_training, case_too_early)
 CASES = (case_ends, case_local_time, case_far_year, case_million,
-         case_estimates, case_all_rows)
+         case_estimates, case_all_rows, case_again_damage, case_view)
 
 
 def main():
