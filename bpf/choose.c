@@ -54,6 +54,39 @@ bool choose_fits(const struct target_options *o, const struct proc *p,
 	       (!o->cgroup || proc_in_cgroup(p->pid, o->cgroup));
 }
 
+/* From its names, the last one first. False: it was too long. */
+static bool join(const struct probe_exec *x, char *out, size_t cap)
+{
+	size_t at = cap - 1, from = 0, n;
+
+	out[at] = 0;
+	for (; from < x->npath && from < sizeof(x->path); from += n + 1) {
+		n = strnlen(x->path + from, sizeof(x->path) - from);
+		if (n + 1 > at)
+			return false;
+		at -= n;
+		memcpy(out + at, x->path + from, n);
+		out[--at] = '/';
+	}
+	memmove(out, out + at, cap - at);
+	return from;
+}
+
+bool choose_fits_exec(const struct target_options *o, uint32_t pid,
+		      const struct probe_exec *x)
+{
+	char exe[PATH_MAX], comm[sizeof(x->comm) + 1];
+
+	if (choose_has_pid(o, pid))
+		return true;
+	snprintf(comm, sizeof(comm), "%.*s", (int)sizeof(x->comm), x->comm);
+	if (o->comm && !glob(comm, o->comm))
+		return false;
+	return !o->exe || ((join(x, exe, sizeof(exe)) ||
+			    !proc_exe(pid, exe, sizeof(exe))) &&
+			   exe_fits(exe, o->exe));
+}
+
 /* With a pattern, or a program's path, only user space can tell. */
 static bool kernel_can_tell(const struct target_options *o)
 {
@@ -69,9 +102,9 @@ void choose_select(const struct target_options *o, struct probe_select *out)
 	if (choose_by_pid_alone(o))
 		return;
 	out->flags = PROBE_SELECT_EXECS;
-	if (!kernel_can_tell(o))
-		return;
-	if (o->comm) {
+	if (!kernel_can_tell(o)) {
+		out->flags |= PROBE_SELECT_MAYBE;
+	} else if (o->comm) {
 		out->flags |= PROBE_SELECT_COMM;
 		snprintf(out->comm, sizeof(out->comm), "%s", o->comm);
 	}
@@ -83,7 +116,7 @@ void choose_select(const struct target_options *o, struct probe_select *out)
 		out->flags |= PROBE_SELECT_CGROUP;
 		out->cgroup = o->cgroup;
 	}
-	if (out->flags == PROBE_SELECT_EXECS && o->all)
+	if (o->all || out->flags & PROBE_SELECT_MAYBE)
 		out->flags |= PROBE_SELECT_ALL;
 }
 

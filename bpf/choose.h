@@ -18,6 +18,9 @@ bool choose_has_pid(const struct target_options *o, uint32_t pid);
 /* exe: of proc_exe. */
 bool choose_fits(const struct target_options *o, const struct proc *p,
 		 const char *exe);
+/* The same by the record of its exec, where the kernel judged all else. */
+bool choose_fits_exec(const struct target_options *o, uint32_t pid,
+		      const struct probe_exec *x);
 /* The part of it that the kernel can judge at an exec. */
 void choose_select(const struct target_options *o, struct probe_select *out);
 typedef void choose_file_fn(void *arg, const char *path);

@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/connect.h"
+#include "bpf/pid.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -33,9 +34,16 @@ struct {
 	__type(value, __u64);
 } denied_cgroups SEC(".maps");
 
+static __always_inline __u32 caller(void)
+{
+	if (!ns_inum)
+		return bpf_get_current_pid_tgid() >> 32;
+	return tgid_here((void *)bpf_get_current_task());
+}
+
 static __always_inline __u64 *counter_of(void)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = caller();
 	__u64 *n = bpf_map_lookup_elem(&denied, &tgid);
 	__u64 id;
 

@@ -70,7 +70,7 @@ static int words(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-static uint32_t pidns(void)
+uint32_t loader_pidns(void)
 {
 	struct stat st;
 
@@ -91,7 +91,7 @@ static int settle(struct loader *l, const struct loader_options *o)
 	most = (most + PROBE_PIECE - 1) / PROBE_PIECE * PROBE_PIECE;
 	l->skel->rodata->ring_bytes = bytes;
 	l->skel->rodata->call_max = most;
-	l->skel->rodata->ns_inum = pidns();
+	l->skel->rodata->ns_inum = loader_pidns();
 	bpf_program__set_autoload(l->skel->progs.process_forked, o->follow);
 	return bpf_map__set_max_entries(l->skel->maps.ring, bytes);
 }
@@ -432,6 +432,17 @@ int loader_target_near(struct loader *l, uint32_t tgid, bool near)
 		return 0;
 	t.flags ^= PROBE_TARGET_NEAR;
 	return bpf_map_update_elem(fd, &tgid, &t, BPF_EXIST);
+}
+
+int loader_target_refuse(struct loader *l, uint32_t tgid, uint32_t exec)
+{
+	struct probe_target t;
+	int err = bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.targets), &tgid,
+				      &t);
+
+	if (err || !(t.flags & PROBE_TARGET_MAYBE) || t.exec != exec)
+		return err;
+	return loader_target_drop(l, tgid);
 }
 
 int loader_target_drop(struct loader *l, uint32_t tgid)

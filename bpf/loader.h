@@ -50,6 +50,9 @@ void loader_detach(struct loader_link *link);
 /* Waits until all that was detached is gone. */
 void loader_detached(struct loader *l);
 
+/* Our pid namespace; 0: the machine's own. */
+uint32_t loader_pidns(void);
+
 typedef void loader_event_fn(void *arg, const struct probe_event *ev,
 			     const void *payload);
 /*
@@ -71,6 +74,8 @@ int loader_target_set(struct loader *l, uint32_t tgid,
 int loader_select(struct loader *l, const struct probe_select *s);
 /* PROBE_TARGET_NEAR alone, of a target that is set. */
 int loader_target_near(struct loader *l, uint32_t tgid, bool near);
+/* One that is PROBE_TARGET_MAYBE, and has executed nothing since. */
+int loader_target_refuse(struct loader *l, uint32_t tgid, uint32_t exec);
 int loader_target_drop(struct loader *l, uint32_t tgid);
 int loader_verdict_set(struct loader *l, uint32_t tgid, enum probe_verdict v);
 /* How often a process was stopped by its verdict, records lost or not. */

@@ -10,8 +10,6 @@
 
 const volatile __u64 call_max = 16 << 20;
 const volatile __u32 ring_bytes = 16 << 20;
-/* The tracer's pid namespace: 0 is the machine's own. */
-const volatile __u32 ns_inum;
 
 /* What the reader does, see reader.h. */
 __u32 reader;

@@ -64,6 +64,8 @@ enum probe_end {
 struct probe_target {
 	__u32 uid;
 	__u32 flags;
+	__u32 exec; /* of PROBE_TARGET_MAYBE: which program it was set for */
+	__u32 pad;
 };
 #define PROBE_TARGET_FOLLOW 1u /* children belong too */
 #define PROBE_TARGET_NEAR 2u   /* wake the reader at each record */
@@ -78,6 +80,11 @@ struct probe_target {
  * seen twice or missed. A child that is forked is never SOLO.
  */
 #define PROBE_TARGET_SOLO 4u
+/*
+ * Whether it is meant only the tracer can tell, once its EXEC is read: its
+ * records go up till then, and no verdict is carried out on it.
+ */
+#define PROBE_TARGET_MAYBE 16u
 /* Of the object's number in a cookie: attached in all processes. */
 #define PROBE_OBJECT_WIDE 0x80000000u
 
@@ -99,6 +106,7 @@ struct probe_select {
 #define PROBE_SELECT_CGROUP 4u
 #define PROBE_SELECT_COMM 8u   /* exactly this name */
 #define PROBE_SELECT_EXECS 16u /* EXEC goes up of every process */
+#define PROBE_SELECT_MAYBE 32u /* they are PROBE_TARGET_MAYBE */
 
 /* What is done at the next write of a guarded connection: value of the maps
  * `verdicts` (key tgid u32) and `cgroup_verdicts` (key cgroup id u64). */
@@ -148,7 +156,7 @@ enum probe_kind {
 	PROBE_EV_FREE,
 	PROBE_EV_NAME, /* payload: host */
 	PROBE_EV_FD,   /* result: descriptor */
-	PROBE_EV_EXEC,
+	PROBE_EV_EXEC, /* with PROBE_SELECT_MAYBE a struct probe_exec */
 	PROBE_EV_FORK, /* tgid is the child, result the parent */
 	PROBE_EV_EXIT,
 	PROBE_EV_LOADED,
@@ -172,7 +180,8 @@ struct probe_event {
 	__u64 conn; /* probe_conn.id */
 	__u32 seq;  /* probe_conn.seq at this record */
 	__u32 begun;
-	__u32 call;   /* of this connection, grows */
+	/* of this connection, grows; EXEC, FORK: the target's exec */
+	__u32 call;
 	__u32 cap;    /* payload bytes in this record */
 	__u64 len;    /* of the whole call */
 	__u64 at;     /* of the payload in the call */
@@ -191,6 +200,19 @@ struct probe_event {
 #define PROBE_FLAG_REPEAT                                                      \
 	8u /* the write before failed, was delivered whole,                    \
 	    * and this is the same one again: no payload */
+
+/* Of EXEC, FORK: it is PROBE_TARGET_MAYBE; EXEC: it was that before, too. */
+#define PROBE_FLAG_MAYBE 16u
+#define PROBE_FLAG_STILL 32u
+
+/* The program that an EXEC is of: names from the last to the root's first. */
+#define PROBE_PATH 1000
+struct probe_exec {
+	char comm[16];
+	__u32 npath; /* bytes of path, each name with its NUL; 0: too long */
+	__u32 pad;
+	char path[PROBE_PATH];
+};
 
 /* Why something did not go up: index of the per-CPU array `losses`. */
 enum probe_loss {

@@ -2,18 +2,25 @@
 #define LG_BPF_PROCESS_BPF_H
 
 /* Processes that come and go; children of targets are targets at once. */
+#include "bpf/exec.bpf.h"
 #include "bpf/preload.bpf.h"
 #include "bpf/verdict.bpf.h"
+
+static __always_inline void event_init(struct emit *e, __u8 kind, __u32 tgid,
+				       __s64 result)
+{
+	e->kind = kind;
+	e->w.tgid = tgid;
+	e->w.tid = tgid;
+	e->w.near = 1;
+	e->result = result;
+}
 
 static __always_inline void process_event(__u8 kind, __u32 tgid, __s64 result)
 {
 	struct emit e = {};
 
-	e.kind = kind;
-	e.w.tgid = tgid;
-	e.w.tid = tgid;
-	e.w.near = 1;
-	e.result = result;
+	event_init(&e, kind, tgid, result);
 	put_bare(&e);
 }
 
@@ -25,6 +32,7 @@ int BPF_PROG(process_forked, struct task_struct *parent,
 	struct probe_target *t = bpf_map_lookup_elem(&targets, &from);
 	__u32 *v = bpf_map_lookup_elem(&verdicts, &from), verdict = PROBE_GO;
 	struct probe_target copy;
+	struct emit e = {};
 
 	if (!t || !to || from == to || !(t->flags & PROBE_TARGET_FOLLOW))
 		return 0;
@@ -39,7 +47,13 @@ int BPF_PROG(process_forked, struct task_struct *parent,
 		lost(PROBE_LOSS_CONNS, 0, 0);
 		return 0;
 	}
-	process_event(PROBE_EV_FORK, to, from);
+	event_init(&e, PROBE_EV_FORK, to, from);
+	e.call = copy.exec;
+	if (copy.flags & PROBE_TARGET_MAYBE)
+		e.flags = PROBE_FLAG_MAYBE;
+	/* nobody would ever judge it */
+	if (put_bare(&e) && e.flags)
+		bpf_map_delete_elem(&targets, &to);
 	return 0;
 }
 
@@ -94,24 +108,38 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid)
 	__u32 tgid = tgid_here(task), zero = 0;
 	struct probe_select *s = bpf_map_lookup_elem(&select, &zero);
 	struct probe_target t = {}, *old;
+	struct emit e = {};
 
 	if (!tgid || !s || tgid == s->self)
 		return 0;
 	bpf_map_delete_elem(&owned, &tgid);
 	old = bpf_map_lookup_elem(&targets, &tgid);
+	event_init(&e, PROBE_EV_EXEC, tgid, old_pid);
+	e.call = task->self_exec_id;
 	if (old) {
 		old->flags &= ~PROBE_TARGET_AWAITS;
 		old->flags |= awaits();
+		old->exec = e.call;
+		if (old->flags & PROBE_TARGET_MAYBE)
+			e.flags = PROBE_FLAG_MAYBE | PROBE_FLAG_STILL;
 		exits++;
 	} else if (selected(s)) {
 		t.uid = bpf_get_current_uid_gid();
 		t.flags = s->target | awaits();
+		t.exec = e.call;
+		if (s->flags & PROBE_SELECT_MAYBE) {
+			t.flags |= PROBE_TARGET_MAYBE;
+			e.flags = PROBE_FLAG_MAYBE;
+		}
 		if (bpf_map_update_elem(&targets, &tgid, &t, BPF_NOEXIST))
 			lost(PROBE_LOSS_CONNS, 0, 0);
 	} else if (!(s->flags & PROBE_SELECT_EXECS)) {
 		return 0;
 	}
-	process_event(PROBE_EV_EXEC, tgid, old_pid);
+	if (!(s->flags & PROBE_SELECT_MAYBE))
+		put_bare(&e);
+	else if (put_exec(&e, task) && e.flags)
+		bpf_map_delete_elem(&targets, &tgid);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bpf/loader.h"
 #include "connect.skel.h"
 
 #define NPROGS 4
@@ -79,9 +80,13 @@ int rung_deny_open(struct rung_deny **out, char *why_not)
 	int err = d ? 0 : -ENOMEM, root = -1;
 
 	if (d)
-		d->skel = connect__open_and_load();
+		d->skel = connect__open();
 	if (d && !d->skel)
 		err = -errno;
+	if (d && d->skel) {
+		d->skel->rodata->ns_inum = loader_pidns();
+		err = connect__load(d->skel);
+	}
 	libbpf_set_print(was);
 	if (err) {
 		tell(why_not, "cgroup/connect4", err);

@@ -52,6 +52,13 @@ static int open_parts(struct targets *ts)
 	return attach_new(ts->loader, ts->offsets, told, ts, &ts->attach);
 }
 
+static int make_room(struct targets *ts, const struct probe_select *sel)
+{
+	if (sel->flags & PROBE_SELECT_MAYBE)
+		ts->refused = calloc(TARGET_PIDS / 64, sizeof(*ts->refused));
+	return sel->flags & PROBE_SELECT_MAYBE && !ts->refused ? -ENOMEM : 0;
+}
+
 int targets_new(struct loader *l, const struct target_options *o,
 		struct targets **out)
 {
@@ -69,8 +76,10 @@ int targets_new(struct loader *l, const struct target_options *o,
 	err = open_parts(ts);
 	if (!err) {
 		choose_select(o, &sel);
-		err = loader_select(l, &sel);
+		err = make_room(ts, &sel);
 	}
+	if (!err)
+		err = loader_select(l, &sel);
 	if (err) {
 		targets_del(ts);
 		return err;
@@ -98,6 +107,7 @@ void targets_del(struct targets *ts)
 	target_each(ts, drop_one);
 	attach_del(ts->attach);
 	offsets_close(ts->offsets);
+	free(ts->refused);
 	free(ts);
 }
 
@@ -225,36 +235,110 @@ int targets_scan(struct targets *ts)
 
 /* Whatever was known is of the program that it was. */
 static struct target *renew(struct targets *ts, struct target *t,
-			    const struct proc *p)
+			    const struct proc *p, bool fits)
 {
-	char exe[4096];
-
 	t->checked = t->is_told = false;
 	t->uid = p->uid;
 	t->sandboxed = p->seccomp;
 	if (t->state == TARGET_GUARDED)
 		t->state = TARGET_NEW;
-	t->chosen = !proc_exe(p->pid, exe, sizeof(exe)) &&
-		    choose_fits(&ts->o, p, exe);
+	t->chosen = fits;
 	if (t->chosen || !ts->o.no_children)
 		return t;
 	target_forget(ts, t);
 	return NULL;
 }
 
-static void on_exec(struct targets *ts, uint32_t pid)
+/*
+ * What the kernel could not tell, by the record: the program may have ended,
+ * or be another by now.
+ */
+static bool is_meant(struct targets *ts, const struct probe_event *ev,
+		     const struct probe_exec *x, bool *fits)
 {
+	bool was = !(ev->flags & PROBE_FLAG_MAYBE) ||
+		   (ev->flags & PROBE_FLAG_STILL &&
+		    !targets_refused(ts, ev->tgid));
+	bool is;
+
+	*fits = choose_fits_exec(&ts->o, ev->tgid, x);
+	is = *fits || (was && !ts->o.no_children);
+	target_refuse(ts, ev->tgid, !is);
+	return is;
+}
+
+static void forget_pid(struct targets *ts, const struct probe_event *ev)
+{
+	struct target *t = target_find(ts, ev->tgid);
+
+	if (ev->flags & PROBE_FLAG_MAYBE)
+		loader_target_refuse(ts->loader, ev->tgid, ev->call);
+	else
+		loader_target_drop(ts->loader, ev->tgid);
+	if (t)
+		target_forget(ts, t);
+}
+
+/* Its number may be another's by now. */
+static bool is_later(const struct proc *p, uint64_t at_ns)
+{
+	uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return p->start * tick_ns > at_ns + tick_ns;
+}
+
+static struct target *judged(struct targets *ts, const struct probe_event *ev,
+			     const struct probe_exec *x)
+{
+	bool fits;
 	struct target *t;
 	struct proc p;
 
-	if (proc_get(pid, &p))
-		return;
-	t = target_find(ts, pid);
-	t = t && t->start == p.start ? renew(ts, t, &p) : consider(ts, &p);
-	if (!t) {
-		loader_target_drop(ts->loader, pid);
-		return;
+	if (!is_meant(ts, ev, x, &fits)) {
+		forget_pid(ts, ev);
+		return NULL;
 	}
+	if (proc_get(ev->tgid, &p) || is_later(&p, ev->ts_ns))
+		return NULL;
+	t = target_find(ts, ev->tgid);
+	if (t && t->start == p.start)
+		return renew(ts, t, &p, fits);
+	if (t)
+		target_forget(ts, t);
+	t = target_add(ts, &p);
+	if (t)
+		t->chosen = fits;
+	return t;
+}
+
+static struct target *looked_up(struct targets *ts, uint32_t pid)
+{
+	char exe[4096];
+	struct target *t;
+	struct proc p;
+	bool fits;
+
+	if (proc_get(pid, &p))
+		return NULL;
+	t = target_find(ts, pid);
+	fits = !proc_exe(pid, exe, sizeof(exe)) && choose_fits(&ts->o, &p, exe);
+	t = t && t->start == p.start ? renew(ts, t, &p, fits)
+				     : consider(ts, &p);
+	if (!t)
+		loader_target_drop(ts->loader, pid);
+	return t;
+}
+
+static void on_exec(struct targets *ts, const struct probe_event *ev,
+		    const void *payload)
+{
+	bool is_told = ev->cap >= sizeof(struct probe_exec);
+	uint32_t pid = ev->tgid;
+	struct target *t =
+		is_told ? judged(ts, ev, payload) : looked_up(ts, pid);
+
+	if (!t)
+		return;
 	t->awaits = guarded_is_meant(pid) ? AWAIT_SCANS : 0;
 	t->changed = true;
 	target_foresee(ts, t);
@@ -262,11 +346,17 @@ static void on_exec(struct targets *ts, uint32_t pid)
 }
 
 /* The kernel has made the child a target already. */
-static void on_fork(struct targets *ts, uint32_t child, uint32_t parent)
+static void on_fork(struct targets *ts, const struct probe_event *ev)
 {
+	uint32_t child = ev->tgid, parent = (uint32_t)ev->result;
 	struct target *of = target_find(ts, parent), *t;
 	struct proc p;
 
+	target_refuse(ts, child, !of && targets_refused(ts, parent));
+	if (targets_refused(ts, child)) {
+		forget_pid(ts, ev);
+		return;
+	}
 	/* a parent that is not known any more was a target all the same */
 	if ((of && of->state != TARGET_TRACED) || ts->o.no_children) {
 		loader_target_drop(ts->loader, child);
@@ -307,16 +397,17 @@ static void on_loaded(struct targets *ts, uint32_t pid)
 		target_look(ts, t, false);
 }
 
-void targets_event(struct targets *ts, const struct probe_event *ev)
+void targets_event(struct targets *ts, const struct probe_event *ev,
+		   const void *payload)
 {
 	if (ev->tgid == ts->self)
 		return;
 	switch (ev->kind) {
 	case PROBE_EV_EXEC:
-		on_exec(ts, ev->tgid);
+		on_exec(ts, ev, payload);
 		break;
 	case PROBE_EV_FORK:
-		on_fork(ts, ev->tgid, (uint32_t)ev->result);
+		on_fork(ts, ev);
 		break;
 	case PROBE_EV_EXIT:
 		on_end(ts, ev->tgid, ev->ts_ns);
@@ -355,6 +446,8 @@ bool targets_meter(struct targets *ts, uint32_t pid)
 
 	if (t)
 		return t->state != TARGET_GUARDED;
+	if (targets_refused(ts, pid))
+		return false;
 	/* it was over before it could be looked at */
 	if (!claim_take(pid, &by))
 		return false;

@@ -35,7 +35,10 @@ void targets_del(struct targets *t);
 /* Look at /proc once more. */
 int targets_scan(struct targets *t);
 /* EXEC, FORK, EXIT, LOADED. */
-void targets_event(struct targets *t, const struct probe_event *ev);
+void targets_event(struct targets *t, const struct probe_event *ev,
+		   const void *payload);
+/* It was looked at, and is not meant. */
+bool targets_refused(const struct targets *t, uint32_t pid);
 /* Is it guarded by the preload already? Then it is not traced. */
 bool target_has_preload(uint32_t tgid);
 /* Are its records ours? Not of whom its preload or another tracer counts. */

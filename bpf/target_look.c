@@ -146,7 +146,7 @@ static bool is_ours(struct targets *ts, struct target *t)
 		t->taken = false;
 		t->state = TARGET_NEW;
 	}
-	if (t->claimed || t->taken)
+	if (t->claimed || (t->taken && t->state == TARGET_GUARDED))
 		return t->claimed;
 	t->taken = true;
 	snprintf(why, sizeof(why), "llmguard-trace (pid %d) traces it already",

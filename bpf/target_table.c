@@ -20,12 +20,31 @@ struct target *target_find(struct targets *ts, uint32_t pid)
 	return t;
 }
 
+void target_refuse(struct targets *ts, uint32_t pid, bool on)
+{
+	uint64_t bit = UINT64_C(1) << pid % 64;
+
+	if (!ts->refused || pid >= TARGET_PIDS)
+		return;
+	if (on)
+		ts->refused[pid / 64] |= bit;
+	else
+		ts->refused[pid / 64] &= ~bit;
+}
+
+bool targets_refused(const struct targets *ts, uint32_t pid)
+{
+	return ts->refused && pid < TARGET_PIDS &&
+	       ts->refused[pid / 64] >> pid % 64 & 1;
+}
+
 struct target *target_add(struct targets *ts, const struct proc *p)
 {
 	struct target *t = calloc(1, sizeof(*t)), **at = bucket_of(ts, p->pid);
 
 	if (!t)
 		return NULL;
+	target_refuse(ts, p->pid, false);
 	t->pid = p->pid;
 	t->uid = p->uid;
 	t->start = p->start;

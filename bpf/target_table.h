@@ -9,6 +9,7 @@
 
 #define TARGET_FILES 32
 #define TARGET_BUCKETS 1024
+#define TARGET_PIDS (1u << 22) /* PID_MAX_LIMIT */
 
 enum target_state {
 	TARGET_NEW,
@@ -48,10 +49,14 @@ struct targets {
 	bool is_scanned;
 	bool wide; /* whoever comes from now on is not probed by its pid */
 	unsigned ntraced;
+	/* A bit for each number that is not meant, where the kernel cannot
+	 * tell; NULL elsewhere. */
+	uint64_t *refused;
 	struct target *bucket[TARGET_BUCKETS];
 };
 
 struct target *target_find(struct targets *ts, uint32_t pid);
+void target_refuse(struct targets *ts, uint32_t pid, bool on);
 /* NULL: no memory. */
 struct target *target_add(struct targets *ts, const struct proc *p);
 /* It is gone, or nobody's business any more; links by its pid go too. */

@@ -194,7 +194,10 @@ static void on_event(void *arg, const struct probe_event *ev,
 	case PROBE_EV_FORK:
 	case PROBE_EV_LOADED:
 		if (t->targets)
-			targets_event(t->targets, ev);
+			targets_event(t->targets, ev, payload);
+		if (t->targets && ev->kind == PROBE_EV_FORK &&
+		    targets_refused(t->targets, ev->tgid))
+			return;
 		break;
 	default:
 		if (t->targets && !targets_meter(t->targets, ev->tgid))

@@ -44,6 +44,7 @@ static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
 {
 	__u32 *v = bpf_map_lookup_elem(&verdicts, &e->w.tgid);
 	__u32 what = v ? *v : PROBE_GO, of_cgroup;
+	struct probe_target *t;
 	long err;
 
 	if (ncgroup_verdicts) {
@@ -53,6 +54,9 @@ static __always_inline void carry_out(struct emit *e, struct probe_conn *c)
 	}
 	/* The first process is nobody's to stop, whoever's group it is in. */
 	if (what == PROBE_GO || e->w.tgid == 1)
+		return;
+	t = bpf_map_lookup_elem(&targets, &e->w.tgid);
+	if (!t || t->flags & PROBE_TARGET_MAYBE)
 		return;
 	/* Whose connection it is, is not known: that can be taken back. */
 	if (c->state != PROBE_CONN_LLM)

@@ -90,7 +90,30 @@ typedef struct {
 struct signal_struct {
 	atomic_t live;
 };
+struct qstr {
+	const unsigned char *name;
+};
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	struct path f_path;
+};
 struct mm_struct {
+	struct file *exe_file;
 	unsigned long env_start;
 	unsigned long env_end;
 };

@@ -3,6 +3,7 @@
 
 /* Who calls: the process as the tracer's pid namespace numbers it. */
 #include "bpf/maps.bpf.h"
+#include "bpf/pid.bpf.h"
 
 struct who {
 	__u32 tgid, tid;
@@ -10,32 +11,6 @@ struct who {
 	__u32 pad;
 	__u64 gen;
 };
-
-/* 0: not to be seen from the tracer's namespace. */
-static __noinline __u32 pid_in_ns(struct task_struct *t)
-{
-	struct pid *p = BPF_CORE_READ(t, thread_pid);
-	__u32 i, level = BPF_CORE_READ(p, level);
-	struct upid u;
-
-	for (i = 1; i < 32 && i <= level; i++)
-		if (!bpf_core_read(&u, sizeof(u), &p->numbers[i]) &&
-		    BPF_CORE_READ(u.ns, ns.inum) == ns_inum)
-			return u.nr;
-	return 0;
-}
-
-static __always_inline __u32 pid_here(struct task_struct *t)
-{
-	return ns_inum ? pid_in_ns(t) : BPF_CORE_READ(t, pid);
-}
-
-static __always_inline __u32 tgid_here(struct task_struct *t)
-{
-	if (!ns_inum)
-		return BPF_CORE_READ(t, tgid);
-	return pid_here(BPF_CORE_READ(t, group_leader));
-}
 
 /* Another one after exec, and for another process of the same number. */
 static __always_inline __u64 gen_of(struct task_struct *t)

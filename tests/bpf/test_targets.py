@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -241,6 +242,56 @@ def short_ones(box, what, n):
 
 def case_curl_loop(box):
     short_ones(box, 'curl', 25)
+
+
+def by_pattern(box, what, ways, n=20):
+    """As many at once as there are ways, and one that is not meant."""
+    box.config(test_programs.BASE % ('total', 100))
+    path, other = named(box, what, copy=True), named(box, what, copy=True)
+    for way in ways:
+        seen = len(box.rows())
+        with Tracer(box, '--summary', *way(path)) as t:
+            loops = [threading.Thread(target=shell_loop, args=(box, what, p,
+                                                               n))
+                     for p in (path, path, other)]
+            for x in loops:
+                x.start()
+            for x in loops:
+                x.join()
+            t.rows(2 * n)
+            t.stop()
+            eq(t.summary()['lost']['calls'], 0, 'lost')
+        rows = box.rows()[seen:]
+        eq({r['comm'] or os.path.basename(path) for r in rows},
+           {os.path.basename(path)}, 'programs')
+        eq(len(rows), 2 * n, 'calls, %s' % (way(path),))
+
+
+def case_short_by_exe(box):
+    by_pattern(box, 'curl', [lambda p: ('--exe', p),
+                             lambda p: ('--exe', os.path.basename(p))])
+
+
+def case_short_by_glob(box):
+    by_pattern(box, 'curl', [
+        lambda p: ('--comm', '?' + os.path.basename(p)[1:]),
+        lambda p: ('--no-children', '--exe', os.path.dirname(p) + '/*' +
+                   os.path.basename(p)[1:], '--uid', str(os.getuid()))])
+
+
+def case_become_by_exe(box):
+    """Who is none of ours executes one that is, and is gone at once."""
+    box.config(test_programs.BASE % ('total', 100))
+    path = named(box, 'curl', copy=True)
+    script = os.path.join(box.dir, 'script')
+    with open(script, 'w') as f:
+        f.write('#!/bin/sh\nexec env nice %s "$@"\n' % path)
+    os.chmod(script, 0o755)
+    with Tracer(box, '--exe', path) as t:
+        p = shell_loop(box, 'curl', script, 10)
+        eq(p.returncode, 0, p.stderr)
+        rows = t.rows(10)
+    eq(tokens(rows), [(i + 1, 2) for i in range(10)], 'calls')
 
 
 def case_wget_gnutls(box):

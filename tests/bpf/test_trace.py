@@ -334,6 +334,19 @@ def case_check(box):
     ok(p.returncode == 0 and p.stdout.startswith('Tracing works here'), p)
 
 
+def case_check_in_a_namespace(box):
+    """The rungs work with the numbers of a pid namespace, too."""
+    here = ask('--check').stdout
+    there = subprocess.run(['unshare', '--pid', '--fork', '--mount-proc',
+                            TRACE, '--check'], capture_output=True, text=True,
+                           timeout=60)
+    if 'unshare:' in there.stderr:
+        raise Skip('no pid namespace may be made here')
+    for rung in ('deny', 'reset', 'stop', 'kill'):
+        if '%s: works' % rung in here:
+            ok('%s: works' % rung in there.stdout, there.stdout)
+
+
 def case_no_rights(box):
     """Who may not trace hears why, and what to do."""
     for how, want in (

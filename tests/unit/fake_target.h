@@ -93,6 +93,14 @@ int loader_target_drop(struct loader *l, uint32_t tgid)
 	return 0;
 }
 
+int loader_target_refuse(struct loader *l, uint32_t tgid, uint32_t exec)
+{
+	if (in_kernel[tgid] && kernel[tgid].flags & PROBE_TARGET_MAYBE &&
+	    kernel[tgid].exec == exec)
+		loader_target_drop(l, tgid);
+	return 0;
+}
+
 int loader_select(struct loader *l, const struct probe_select *s)
 {
 	(void)l;
@@ -312,7 +320,7 @@ static void event(struct targets *t, enum probe_kind kind, pid_t pid,
 				 .ts_ns = now_ns(),
 				 .result = result};
 
-	targets_event(t, &ev);
+	targets_event(t, &ev, NULL);
 }
 
 /* What a comm selects foresees the system's own libraries: fakes need none. */

@@ -99,7 +99,8 @@ static void test_by_comm(void **state)
 	(void)state;
 	o.comm = "llm-*";
 	assert_int_equal(targets_new(NULL, &o, &t), 0);
-	assert_int_equal(selected.flags, PROBE_SELECT_EXECS);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS | PROBE_SELECT_ALL |
+						 PROBE_SELECT_MAYBE);
 	assert_int_equal(targets_scan(t), 0);
 	assert_true(in_kernel[a] && in_kernel[b] && !in_kernel[c]);
 	assert_int_equal(kernel[a].flags, PROBE_TARGET_FOLLOW);
@@ -142,7 +143,105 @@ static void test_select(void **state)
 	targets_del(t);
 	o.exe = "/no/such/program"; /* only user space can tell */
 	assert_int_equal(targets_new(NULL, &o, &t), 0);
-	assert_int_equal(selected.flags, PROBE_SELECT_EXECS);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS | PROBE_SELECT_ALL |
+						 PROBE_SELECT_MAYBE);
+	targets_del(t);
+	o.uid = 7;
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	assert_int_equal(selected.flags, PROBE_SELECT_EXECS | PROBE_SELECT_ALL |
+						 PROBE_SELECT_UID |
+						 PROBE_SELECT_MAYBE);
+	targets_del(t);
+}
+
+/* Numbers that no process has. */
+#define GONE 4194200u
+
+/* What the kernel says of the exec of who is gone. */
+static void maybe_execs(struct targets *t, uint32_t pid, uint32_t exec,
+			uint8_t flags, const char *names, size_t n)
+{
+	struct probe_event ev = {.kind = PROBE_EV_EXEC,
+				 .tgid = pid,
+				 .call = exec,
+				 .flags = flags | PROBE_FLAG_MAYBE,
+				 .cap = sizeof(struct probe_exec)};
+	struct probe_exec x = {.comm = "short", .npath = (uint32_t)n};
+
+	memcpy(x.path, names, n);
+	kernel[pid] = (struct probe_target){.flags = PROBE_TARGET_MAYBE,
+					    .exec = exec};
+	in_kernel[pid] = true;
+	targets_event(t, &ev, &x);
+}
+
+static void maybe_forks(struct targets *t, uint32_t parent, uint32_t child)
+{
+	struct probe_event ev = {.kind = PROBE_EV_FORK,
+				 .tgid = child,
+				 .result = parent,
+				 .call = kernel[parent].exec,
+				 .flags = PROBE_FLAG_MAYBE};
+
+	kernel[child] = kernel[parent];
+	in_kernel[child] = true;
+	targets_event(t, &ev, NULL);
+}
+
+static void test_gone_at_exec(void **state)
+{
+	static const char it[] = "curl\0bin\0opt", no[] = "curl\0bin\0usr";
+	struct target_options o = options(NULL, 0);
+	struct targets *t;
+
+	(void)state;
+	o.exe = "/opt/*/curl";
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	maybe_execs(t, GONE, 1, 0, it, sizeof(it));
+	maybe_execs(t, GONE + 1, 1, 0, no, sizeof(no));
+	maybe_execs(t, GONE + 2, 1, 0, no, sizeof(no) - 5);
+	assert_true(in_kernel[GONE] && targets_meter(t, GONE));
+	for (uint32_t i = 1; i < 3; i++)
+		assert_true(!in_kernel[GONE + i] &&
+			    targets_refused(t, GONE + i) &&
+			    !targets_meter(t, GONE + i));
+	/* children are what their parent was */
+	maybe_forks(t, GONE, GONE + 3);
+	maybe_forks(t, GONE + 1, GONE + 4);
+	assert_true(targets_meter(t, GONE + 3) && in_kernel[GONE + 3]);
+	assert_true(!targets_meter(t, GONE + 4) && !in_kernel[GONE + 4]);
+	/* who was meant stays that, who was not may become it */
+	maybe_execs(t, GONE, 2, PROBE_FLAG_STILL, no, sizeof(no));
+	maybe_execs(t, GONE + 1, 2, PROBE_FLAG_STILL, it, sizeof(it));
+	assert_true(targets_meter(t, GONE) && targets_meter(t, GONE + 1));
+	/* the number is another's */
+	maybe_execs(t, GONE, 1, 0, no, sizeof(no));
+	assert_false(targets_meter(t, GONE));
+	targets_del(t);
+}
+
+/* It has executed something else before it was known that it is not meant. */
+static void test_refused_too_late(void **state)
+{
+	static const char no[] = "env\0bin";
+	struct target_options o = options(NULL, 0);
+	struct probe_event ev = {.kind = PROBE_EV_EXEC,
+				 .tgid = GONE,
+				 .call = 1,
+				 .flags = PROBE_FLAG_MAYBE,
+				 .cap = sizeof(struct probe_exec)};
+	struct probe_exec x = {.comm = "env", .npath = sizeof(no)};
+	struct targets *t;
+
+	(void)state;
+	o.comm = "cur*";
+	memcpy(x.path, no, sizeof(no));
+	assert_int_equal(targets_new(NULL, &o, &t), 0);
+	kernel[GONE] =
+		(struct probe_target){.flags = PROBE_TARGET_MAYBE, .exec = 2};
+	in_kernel[GONE] = true;
+	targets_event(t, &ev, &x);
+	assert_true(in_kernel[GONE]);
 	targets_del(t);
 }
 
@@ -301,7 +400,7 @@ static void test_old_end(void **state)
 	assert_int_equal(targets_new(NULL, &o, &t), 0);
 	targets_scan(t);
 	ev.tgid = pid;
-	targets_event(t, &ev);
+	targets_event(t, &ev, NULL);
 	assert_int_equal(targets_count(t), 1);
 	targets_del(t);
 	end(a);
@@ -395,13 +494,22 @@ static void test_proc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_by_pid),	CASE(test_fork_widens),
-		CASE(test_no_children), CASE(test_by_comm),
-		CASE(test_select),	CASE(test_preload),
-		CASE(test_sandbox),	CASE(test_why_not),
-		CASE(test_refused),	CASE(test_self),
-		CASE(test_old_end),	CASE(test_canary),
-		CASE(test_proc),	CASE(test_preload_ends),
+		CASE(test_by_pid),
+		CASE(test_fork_widens),
+		CASE(test_no_children),
+		CASE(test_by_comm),
+		CASE(test_select),
+		CASE(test_gone_at_exec),
+		CASE(test_refused_too_late),
+		CASE(test_preload),
+		CASE(test_sandbox),
+		CASE(test_why_not),
+		CASE(test_refused),
+		CASE(test_self),
+		CASE(test_old_end),
+		CASE(test_canary),
+		CASE(test_proc),
+		CASE(test_preload_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
