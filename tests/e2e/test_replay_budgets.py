@@ -299,7 +299,8 @@ def generate(n, days=60):
             d = (cost * D(rng.choice(['-0.5', '0.5', '2']))).quantize(
                 D('0.000001'))
             fixes[r['id']] = fixes.get(r['id'], 0) + d
-            a = row(ms + 5000, d, kind='adjust', ref=r['id'], note='reprice')
+            a = row(ms + 5000, d, kind='adjust', ref=r['id'],
+                    model=r['model'], note='reprice')
             adjusts.append((ms + 70000, a))
         r['_ms'], r['_took'] = ms, (at_ms(r['end_ts']) - ms)
         rows.append(r)
