@@ -78,6 +78,16 @@ static int put(const char *dir, const struct json *j)
 	return err;
 }
 
+/* What an older one says, that we live, is no longer so. */
+static void drop(const char *dir)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/" TRACERS_PREFIX "%d.json", dir,
+		 getpid());
+	unlink(path);
+}
+
 static void write_one(struct notice *n)
 {
 	struct json j;
@@ -88,8 +98,12 @@ static void write_one(struct notice *n)
 	n->note.at_ms = lg_clock_real_ms();
 	json_init(&j);
 	tracer_note_format(&n->note, &j);
-	if (!j.b.overflow && !become(&n->user) && !put(n->dir, &j))
-		n->written = n->note;
+	if (!j.b.overflow && !become(&n->user)) {
+		if (!put(n->dir, &j))
+			n->written = n->note;
+		else if (n->note.ended)
+			drop(n->dir);
+	}
 	become(NULL);
 	lg_buf_fini(&j.b);
 }

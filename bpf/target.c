@@ -200,12 +200,29 @@ static void bury(struct targets *ts, struct target *t)
 	target_forget(ts, t);
 }
 
+static const char *why_missing(uint32_t pid)
+{
+	char exe[4096];
+	struct proc p;
+	int err = proc_get(pid, &p);
+
+	if (err == -ESRCH)
+		return "no such process";
+	if (!err && (p.state == 'Z' || p.state == 'X'))
+		return "it has ended";
+	if (!err)
+		err = proc_exe(pid, exe, sizeof(exe));
+	if (err == -EACCES || err == -EPERM)
+		return "it may not be looked at (/proc/PID/exe is denied)";
+	return "a thread of the kernel, which runs no program";
+}
+
 static void say_missing(struct targets *ts)
 {
 	for (unsigned i = 0; i < ts->o.npids && ts->o.on_target; i++)
 		if (!target_find(ts, ts->o.pids[i]))
 			ts->o.on_target(ts->o.arg, ts->o.pids[i], false,
-					"no such process");
+					why_missing(ts->o.pids[i]));
 }
 
 int targets_scan(struct targets *ts)

@@ -334,6 +334,16 @@ def case_check(box):
     ok(p.returncode == 0 and p.stdout.startswith('Tracing works here'), p)
 
 
+def case_why_not(box):
+    """A thread of the kernel is there, and runs no program."""
+    with open('/proc/2/comm') as f:
+        if f.read() != 'kthreadd\n':
+            raise Skip('pid 2 is no thread of the kernel here')
+    p = ask('--pid', '2')
+    ok('thread of the kernel' in p.stderr and
+       'no such process' not in p.stderr, p.stderr)
+
+
 def case_check_in_a_namespace(box):
     """The rungs work with the numbers of a pid namespace, too."""
     here = ask('--check').stdout
