@@ -1,12 +1,17 @@
 #include "chart.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "columns.h"
 #include "table.h"
+
+/* A longer label is cut where the bars had no room beside it. */
+#define LABEL_MIN 16
 
 unsigned chart_columns(void)
 {
@@ -28,21 +33,16 @@ void chart_init(struct chart *c, struct lg_buf *out, unsigned label,
 	unsigned columns = chart_columns();
 
 	*c = (struct chart){out, label, value, 10, max > 0 ? max : 1, 0};
+	if (label > LABEL_MIN && label + value + 14 > columns)
+		c->label = label = columns > LABEL_MIN + value + 14
+					   ? columns - value - 14
+					   : LABEL_MIN;
 	if (columns > label + value + 14)
 		c->bar = columns - label - value - 4;
 	if (c->bar > 100)
 		c->bar = 100;
 	c->colour = isatty(STDOUT_FILENO) && (!no || !*no) &&
 		    (!term || strcmp(term, "dumb"));
-}
-
-static unsigned width(const char *text)
-{
-	unsigned n = 0;
-
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
 }
 
 static void pad(struct lg_buf *out, unsigned n)
@@ -53,9 +53,22 @@ static void pad(struct lg_buf *out, unsigned n)
 
 static void put_label(struct chart *c, const char *text)
 {
-	unsigned n = width(text);
+	char clean[1024];
+	size_t len;
+	unsigned n;
+	bool cut;
 
-	table_put(c->out, text);
+	table_copy(text, clean, sizeof(clean));
+	text = clean;
+	len = strlen(text);
+	n = columns_of(text, len);
+	cut = n > c->label;
+	if (cut) {
+		len = columns_cut(text, len, c->label - 1);
+		n = columns_of(text, len) + 1;
+	}
+	lg_buf_put(c->out, text, len);
+	lg_buf_puts(c->out, cut ? "\xe2\x80\xa6" : "");
 	pad(c->out, n < c->label ? c->label - n : 0);
 }
 
@@ -72,7 +85,7 @@ void chart_bar(struct chart *c, const char *label, const char *value, int64_t v)
 		"\xe2\x96\x89",
 	};
 	uint64_t n = 0;
-	unsigned w = width(value);
+	unsigned w = columns_of(value, strlen(value));
 
 	if (v > 0)
 		n = (uint64_t)((unsigned __int128)v * c->bar * 8 /

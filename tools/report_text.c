@@ -4,6 +4,7 @@
 
 #include "base/money.h"
 #include "chart.h"
+#include "columns.h"
 #include "report.h"
 #include "table.h"
 #include "tool.h"
@@ -220,13 +221,9 @@ static void put_rows(struct report *r, const struct grouping *by,
 	}
 }
 
-static unsigned columns_of(const char *text)
+static unsigned wide(const char *text)
 {
-	unsigned n = 0;
-
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
+	return columns_of(text, strlen(text));
 }
 
 static void put_chart(struct report *r, const struct grouping *by,
@@ -239,9 +236,9 @@ static void put_chart(struct report *r, const struct grouping *by,
 	for (unsigned i = 0; i < n; i++) {
 		int64_t cost = by->g[i].s.v[SUM_COST];
 
-		w = columns_of(ask_key(by->dim, &by->g[i]));
+		w = wide(ask_key(by->dim, &by->g[i]));
 		label = w > label ? w : label;
-		w = columns_of(tool_usd(cost));
+		w = wide(tool_usd(cost));
 		value = w > value ? w : value;
 		max = cost > max ? cost : max;
 	}

@@ -1,8 +1,14 @@
 #include "table.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include "chart.h"
+#include "columns.h"
 
 #define TEXT_MAX ((size_t)1 << 28)
+/* Cut to fit a terminal, a text keeps so many columns. */
+#define TEXT_MIN 16
 
 void table_init(struct table *t, const char *head)
 {
@@ -85,30 +91,53 @@ void table_u64(struct table *t, uint64_t v)
 	lg_buf_putc(&t->text, 0);
 }
 
-/* Columns that UTF-8 text takes, one a character. */
-static unsigned width(const char *p, size_t n)
-{
-	unsigned w = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		w += ((unsigned char)p[i] & 0xc0) != 0x80;
-	return w;
-}
-
 static void put(struct lg_buf *out, const char *p, size_t n, unsigned to,
 		char align, bool last)
 {
-	unsigned pad = to - width(p, n);
+	unsigned w = columns_of(p, n), pad;
+	bool cut = w > to;
 
+	if (cut) {
+		n = columns_cut(p, n, to - 1);
+		w = columns_of(p, n) + 1;
+	}
+	pad = to - w;
 	if (align == '\r')
 		for (; pad; pad--)
 			lg_buf_putc(out, ' ');
 	lg_buf_put(out, p, n);
+	lg_buf_puts(out, cut ? "\xe2\x80\xa6" : "");
 	if (last)
 		return;
 	for (pad += 2; pad; pad--)
 		lg_buf_putc(out, ' ');
+}
+
+/* The widest texts give way first, numbers never do. */
+static void narrow(const struct table *t, unsigned *to, unsigned limit)
+{
+	unsigned sum = 0, i, wide, room, second;
+
+	for (i = 0; i < t->columns; i++)
+		sum += to[i] + (i ? 2 : 0);
+	while (sum > limit) {
+		wide = TABLE_COLUMNS;
+		second = TEXT_MIN;
+		for (i = 0; i < t->columns; i++)
+			if (t->align[i] != '\r' && to[i] > TEXT_MIN &&
+			    (wide == TABLE_COLUMNS || to[i] > to[wide]))
+				wide = i;
+		if (wide == TABLE_COLUMNS)
+			return;
+		for (i = 0; i < t->columns; i++)
+			if (i != wide && t->align[i] != '\r' &&
+			    to[i] > second && to[i] < to[wide])
+				second = to[i];
+		room = to[wide] - second < sum - limit ? to[wide] - second
+						       : sum - limit;
+		to[wide] -= room;
+		sum -= room;
+	}
 }
 
 void table_print(struct table *t, struct lg_buf *out)
@@ -121,11 +150,13 @@ void table_print(struct table *t, struct lg_buf *out)
 		to[i] = t->title_len[i];
 	for (p = t->text.p, i = 0; p < end; p += n + 1) {
 		n = strlen(p);
-		w = width(p, n);
+		w = columns_of(p, n);
 		if (w > to[i])
 			to[i] = w;
 		i = (i + 1) % t->columns;
 	}
+	if (isatty(STDOUT_FILENO))
+		narrow(t, to, chart_columns());
 	for (i = 0; i < t->columns; i++)
 		put(out, t->title[i], t->title_len[i], to[i], t->align[i],
 		    i + 1 == t->columns);

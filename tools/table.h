@@ -36,7 +36,10 @@ void table_copy(const char *text, char *out, size_t cap);
 /* Such bytes are shown as '?', the empty text as "-". */
 void table_cell(struct table *t, const char *text);
 void table_u64(struct table *t, uint64_t v);
-/* Write it out and release it. */
+/*
+ * Write it out and release it. Of what a terminal has no room for the widest
+ * texts are cut, with an ellipsis; files and pipes get all.
+ */
 void table_print(struct table *t, struct lg_buf *out);
 
 #endif

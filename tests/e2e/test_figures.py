@@ -6,13 +6,15 @@ import csv
 import datetime
 import io
 import os
+import pty
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 import ledger
-from harness import Failed, eq, ok, sanitizer
+from harness import CLI, Failed, eq, ok, sanitizer
 from test_bill import D, Home
 
 # It is as late as FAKE_NOW says.
@@ -135,6 +137,51 @@ def case_all_rows(home):
     ok('(26 more: --top 0)' in home.run('costs'), 'costs')
 
 
+def columns(text):
+    return sum(1 + (unicodedata.east_asian_width(c) in 'WF') for c in text)
+
+
+def on_terminal(home, *args):
+    """What it prints there, line by line."""
+    main, side = pty.openpty()
+    env = {'PATH': os.environ['PATH'], 'COLUMNS': '80', 'NO_COLOR': '1',
+           'LLMGUARD_STATE_DIR': home.state,
+           'LLMGUARD_REGION': os.path.join(home.dir, 'region'),
+           'LLMGUARD_CONFIG': os.path.join(home.dir, 'config.yaml')}
+    p = subprocess.Popen([CLI] + list(args), stdout=side, env=env)
+    os.close(side)
+    out = b''
+    try:
+        while True:
+            out += os.read(main, 65536)
+    except OSError:     # that is its end
+        pass
+    os.close(main)
+    eq(p.wait(), 0, args)
+    return out.decode().replace('\r\n', '\n').splitlines()
+
+
+def case_widths(home):
+    names = ['a', '\u691c\u7d22\u30b5\u30fc\u30d3\u30b9', '\U0001f680', 'n' * 63]
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:0%d.000Z' % i, 'gpt-4o', cost='1',
+                    project=name) for i, name in enumerate(names)])
+    args = ('report', '--from', '2026', '--by', 'project', '--chart')
+    rows = [x for x in home.run(*args).splitlines() if x.endswith(' $1.00')]
+    eq(len(rows), 4, 'in a pipe')
+    eq(len({columns(x) for x in rows}), 1, 'aligned: %s' % rows)
+    ok(any(names[3] in x for x in rows), 'a pipe gets all')
+    lines = on_terminal(home, *args)
+    rows = [x for x in lines if ' 25.0 %' in x]
+    eq(len(rows), 4, lines)
+    eq(len({columns(x) for x in rows}), 1, 'aligned: %s' % rows)
+    bars = [x for x in lines if '\u2588' in x]
+    eq(len(bars), 4, lines)
+    eq(len({columns(x) for x in bars}), 1, 'bars: %s' % bars)
+    ok(max(map(columns, rows + bars)) <= 80, rows + bars)
+    ok('nnn\u2026' in ''.join(rows), rows)
+
+
 def sql(home, *text):
     index = os.path.join(home.state, 'index.db')
     db = sqlite3.connect(index)
@@ -233,7 +280,8 @@ def case_too_early(home):
 
 DATED = (case_first_day, case_width, case_training, case_too_early)
 CASES = (case_ends, case_local_time, case_far_year, case_million,
-         case_estimates, case_all_rows, case_again_damage, case_view)
+         case_estimates, case_all_rows, case_again_damage, case_view,
+         case_widths)
 
 
 def main():
