@@ -98,7 +98,10 @@ static int64_t rate_or(const struct lg_price *p, enum lg_bucket b,
 	return p->rate[b] >= 0 ? p->rate[b] : p->rate[other];
 }
 
-/* The same tokens at another price; INT64_MIN: it has none. */
+/*
+ * The same tokens at another price, that of their last call's time, as their
+ * cost is of then; INT64_MIN: it has none.
+ */
 static int64_t price_as(const struct ask *a, const char *provider,
 			const char *model, const char *tier,
 			const struct sums *s)
@@ -107,7 +110,7 @@ static int64_t price_as(const struct ask *a, const char *provider,
 		.provider = lg_slice_str(provider),
 		.model = lg_slice_str(model),
 		.tier = lg_slice_str(tier),
-		.at_ms = lg_clock_real_ms(),
+		.at_ms = s->v[SUM_LAST],
 	};
 	int64_t in = s->v[SUM_INPUT], read = s->v[SUM_CACHE_READ];
 	int64_t written = s->v[SUM_CACHE_WRITE], sum;
@@ -304,30 +307,31 @@ struct cap {
 	int64_t calls, asked, used, largest;
 };
 
-static bool read_cap(const struct ask *a, const char *model, struct cap *c)
+/* SQLite's code; calls is 0 where nothing is known. */
+static int read_cap(const struct ask *a, const char *model, struct cap *c)
 {
 	sqlite3_stmt *st;
-	bool found = false;
+	int code = sqlite3_prepare_v2(
+		a->x->db,
+		"SELECT sum(calls), sum(asked), sum(used), max(largest)"
+		" FROM caps WHERE model = (SELECT id FROM texts WHERE text"
+		" = ?1) AND day BETWEEN ?2 AND ?3",
+		-1, &st, NULL);
 
-	if (sqlite3_prepare_v2(
-		    a->x->db,
-		    "SELECT sum(calls), sum(asked), sum(used), max(largest)"
-		    " FROM caps WHERE model = (SELECT id FROM texts WHERE text"
-		    " = ?1) AND day BETWEEN ?2 AND ?3",
-		    -1, &st, NULL))
-		return false;
+	*c = (struct cap){0};
+	if (code)
+		return code;
 	sqlite3_bind_text(st, 1, model, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 2, lg_floor_div(a->q.from_ms, DAY_MS));
 	sqlite3_bind_int64(st, 3, lg_floor_div(a->q.to_ms - 1, DAY_MS));
-	if (sqlite3_step(st) == SQLITE_ROW) {
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW)
 		*c = (struct cap){sqlite3_column_int64(st, 0),
 				  sqlite3_column_int64(st, 1),
 				  sqlite3_column_int64(st, 2),
 				  sqlite3_column_int64(st, 3)};
-		found = c->calls > 0;
-	}
 	sqlite3_finalize(st);
-	return found;
+	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
 /* A quarter above the largest answer, to a multiple of 64. */
@@ -358,8 +362,8 @@ static void say_hold(struct advice *v, const struct cap *c, int64_t held,
  * A maximum of twice the largest answer and more; of calls without one, holds
  * that are five times the cost keep others out of a budget.
  */
-static void holds(const struct ask *a, const struct grouping *by,
-		  struct advices *o)
+static int holds(const struct ask *a, const struct grouping *by,
+		 struct advices *o)
 {
 	for (unsigned i = 0; i < by->n; i++) {
 		const struct group *g = &by->g[i];
@@ -367,18 +371,23 @@ static void holds(const struct ask *a, const struct grouping *by,
 		struct cap c;
 		struct advice *v;
 		bool known;
+		int code;
 
 		if (!g->key || cost < WORTH(o) || !g->s.v[SUM_OUTPUT])
 			continue;
-		known = read_cap(a, g->key, &c) && c.calls >= CAPS_MIN;
+		code = read_cap(a, g->key, &c);
+		if (code)
+			return tool_fail("index: %s", sqlite3_errstr(code));
+		known = c.calls >= CAPS_MIN;
 		if (known ? c.asked / c.calls < 2 * enough(c.largest)
 			  : held / 5 < cost)
 			continue;
 		v = add(o, ADVICE_HOLD, g->key, &g->s);
 		if (!v)
-			return;
+			break;
 		say_hold(v, known ? &c : NULL, held, cost);
 	}
+	return -1;
 }
 
 static void budgets(const struct ask *a, struct advices *o)
@@ -441,7 +450,9 @@ int advice_find(struct ask *a, struct advices *out)
 		return ret;
 	cache(q, &q->out[0], out);
 	retries(&q->out[1], out);
-	holds(a, &q->out[2], out);
+	ret = holds(a, &q->out[2], out);
+	if (ret >= 0)
+		return ret;
 	budgets(a, out);
 	qsort(out->v, out->n, sizeof(out->v[0]), by_saving);
 	return -1;

@@ -216,6 +216,18 @@ def case_view(home):
     ok(' 0.0 MB' not in home.run('index', '--rebuild'), 'its size')
 
 
+def case_advice(home):
+    """An error is no empty list."""
+    ledger.write(home.state, [
+        ledger.call('2026-11-11T10:00:00.000Z', 'gpt-4o', cost='1',
+                    input_tokens=1000, output_tokens=100)])
+    eq(len(home.json('recommend', '--from', '2026')['recommendations']), 1,
+       'cheaper')
+    sql(home, 'DROP TABLE caps')
+    home.run('recommend', '--from', '2026', status=1)
+    ok('index' in home.err, home.err)
+
+
 # -- forecast ---------------------------------------------------------------
 
 def days(home, first, n, cost='1'):
@@ -281,7 +293,7 @@ def case_too_early(home):
 DATED = (case_first_day, case_width, case_training, case_too_early)
 CASES = (case_ends, case_local_time, case_far_year, case_million,
          case_estimates, case_all_rows, case_again_damage, case_view,
-         case_widths)
+         case_widths, case_advice)
 
 
 def main():
