@@ -206,7 +206,7 @@ static int show_json(struct compare *m, const struct strmap *names)
 		sums_json(&j, &s->q.total);
 		put_gap(&j, "change",
 			amount_gap_ppm(measure(m, &s->q.total), first));
-		sums_json_coverage(&j, &s->q.total);
+		sums_json_coverage(&j, &s->q.total, s->q.x);
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');

@@ -106,7 +106,7 @@ static int overview_text(struct report *r)
 
 	lg_buf_init(&out, (size_t)1 << 28);
 	put_periods(r, &out);
-	sums_text_coverage(&out, &r->a->q.total);
+	sums_text_coverage(&out, &r->a->q);
 	if (r->a->q.out[0].n) {
 		lg_buf_puts(&out, "\n");
 		put_top(r, &out);
@@ -138,13 +138,14 @@ static void put_top_json(struct json *j, struct report *r)
 	json_close(j, ']');
 }
 
-static void put_total_json(struct json *j, const struct sums *s)
+static void put_total_json(struct json *j, const struct sums *s,
+			   const struct index *x)
 {
 	json_i64(j, "calls", s->v[SUM_CALLS]);
 	json_i64(j, "blocked", s->v[SUM_BLOCKED]);
 	json_usd(j, "cost_usd", s->v[SUM_COST]);
 	json_usd(j, "refused_usd", s->v[SUM_REFUSED]);
-	sums_json_coverage(j, s);
+	sums_json_coverage(j, s, x);
 }
 
 static int overview_json(struct report *r)
@@ -162,7 +163,7 @@ static int overview_json(struct report *r)
 		json_open(&j, periods[i].word, '{');
 		json_time(&j, "from", span.from_ms);
 		json_time(&j, "to", span.to_ms);
-		put_total_json(&j, &s);
+		put_total_json(&j, &s, r->a->x);
 		json_close(&j, '}');
 	}
 	put_top_json(&j, r);

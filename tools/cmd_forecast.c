@@ -251,7 +251,7 @@ static int outlook_json(const struct ask *a, const struct outlook *o)
 	json_ppm(&j, "days_left", (int64_t)(o->left * 1e6));
 	json_u64(&j, "history_days", o->t.days);
 	json_usd(&j, "day_usd", picos(o->t.level));
-	sums_json_coverage(&j, &a->q.total);
+	sums_json_coverage(&j, &a->q.total, a->q.x);
 	json_close(&j, '}');
 	json_line(&j);
 	return tool_print(&j.b);
@@ -308,7 +308,7 @@ static int outlook_text(const struct ask *a, const struct outlook *o)
 		lg_buf_puts(&out, "That is little history: take it as a "
 				  "hint.\n");
 	lg_buf_puts(&out, "History: ");
-	sums_text_coverage(&out, &a->q.total);
+	sums_text_coverage(&out, &a->q);
 	return tool_print(&out);
 }
 

@@ -182,7 +182,7 @@ static int show_json(struct million *m)
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
-	sums_json_coverage(&j, &q->total);
+	sums_json_coverage(&j, &q->total, q->x);
 	json_close(&j, '}');
 	json_line(&j);
 	return tool_print(&j.b);
@@ -228,7 +228,7 @@ static int show_text(struct million *m)
 	lg_buf_puts(&out, ". Training besides: ");
 	lg_buf_puts(&out, tool_usd(m->train.total.v[SUM_COST]));
 	lg_buf_puts(&out, "\n");
-	sums_text_coverage(&out, &q->total);
+	sums_text_coverage(&out, q);
 	return tool_print(&out);
 }
 

@@ -33,7 +33,7 @@ static int show_json(const struct ask *a, const struct advices *o)
 	json_open(&j, "total", '{');
 	sums_json(&j, &a->q.total);
 	json_close(&j, '}');
-	sums_json_coverage(&j, &a->q.total);
+	sums_json_coverage(&j, &a->q.total, a->q.x);
 	json_close(&j, '}');
 	json_line(&j);
 	return tool_print(&j.b);
@@ -75,7 +75,7 @@ static int show_text(const struct ask *a, const struct advices *o)
 	if (o->n)
 		lg_buf_puts(&out, "\nSavings overlap: a call that moves to a "
 				  "cheaper model saves less by batches.\n");
-	sums_text_coverage(&out, &a->q.total);
+	sums_text_coverage(&out, &a->q);
 	return tool_print(&out);
 }
 

@@ -93,12 +93,13 @@ void report_cache_text(const struct sums *s,
 
 /* calls, tokens, money: the members of a total or a group. */
 void sums_json(struct json *j, const struct sums *s);
-/* "coverage": {...}. */
-void sums_json_coverage(struct json *j, const struct sums *s);
+/* "coverage": {...}; unreadable_lines of the ledger where there are any. */
+void sums_json_coverage(struct json *j, const struct sums *s,
+			const struct index *x);
 /* "from", "to", "timezone". */
 void ask_json(struct json *j, const struct ask *a);
 /* "Coverage: exact 12 ($1.20), ..." and a line's end. */
-void sums_text_coverage(struct lg_buf *out, const struct sums *s);
+void sums_text_coverage(struct lg_buf *out, const struct query *q);
 /*
  * "2026-11-01 to 2026-11-22", "all time"; edges within a day with their clock.
  * Static buffer.

@@ -1,4 +1,5 @@
 #include "base/money.h"
+#include "index.h"
 #include "report.h"
 #include "tool.h"
 #include "when.h"
@@ -26,8 +27,12 @@ void sums_json(struct json *j, const struct sums *s)
 	json_i64(j, "duration_ms", v[SUM_DURATION]);
 }
 
-void sums_json_coverage(struct json *j, const struct sums *s)
+void sums_json_coverage(struct json *j, const struct sums *s,
+			const struct index *x)
 {
+	struct index_stats stats;
+
+	index_stats(x, &stats);
 	json_open(j, "coverage", '{');
 	for (unsigned i = SPEND_CLASSES; i-- > 0;) {
 		json_open(j, spend_class_name((enum spend_class)i), '{');
@@ -35,6 +40,8 @@ void sums_json_coverage(struct json *j, const struct sums *s)
 		json_usd(j, "usd", s->v[SUM_COVER_COST + i]);
 		json_close(j, '}');
 	}
+	if (stats.torn)
+		json_u64(j, "unreadable_lines", stats.torn);
 	json_close(j, '}');
 }
 
@@ -128,7 +135,7 @@ void report_put_json(struct report *r, struct json *j)
 	sums_json(j, &q->total);
 	put_cache(j, r, &q->total);
 	json_close(j, '}');
-	sums_json_coverage(j, &q->total);
+	sums_json_coverage(j, &q->total, q->x);
 	put_insight(j, &r->in);
 	if (r->again)
 		again_json(&r->a->q, &r->repeats, r->again_top, j);

@@ -5,13 +5,18 @@
 #include "base/money.h"
 #include "chart.h"
 #include "columns.h"
+#include "index.h"
 #include "report.h"
 #include "table.h"
 #include "tool.h"
 #include "when.h"
 
-void sums_text_coverage(struct lg_buf *out, const struct sums *s)
+void sums_text_coverage(struct lg_buf *out, const struct query *q)
 {
+	const struct sums *s = &q->total;
+	struct index_stats stats;
+
+	index_stats(q->x, &stats);
 	lg_buf_puts(out, "Coverage:");
 	for (unsigned i = SPEND_CLASSES; i-- > 0;) {
 		lg_buf_puts(out, i == SPEND_EXACT ? " " : ", ");
@@ -21,6 +26,12 @@ void sums_text_coverage(struct lg_buf *out, const struct sums *s)
 		lg_buf_puts(out, " (");
 		lg_buf_puts(out, tool_usd(s->v[SUM_COVER_COST + i]));
 		lg_buf_puts(out, ")");
+	}
+	if (stats.torn) {
+		lg_buf_puts(out, "; not in it: ");
+		lg_buf_puts(out, count_text((int64_t)stats.torn));
+		lg_buf_puts(out, stats.torn == 1 ? " line" : " lines");
+		lg_buf_puts(out, " of the ledger that cannot be read");
 	}
 	lg_buf_puts(out, "\n");
 }
@@ -46,7 +57,7 @@ static void put_total(const struct report *r, struct lg_buf *out)
 		 count_text(v[SUM_INPUT]), count_text(v[SUM_CACHE_READ]),
 		 count_text(v[SUM_OUTPUT]), tool_usd(v[SUM_ECONOMIC]));
 	lg_buf_puts(out, line);
-	sums_text_coverage(out, &r->a->q.total);
+	sums_text_coverage(out, &r->a->q);
 }
 
 /* "4.1 times", "new". */

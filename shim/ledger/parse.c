@@ -468,6 +468,16 @@ bool lg_row_check(struct lg_slice line)
 	return crc == lg_crc32c(0, line.p, n);
 }
 
+/* What nobody wrote is no cost of 0: other writers leave it out, or null. */
+static void look_at_cost(struct lg_row *row)
+{
+	if (row->cost_pusd != INT64_MIN)
+		return;
+	row->cost_pusd = 0;
+	if (row->kind == LG_ROW_CALL)
+		row->price_state = LG_PRICED_UNKNOWN;
+}
+
 int lg_row_read(struct lg_slice line, struct lg_row *out)
 {
 	const struct lg_row_field *f;
@@ -476,6 +486,7 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 	unsigned hint = 0;
 
 	lg_row_init(out);
+	out->cost_pusd = INT64_MIN;
 	c.end = line.p + line.len - LG_ROW_CRC_LEN;
 	do {
 		if (next_key(&c, &hint, &f))
@@ -483,6 +494,7 @@ int lg_row_read(struct lg_slice line, struct lg_row *out)
 		if (f ? value(&c, f, out) : skip_value(&c, &skipped))
 			return -EPROTO;
 	} while (accept(&c, ','));
+	look_at_cost(out);
 	if ((c.negative && out->kind == LG_ROW_CALL) ||
 	    (c.huge && out->kind != LG_ROW_CALL))
 		return -EPROTO;

@@ -3,6 +3,7 @@
 import decimal
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -533,6 +534,33 @@ def case_record_belongs(box):
     got = json.loads(box.cli('report', '--by', 'tag', '--json').stdout)
     eq({g['key']: g['calls'] for g in got['groups']}, {'x': 1, 'all': 1},
        'once each')
+
+
+def case_unreadable(box):
+    """No line is lost in silence; a row without a cost is not free."""
+    box.cli('record', '-m', 'gpt-4o', '-i', '1000000', '--cache-hit', 'none')
+    folder = os.path.join(box.state, 'ledger')
+    path = os.path.join(folder, [n for n in os.listdir(folder)
+                                 if n.endswith('.jsonl')][0])
+    with open(path) as f:
+        body = f.read().split(',"crc":')[0]
+    body = re.sub(r'"cost_usd":2.5', '"cost_usd":null', body)
+    ok(':null' in body and '"cost_usd":2.5' not in body, body)
+    with open(path, 'a') as f:
+        for n in (1, 2):
+            other = re.sub(r'"id":"(.)(.{25})"', lambda m: '"id":"%s%s%d"' % (
+                m[1], m[2][:-1], n + 2 * (m[2][-1] in '12')), body)
+            f.write('%s,"crc":"%08x"}\n' % (other, crc32c(other.encode())))
+        f.write('{"v":1,"broken\n' * 12)
+    for command in ('report', 'costs'):
+        text = box.cli(command).stdout.decode()
+        ok('12 lines of the ledger that cannot be read' in text, text)
+    got = json.loads(box.cli('report', '--json').stdout,
+                     parse_float=D)['coverage']
+    eq((got['exact'], got['unknown'], got['unreadable_lines']),
+       (dict(calls=1, usd=D('2.5')), dict(calls=2, usd=0), 12), 'coverage')
+    got = json.loads(box.cli('status', '--json').stdout)
+    eq(got['coverage']['unknown']['calls'], 2, 'status')
 
 
 def case_bad_options(box):
