@@ -240,11 +240,6 @@ const char *attach_what(const struct attach_file *f)
 	return f->what;
 }
 
-const char *attach_note(const struct attach_file *f)
-{
-	return f->note;
-}
-
 bool attach_is_tls(const struct attach_file *f)
 {
 	return f->kinds & TLS_KINDS_MASK;

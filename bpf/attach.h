@@ -37,7 +37,6 @@ struct attach_file *attach_get(struct attach *a, const char *path,
 const char *attach_name(const struct attach_file *f);
 unsigned attach_kinds(const struct attach_file *f); /* object_kind */
 const char *attach_what(const struct attach_file *f);
-const char *attach_note(const struct attach_file *f);
 /* A TLS library, not ld.so alone. */
 bool attach_is_tls(const struct attach_file *f);
 

@@ -83,14 +83,16 @@ static void tell(const struct attach_file *f, const struct attach_links *l,
 		 const struct object *o)
 {
 	unsigned i, stepped = 0, returns = 0;
-	char what[160];
+	char what[160 + OBJECT_NOTE];
 
 	for (i = 0; i < o->npoints; i++) {
 		returns += o->points[i].is_return;
 		stepped += !o->points[i].is_return && !o->points[i].is_cheap;
 	}
-	snprintf(what, sizeof(what), "%s; %u emulated, %u stepped, %u returns",
-		 f->what, o->npoints - stepped - returns, stepped, returns);
+	snprintf(what, sizeof(what),
+		 "%s; %u emulated, %u stepped, %u returns%s%s", f->what,
+		 o->npoints - stepped - returns, stepped, returns,
+		 f->note[0] ? "; " : "", f->note);
 	f->owner->told(f->owner->arg, f->name, what, l->n);
 }
 

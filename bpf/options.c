@@ -1,9 +1,12 @@
 #include "bpf/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/slice.h"
@@ -124,6 +127,25 @@ static int take_counts(struct options *o, const struct call *c)
 	return ret;
 }
 
+/* Absolute: what is kept of it is shown to others, and it must be there. */
+static int take_folder(struct options *o, const struct call *c)
+{
+	static char real[PATH_MAX];
+	const char *text = c->v[TRACER_STATE_DIR].text;
+	struct stat st;
+
+	if (!text)
+		return -1;
+	if (mkdir(text, 0700) && errno != EEXIST)
+		return tool_fail("--state-dir %s: %s", text, strerror(errno));
+	if (!realpath(text, real) || stat(real, &st))
+		return tool_fail("--state-dir %s: %s", text, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return tool_fail("--state-dir %s: must be a folder", text);
+	o->state_dir = real;
+	return -1;
+}
+
 static int take_words(struct options *o, const struct call *c)
 {
 	const char *hard = c->v[TRACER_ON_HARD].text;
@@ -134,7 +156,6 @@ static int take_words(struct options *o, const struct call *c)
 	o->target.no_children = c->v[TRACER_NO_CHILDREN].set;
 	o->target.offsets = c->v[TRACER_OFFSETS].text;
 	o->config = c->v[TRACER_CONFIG].text;
-	o->state_dir = c->v[TRACER_STATE_DIR].text;
 	o->region = c->v[TRACER_REGION].text;
 	o->observe = c->v[TRACER_OBSERVE].set;
 	o->hard = hard ? enforce_rung_by_name(hard) : ENFORCE_STOP;
@@ -196,6 +217,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		ret = refuse_empty(&c);
 	if (ret < 0)
 		ret = take_words(o, &c);
+	if (ret < 0)
+		ret = take_folder(o, &c);
 	if (ret < 0)
 		ret = take_counts(o, &c);
 	if (ret < 0)

@@ -196,11 +196,11 @@ static void explain(struct look *l, int err)
 	struct target *t = l->t;
 	char why[400] = "";
 
-	if (err)
+	if (l->note[0] && (!err || err == -ENOENT))
+		snprintf(why, sizeof(why), "%s: %s", l->note_name, l->note);
+	else if (err)
 		snprintf(why, sizeof(why), "its TLS cannot be probed: %s",
 			 strerror(-err));
-	else if (l->note[0])
-		snprintf(why, sizeof(why), "%s: %s", l->note_name, l->note);
 	else if (is_named(l->ts, t) && !t->is_told)
 		guarded_why_not(t->pid, why, sizeof(why));
 	else if (t->is_told)

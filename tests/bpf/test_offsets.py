@@ -75,6 +75,19 @@ def case_offsets(box):
        {(5, 6, 'api.openai.com')}, 'calls')
 
 
+def case_not_code(box):
+    """An address that is not in the code of the file is told."""
+    exe, build_id, at = nameless(box)
+    path = os.path.join(box.dir, 'offsets')
+    with open(path, 'w') as f:
+        f.write('build-id %s\nSSL_write 0x1\nSSL_read %#x\n' % (
+            build_id, at['SSL_read']))
+    with Tracer(box, '--comm', os.path.basename(exe)[:15],
+                '--offsets', path) as t:
+        run(box, exe, 40)
+        t.wait_said('SSL_write: 0x1 (line 2 of the offsets) is not in its')
+
+
 def case_mistakes(box):
     path = os.path.join(box.dir, 'offsets')
     for text, line in (('SSL_write 0x10\n', ':1: SSL_write stands before'),

@@ -129,6 +129,22 @@ def case_empty_words(box):
         ok("--%s ''" % option in p.stderr, p.stderr)
 
 
+def case_state_dir(box):
+    """A folder that cannot be made ends it; a relative one is where we are."""
+    p = subprocess.run([TRACE, '--state-dir', '/proc/nope', '--all'],
+                       text=True, capture_output=True, timeout=60)
+    eq(p.returncode, 1, p.stderr)
+    ok('--state-dir /proc/nope: ' in p.stderr, p.stderr)
+    with Client(box, 'requests') as c:
+        p = subprocess.run([TRACE, '--state-dir', 'here', '--duration', '2',
+                            '--pid', str(c.pid)], cwd=box.dir, text=True,
+                           capture_output=True, timeout=60,
+                           env=box.env(guard=False))
+    eq(p.returncode, 0, p.stderr)
+    notes = files(os.path.join(box.dir, 'here'))
+    ok(any('tracer-' in n for n in notes), notes)
+
+
 def case_closed_stdio(box):
     """What is printed never goes into a file of the tracer's own."""
     with Client(box, 'requests') as c:
