@@ -23,6 +23,13 @@ struct emit {
 	__u8 kind, fn, flags, pad;
 };
 
+/* What a program runs and maps is looked at before its first call. */
+static __always_inline bool is_urgent(const struct emit *e)
+{
+	return e->w.near || e->kind == PROBE_EV_EXEC ||
+	       e->kind == PROBE_EV_FORK || e->kind == PROBE_EV_LOADED;
+}
+
 /* Where the reader waits he is woken: by the near, or by the first record. */
 static __always_inline __u64 wake(struct emit *e)
 {
@@ -33,7 +40,7 @@ static __always_inline __u64 wake(struct emit *e)
 		return BPF_RB_FORCE_WAKEUP;
 	if (was != READER_NAPS)
 		return BPF_RB_NO_WAKEUP;
-	if (e->w.near ||
+	if (is_urgent(e) ||
 	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_bytes / 4) {
 		reader = READER_AWAKE;
 		return BPF_RB_FORCE_WAKEUP;
